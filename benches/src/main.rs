@@ -1,0 +1,2 @@
+//! Side-by-side measurements against peers.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The `coldread` program.
+fn main() {}

@@ -1,0 +1,211 @@
+//! Parsers without I/O, and the loop that feeds them.
+//!
+//! A [`Machine`] asks for ranges and is fed each one whole; what it learns from one it may ask for at once,
+//! without waiting for the others. [`run`] puts the pieces of a request together and counts dependent
+//! rounds: a request asked for while one of round *n* is fed is of round *n + 1*.
+
+use crate::source::{Buf, Piece, ReadQueue, SourceError};
+use coldread_model::ByteRange;
+use std::collections::HashMap;
+
+/// No request may be longer: a parser that wants more asks for several.
+pub const MAX_REQUEST_BYTES: u64 = 4 << 20;
+
+/// What a machine asks for.
+#[derive(Debug, Default)]
+pub struct Requests {
+    list: Vec<(u64, ByteRange)>,
+}
+
+impl Requests {
+    /// Asks for `range`; the answer carries `tag`, which is the machine's own and need not be unique.
+    /// Ranges over [`MAX_REQUEST_BYTES`] are cut there: the machine sees it by the answer's length.
+    pub fn push(&mut self, tag: u64, range: ByteRange) {
+        self.list.push((tag, ByteRange::new(range.start, range.len.min(MAX_REQUEST_BYTES))));
+    }
+
+    /// Number of requests not yet taken.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Takes all requests, for tests and for other drivers than [`run`].
+    pub fn take(&mut self) -> Vec<(u64, ByteRange)> {
+        std::mem::take(&mut self.list)
+    }
+}
+
+/// An answered request.
+#[derive(Debug)]
+pub struct Fetched<'a> {
+    /// The request's tag.
+    pub tag: u64,
+    /// The range asked for.
+    pub range: ByteRange,
+    /// Its bytes, as long as the range; zeros where they could not be read.
+    pub bytes: &'a [u8],
+    /// The parts that could not be read, in the same counting as `range`, and why.
+    pub bad: &'a [(ByteRange, SourceError)],
+}
+
+impl Fetched<'_> {
+    /// Why some of `part` could not be read, if it could not.
+    pub fn fault(&self, part: ByteRange) -> Option<&(ByteRange, SourceError)> {
+        self.bad.iter().find(|(bad, _)| !bad.intersect(part).is_empty())
+    }
+}
+
+/// A parser: asks for ranges, is fed bytes, and is done when nothing it asked for is outstanding.
+pub trait Machine {
+    /// Asks for the first ranges.
+    fn start(&mut self, ask: &mut Requests);
+
+    /// Takes one answer and may ask for more.
+    fn feed(&mut self, fetched: Fetched<'_>, ask: &mut Requests);
+}
+
+/// What a run took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunStats {
+    /// The longest chain of requests that each had to wait for the one before.
+    pub rounds: u32,
+    /// Requests.
+    pub requests: u64,
+    /// Bytes asked for.
+    pub bytes: u64,
+}
+
+impl RunStats {
+    /// This and `other` run side by side.
+    pub fn beside(self, other: Self) -> Self {
+        Self {
+            rounds: self.rounds.max(other.rounds),
+            requests: self.requests + other.requests,
+            bytes: self.bytes + other.bytes,
+        }
+    }
+}
+
+/// A request under way.
+struct Pending {
+    tag: u64,
+    range: ByteRange,
+    round: u32,
+    arrived: u64,
+    bytes: Option<Vec<u8>>,
+    bad: Vec<(ByteRange, SourceError)>,
+}
+
+/// Feeds `machine` from `queue` until it asks for nothing more.
+pub fn run(machine: &mut dyn Machine, queue: &mut dyn ReadQueue) -> RunStats {
+    let mut stats = RunStats::default();
+    let mut pending: HashMap<u64, Pending> = HashMap::new();
+    let mut next_id = 0;
+    let mut ask = Requests::default();
+    machine.start(&mut ask);
+    let mut round = 1;
+    loop {
+        let mut list = ask.take();
+        // Neighbours in disk order let the queue merge them.
+        list.sort_by_key(|(_, range)| range.start);
+        for (tag, range) in list {
+            stats.rounds = stats.rounds.max(round);
+            stats.requests += 1;
+            stats.bytes += range.len;
+            if range.is_empty() {
+                machine.feed(Fetched { tag, range, bytes: &[], bad: &[] }, &mut ask);
+                continue;
+            }
+            let entry = Pending { tag, range, round, arrived: 0, bytes: None, bad: Vec::new() };
+            pending.insert(next_id, entry);
+            queue.push(next_id, range);
+            next_id += 1;
+        }
+        if !ask.is_empty() {
+            continue;
+        }
+        let Some(done) = queue.next() else { break };
+        let Some(mut entry) = pending.remove(&done.tag) else { continue };
+        let id = done.tag;
+        let whole = match done.result {
+            Ok(Piece::Bytes(buf)) if buf.len() as u64 == entry.range.len => Some(buf),
+            other => {
+                keep(&mut entry, done.offset, other);
+                None
+            }
+        };
+        if whole.is_none() && entry.arrived < entry.range.len {
+            pending.insert(id, entry);
+            continue;
+        }
+        round = entry.round + 1;
+        let bytes: &[u8] = whole.as_deref().or(entry.bytes.as_deref()).unwrap_or_default();
+        machine.feed(Fetched { tag: entry.tag, range: entry.range, bytes, bad: &entry.bad }, &mut ask);
+    }
+    stats
+}
+
+/// Puts a piece in its place.
+fn keep(entry: &mut Pending, offset: u64, result: Result<Piece, crate::source::PieceError>) {
+    let size = entry.range.len as usize;
+    let at = offset.saturating_sub(entry.range.start) as usize;
+    let place = entry.bytes.get_or_insert_with(|| vec![0; size]);
+    match result {
+        Ok(Piece::Bytes(buf)) => {
+            let buf: &Buf = &buf;
+            if let Some(room) = place.get_mut(at..) {
+                let len = room.len().min(buf.len());
+                room[..len].copy_from_slice(&buf[..len]);
+            }
+            entry.arrived += buf.len() as u64;
+        }
+        Ok(Piece::Zeros(len)) => entry.arrived += len,
+        Err(error) => {
+            entry.arrived += error.len;
+            entry.bad.push((ByteRange::new(offset, error.len), error.error));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{BlockSource, memory::MemorySource};
+
+    /// Follows a chain: each byte names the offset of the next.
+    struct Chain {
+        seen: Vec<u8>,
+        bad: usize,
+    }
+
+    impl Machine for Chain {
+        fn start(&mut self, ask: &mut Requests) {
+            ask.push(1, ByteRange::new(3, 4));
+        }
+        fn feed(&mut self, fetched: Fetched<'_>, ask: &mut Requests) {
+            assert_eq!(fetched.bytes.len() as u64, fetched.range.len);
+            self.bad += fetched.bad.len();
+            self.seen.push(fetched.bytes[0]);
+            if fetched.bytes[0] != 0 {
+                ask.push(1, ByteRange::new(u64::from(fetched.bytes[0]), 4));
+            }
+        }
+    }
+
+    #[test]
+    fn rounds_are_counted_and_bad_sectors_are_named() {
+        let mut bytes = vec![0; 32];
+        (bytes[3], bytes[9], bytes[20]) = (9, 20, 0);
+        let source = MemorySource::new(bytes).with_bad(vec![ByteRange::new(10, 1)]);
+        let mut chain = Chain { seen: Vec::new(), bad: 0 };
+        let stats = run(&mut chain, &mut *source.open_queue().unwrap());
+        assert_eq!(chain.seen, [9, 20, 0]);
+        assert_eq!(chain.bad, 1);
+        assert_eq!(stats, RunStats { rounds: 3, requests: 3, bytes: 12 });
+    }
+}

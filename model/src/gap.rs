@@ -1,0 +1,108 @@
+//! Gaps: what could not be read, where, and why.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Why something was not read. The kinds of error never become each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum GapKind {
+    /// The source could not be read there.
+    Io,
+    /// A feature, format or scheme that this version does not read.
+    Unsupported,
+    /// Bytes that contradict their format.
+    Corrupt,
+    /// Something the disk refers to and does not hold.
+    NotFound,
+    /// A bound on size, depth or number was reached.
+    Limit,
+    /// A file far larger than what it allocates: no digest is made.
+    Sparse,
+    /// Encrypted, and no key is at hand.
+    Encrypted,
+    /// A journal or log holds changes that were not applied.
+    Unreplayed,
+    /// The source changed while it was read.
+    Live,
+}
+
+impl GapKind {
+    /// The word for it in output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Io => "io",
+            Self::Unsupported => "unsupported",
+            Self::Corrupt => "corrupt",
+            Self::NotFound => "not-found",
+            Self::Limit => "limit",
+            Self::Sparse => "sparse",
+            Self::Encrypted => "encrypted",
+            Self::Unreplayed => "unreplayed",
+            Self::Live => "live",
+        }
+    }
+}
+
+impl fmt::Display for GapKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One thing that could not be read. Ordered as `gaps` lists them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Gap {
+    /// The volume, or empty where it concerns the whole source.
+    pub volume: String,
+    /// Path of the file concerned, in bytes, if one is known.
+    pub path: Option<Vec<u8>>,
+    /// Inode or MFT record number, if one is concerned.
+    pub inode: Option<u64>,
+    /// Byte offset in the volume (in the source where `volume` is empty), if known.
+    pub at: Option<u64>,
+    /// What kind of failure.
+    pub kind: GapKind,
+    /// The structure or format concerned, by the name its specification has for it.
+    pub structure: String,
+    /// The reason in words.
+    pub reason: String,
+}
+
+impl Gap {
+    /// A gap of `kind` in `structure` with its reason; place it with the `at_…` methods.
+    pub fn new(kind: GapKind, structure: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            volume: String::new(),
+            path: None,
+            inode: None,
+            at: None,
+            kind,
+            structure: structure.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// Names the inode.
+    pub fn at_inode(mut self, inode: u64) -> Self {
+        self.inode = Some(inode);
+        self
+    }
+
+    /// Names the byte offset.
+    pub fn at_byte(mut self, at: u64) -> Self {
+        self.at = Some(at);
+        self
+    }
+
+    /// Names the volume.
+    pub fn in_volume(mut self, volume: &str) -> Self {
+        volume.clone_into(&mut self.volume);
+        self
+    }
+
+    /// Names the path.
+    pub fn at_path(mut self, path: &[u8]) -> Self {
+        self.path = Some(path.to_vec());
+        self
+    }
+}

@@ -1,0 +1,33 @@
+//! The nouns of Coldread: ids, byte ranges, times, file records, packages, logins, coverage and gaps.
+//!
+//! This crate does no I/O and knows no filesystem. What crosses a thread, a process, the wire or the
+//! store is encoded here and nowhere else: [`listing`] for file rows, [`codec`] for small records.
+#![forbid(unsafe_code)]
+
+pub mod codec;
+pub mod coverage;
+pub mod digest;
+pub mod file;
+pub mod finding;
+pub mod gap;
+pub mod id;
+pub mod listing;
+pub mod login;
+pub mod manifest;
+pub mod package;
+pub mod range;
+pub mod task;
+pub mod time;
+
+pub use codec::DecodeError;
+pub use coverage::{CoverageClass, CoverageRange, Ledger};
+pub use digest::Sha256Digest;
+pub use file::{FileKind, FileRecord, RowFlags};
+pub use finding::{Account, Findings, SystemIdentity};
+pub use gap::{Gap, GapKind};
+pub use id::{ObjectId, ObjectKind, SnapshotId};
+pub use login::{LoginEvent, LoginKind, LoginSource, Zone};
+pub use manifest::{SnapshotManifest, SourceIdentity, VolumeManifest, VolumeState};
+pub use package::{Package, PackageOrigin, PackageState, PackageType};
+pub use range::{ByteRange, RangeSet};
+pub use time::Timestamp;

@@ -1,0 +1,488 @@
+//! One chunk's columns, written and read.
+//!
+//! Stable: version, rows, directories, arena length; per directory its number of rows and its path's
+//! length; the columns in the order of [`Builder`]'s fields; the arena with the directories' paths and
+//! then each row's name, target, attributes and stream. Volatile: version, rows, columns. Digests:
+//! version, rows, a byte of presence a row, the digests that are there.
+
+use super::{CutChunk, Row, StableRow, VolatileRow};
+use crate::{
+    codec::{DecodeError, Reader, Writer},
+    digest::Sha256Digest,
+    file::{FileKind, RowFlags},
+    time::Timestamp,
+};
+
+const VERSION: u8 = 1;
+/// Bytes of fixed-width stable columns in a row.
+const STABLE_ROW_BYTES: usize = 1 + 2 + 2 + 4 + 4 + 8 + 8 + 4 + 2 + 4 + 4 + 2 + 4 + 4;
+
+/// Columns under construction.
+#[derive(Debug, Default)]
+pub(super) struct Builder {
+    dir_rows: Vec<u32>,
+    dir_paths: Vec<u32>,
+    dir_arena: Vec<u8>,
+    last_dir: std::ops::Range<usize>,
+    kinds: Vec<u8>,
+    flags: Vec<u16>,
+    modes: Vec<u16>,
+    uids: Vec<u32>,
+    gids: Vec<u32>,
+    sizes: Vec<u64>,
+    mtimes: Vec<Timestamp>,
+    names: Vec<u16>,
+    targets: Vec<u32>,
+    xattrs: Vec<u32>,
+    streams: Vec<u16>,
+    majors: Vec<u32>,
+    minors: Vec<u32>,
+    arena: Vec<u8>,
+    volatile: Vec<VolatileRow>,
+}
+
+impl Builder {
+    pub(super) fn rows(&self) -> usize {
+        self.kinds.len()
+    }
+
+    pub(super) fn stable_bytes(&self) -> usize {
+        self.rows() * STABLE_ROW_BYTES + self.arena.len() + self.dir_arena.len() + self.dir_rows.len() * 8
+    }
+
+    pub(super) fn push(&mut self, row: &Row<'_>) {
+        let stable = &row.stable;
+        let same_dir = self.dir_arena.get(self.last_dir.clone()) == Some(stable.parent);
+        match self.dir_rows.last_mut() {
+            Some(count) if same_dir => *count += 1,
+            _ => {
+                self.dir_rows.push(1);
+                self.dir_paths.push(stable.parent.len() as u32);
+                let start = self.dir_arena.len();
+                self.dir_arena.extend_from_slice(stable.parent);
+                self.last_dir = start..self.dir_arena.len();
+            }
+        }
+        self.kinds.push(stable.kind as u8);
+        self.flags.push(stable.flags.bits());
+        self.modes.push(stable.mode);
+        self.uids.push(stable.uid);
+        self.gids.push(stable.gid);
+        self.sizes.push(stable.size);
+        self.mtimes.push(stable.mtime);
+        self.majors.push(stable.rdev.0);
+        self.minors.push(stable.rdev.1);
+        let cut16 = |bytes: &[u8]| bytes.len().min(usize::from(u16::MAX));
+        let (name, stream) = (cut16(stable.name), cut16(stable.stream));
+        self.names.push(name as u16);
+        self.streams.push(stream as u16);
+        self.targets.push(stable.target.len() as u32);
+        self.xattrs.push(stable.xattrs.len() as u32);
+        self.arena.extend_from_slice(&stable.name[..name]);
+        self.arena.extend_from_slice(stable.target);
+        self.arena.extend_from_slice(stable.xattrs);
+        self.arena.extend_from_slice(&stable.stream[..stream]);
+        self.volatile.push(row.volatile);
+    }
+
+    /// Encodes what is there and starts anew.
+    pub(super) fn take(&mut self) -> CutChunk {
+        let rows = self.rows() as u32;
+        let mut out = Writer { bytes: Vec::with_capacity(self.stable_bytes() + 32) };
+        out.u8(VERSION);
+        out.u32(rows);
+        out.u32(self.dir_rows.len() as u32);
+        out.u64((self.dir_arena.len() + self.arena.len()) as u64);
+        out.u32s(self.dir_rows.drain(..));
+        out.u32s(self.dir_paths.drain(..));
+        out.u8s(self.kinds.drain(..));
+        out.u16s(self.flags.drain(..));
+        out.u16s(self.modes.drain(..));
+        out.u32s(self.uids.drain(..));
+        out.u32s(self.gids.drain(..));
+        out.u64s(self.sizes.drain(..));
+        put_times(&mut out, self.mtimes.iter().copied());
+        self.mtimes.clear();
+        out.u16s(self.names.drain(..));
+        out.u32s(self.targets.drain(..));
+        out.u32s(self.xattrs.drain(..));
+        out.u16s(self.streams.drain(..));
+        out.u32s(self.majors.drain(..));
+        out.u32s(self.minors.drain(..));
+        out.raw(&self.dir_arena);
+        out.raw(&self.arena);
+        self.dir_arena.clear();
+        self.arena.clear();
+        self.last_dir = 0..0;
+
+        let mut volatile = Writer { bytes: Vec::with_capacity(self.volatile.len() * 56 + 5) };
+        volatile.u8(VERSION);
+        volatile.u32(rows);
+        volatile.u64s(self.volatile.iter().map(|row| row.inode));
+        volatile.u32s(self.volatile.iter().map(|row| row.nlink));
+        put_times(&mut volatile, self.volatile.iter().map(|row| row.atime));
+        put_times(&mut volatile, self.volatile.iter().map(|row| row.ctime));
+        put_times(&mut volatile, self.volatile.iter().map(|row| row.crtime));
+        volatile.u64s(self.volatile.iter().map(|row| row.fingerprint));
+        self.volatile.clear();
+        CutChunk { stable: out.bytes, volatile: volatile.bytes, rows }
+    }
+}
+
+fn put_times(out: &mut Writer, times: impl Iterator<Item = Timestamp> + Clone) {
+    out.i64s(times.clone().map(|time| time.seconds));
+    out.u32s(times.map(|time| time.nanos));
+}
+
+fn get_times(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<Timestamp>, DecodeError> {
+    let seconds = reader.i64s(rows)?;
+    let nanos = reader.u32s(rows)?;
+    Ok(seconds.into_iter().zip(nanos).map(|(seconds, nanos)| Timestamp::new(seconds, nanos)).collect())
+}
+
+/// A decoded chunk; rows are read in place.
+#[derive(Debug)]
+pub struct Chunk<'a> {
+    dirs: Vec<(u32, std::ops::Range<usize>)>,
+    kinds: Vec<FileKind>,
+    flags: Vec<RowFlags>,
+    modes: Vec<u16>,
+    uids: Vec<u32>,
+    gids: Vec<u32>,
+    sizes: Vec<u64>,
+    mtimes: Vec<Timestamp>,
+    names: Vec<u16>,
+    targets: Vec<u32>,
+    xattrs: Vec<u32>,
+    streams: Vec<u16>,
+    majors: Vec<u32>,
+    minors: Vec<u32>,
+    rows_at: usize,
+    arena: &'a [u8],
+    volatile: Option<Vec<VolatileRow>>,
+}
+
+impl<'a> Chunk<'a> {
+    /// Decodes the stable columns alone; every row's volatile part is then all zero.
+    pub fn decode_stable(stable: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new("listing chunk", stable);
+        let version = reader.u8()?;
+        if version != VERSION {
+            return Err(reader.invalid(format!("version {version} is not known")));
+        }
+        let rows = reader.u32()? as usize;
+        let dirs = reader.u32()? as usize;
+        let arena_len = reader.u64()?;
+        let dir_rows = reader.u32s(dirs)?;
+        let dir_paths = reader.u32s(dirs)?;
+        let kinds = reader.u8s(rows)?;
+        let kinds = kinds.into_iter().map(|kind| {
+            FileKind::from_u8(kind).ok_or_else(|| reader.invalid(format!("file kind {kind} is not known")))
+        });
+        let kinds = kinds.collect::<Result<Vec<_>, _>>()?;
+        let flags = reader.u16s(rows)?.into_iter().map(RowFlags::from_bits_retain).collect();
+        let modes = reader.u16s(rows)?;
+        let uids = reader.u32s(rows)?;
+        let gids = reader.u32s(rows)?;
+        let sizes = reader.u64s(rows)?;
+        let mtimes = get_times(&mut reader, rows)?;
+        let names = reader.u16s(rows)?;
+        let targets = reader.u32s(rows)?;
+        let xattrs = reader.u32s(rows)?;
+        let streams = reader.u16s(rows)?;
+        let majors = reader.u32s(rows)?;
+        let minors = reader.u32s(rows)?;
+        if reader.left() as u64 != arena_len {
+            return Err(
+                reader.invalid(format!("{arena_len} bytes of names announced, {} there", reader.left()))
+            );
+        }
+        let arena = reader.take(reader.left())?;
+        let mut at = 0_u64;
+        let mut counted = 0_u64;
+        let mut placed = Vec::with_capacity(dirs);
+        for (count, len) in dir_rows.into_iter().zip(dir_paths) {
+            placed.push((count, at as usize..(at + u64::from(len)) as usize));
+            at += u64::from(len);
+            counted += u64::from(count);
+        }
+        let rows_at = at;
+        for row in 0..rows {
+            at += u64::from(names[row])
+                + u64::from(targets[row])
+                + u64::from(xattrs[row])
+                + u64::from(streams[row]);
+        }
+        if at != arena_len || counted != rows as u64 {
+            return Err(reader.invalid("lengths of names or directories do not add up"));
+        }
+        Ok(Self {
+            dirs: placed,
+            kinds,
+            flags,
+            modes,
+            uids,
+            gids,
+            sizes,
+            mtimes,
+            names,
+            targets,
+            xattrs,
+            streams,
+            majors,
+            minors,
+            rows_at: rows_at as usize,
+            arena,
+            volatile: None,
+        })
+    }
+
+    /// Decodes both objects of a chunk, which must have the same number of rows.
+    pub fn decode(stable: &'a [u8], volatile: &[u8]) -> Result<Self, DecodeError> {
+        let mut chunk = Self::decode_stable(stable)?;
+        let mut reader = Reader::new("listing chunk, volatile columns", volatile);
+        let version = reader.u8()?;
+        let rows = reader.u32()? as usize;
+        if version != VERSION || rows != chunk.rows() {
+            return Err(reader.invalid(format!("version {version}, {rows} rows for {}", chunk.rows())));
+        }
+        let inodes = reader.u64s(rows)?;
+        let nlinks = reader.u32s(rows)?;
+        let atimes = get_times(&mut reader, rows)?;
+        let ctimes = get_times(&mut reader, rows)?;
+        let crtimes = get_times(&mut reader, rows)?;
+        let fingerprints = reader.u64s(rows)?;
+        reader.finish()?;
+        let row = |i: usize| VolatileRow {
+            inode: inodes[i],
+            nlink: nlinks[i],
+            atime: atimes[i],
+            ctime: ctimes[i],
+            crtime: crtimes[i],
+            fingerprint: fingerprints[i],
+        };
+        chunk.volatile = Some((0..rows).map(row).collect());
+        Ok(chunk)
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// The paths of the directories whose rows are here, in order.
+    pub fn parents(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.dirs.iter().map(|(_, path)| &self.arena[path.clone()])
+    }
+
+    /// Every row in order.
+    pub fn iter(&self) -> impl Iterator<Item = Row<'a>> {
+        let mut dirs = self.dirs.iter();
+        let mut left = 0;
+        let mut parent: &[u8] = &[];
+        let mut at = self.rows_at;
+        (0..self.rows()).map(move |i| {
+            while left == 0 {
+                // The counts add up to the rows, which decoding has checked.
+                let Some((count, path)) = dirs.next() else { break };
+                left = *count;
+                parent = &self.arena[path.clone()];
+            }
+            left = left.saturating_sub(1);
+            let mut part = |len: usize| {
+                let bytes = &self.arena[at..at + len];
+                at += len;
+                bytes
+            };
+            let name = part(usize::from(self.names[i]));
+            let target = part(self.targets[i] as usize);
+            let xattrs = part(self.xattrs[i] as usize);
+            let stream = part(usize::from(self.streams[i]));
+            let stable = StableRow {
+                parent,
+                name,
+                stream,
+                kind: self.kinds[i],
+                flags: self.flags[i],
+                mode: self.modes[i],
+                uid: self.uids[i],
+                gid: self.gids[i],
+                size: self.sizes[i],
+                mtime: self.mtimes[i],
+                target,
+                xattrs,
+                rdev: (self.majors[i], self.minors[i]),
+            };
+            Row { stable, volatile: self.volatile.as_ref().map_or_else(VolatileRow::default, |rows| rows[i]) }
+        })
+    }
+}
+
+/// The digests of a chunk's rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DigestColumn(pub Vec<Option<Sha256Digest>>);
+
+impl DigestColumn {
+    /// Encodes the column.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.u8(VERSION);
+        out.u32(self.0.len() as u32);
+        out.u8s(self.0.iter().map(|digest| u8::from(digest.is_some())));
+        for digest in self.0.iter().flatten() {
+            out.raw(&digest.0);
+        }
+        out.bytes
+    }
+
+    /// Decodes it.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new("listing chunk, digests", bytes);
+        let version = reader.u8()?;
+        if version != VERSION {
+            return Err(reader.invalid(format!("version {version} is not known")));
+        }
+        let rows = reader.u32()? as usize;
+        let mut column = Vec::new();
+        for present in reader.u8s(rows)? {
+            column.push(match present {
+                0 => None,
+                1 => {
+                    let mut digest = [0; 32];
+                    digest.copy_from_slice(reader.take(32)?);
+                    Some(Sha256Digest(digest))
+                }
+                other => return Err(reader.invalid(format!("presence byte {other}"))),
+            });
+        }
+        reader.finish()?;
+        Ok(Self(column))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ListingWriter, encode_xattr, path_of};
+    use super::*;
+    use proptest::prelude::*;
+
+    fn rows(names: &[(String, String)]) -> Vec<Row<'_>> {
+        fn row(i: usize, (parent, name): &(String, String)) -> Row<'_> {
+            Row {
+                stable: StableRow {
+                    parent: parent.as_bytes(),
+                    name: name.as_bytes(),
+                    stream: if i % 7 == 3 { b"s" } else { b"" },
+                    kind: FileKind::ALL[i % FileKind::ALL.len()],
+                    flags: RowFlags::SIZED,
+                    mode: i as u16 & 0o7777,
+                    uid: i as u32,
+                    gid: 3,
+                    size: i as u64 * 5,
+                    mtime: Timestamp::new(i as i64 - 5, 7),
+                    target: if i % 3 == 0 { b"target" } else { b"" },
+                    xattrs: &[],
+                    rdev: (1, i as u32),
+                },
+                volatile: VolatileRow {
+                    inode: i as u64,
+                    nlink: 1,
+                    fingerprint: !0,
+                    ..VolatileRow::default()
+                },
+            }
+        }
+        names.iter().enumerate().map(|(i, name)| row(i, name)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn rows_read_back_as_written(mut names in prop::collection::vec(("/[a-c]{0,3}", "[a-z]{1,40}"), 0..900)) {
+            names.sort();
+            let wanted = rows(&names);
+            let mut writer = ListingWriter::new();
+            let mut chunks: Vec<_> = wanted.iter().filter_map(|row| writer.push(row)).collect();
+            chunks.extend(writer.finish());
+            let mut got = 0;
+            for chunk in &chunks {
+                let decoded = Chunk::decode(&chunk.stable, &chunk.volatile).unwrap();
+                prop_assert_eq!(decoded.rows(), chunk.rows as usize);
+                for row in decoded.iter() {
+                    prop_assert_eq!(row, wanted[got]);
+                    got += 1;
+                }
+            }
+            prop_assert_eq!(got, wanted.len());
+        }
+
+        #[test]
+        fn damaged_chunks_are_errors_or_rows_but_never_a_panic(at in 0usize..4000, byte: u8, cut in 0usize..4000) {
+            let names: Vec<_> = (0..40).map(|i| ("/d".to_owned(), format!("n{i:03}"))).collect();
+            let mut writer = ListingWriter::new();
+            for row in rows(&names) { writer.push(&row); }
+            let mut chunk = writer.finish().unwrap();
+            let len = chunk.stable.len();
+            chunk.stable[at % len] ^= byte;
+            if let Ok(decoded) = Chunk::decode(&chunk.stable, &chunk.volatile) { decoded.iter().count(); }
+            let _ = Chunk::decode(&chunk.stable[..cut % len], &chunk.volatile);
+            let _ = Chunk::decode_stable(&chunk.stable).map(|c| c.iter().count());
+            let _ = DigestColumn::decode(&chunk.stable);
+        }
+
+        #[test]
+        fn digests_read_back(present in prop::collection::vec(prop::option::of(any::<[u8; 32]>()), 0..50)) {
+            let column = DigestColumn(present.into_iter().map(|d| d.map(Sha256Digest)).collect());
+            prop_assert_eq!(DigestColumn::decode(&column.encode()).unwrap(), column);
+        }
+    }
+
+    #[test]
+    fn one_new_row_changes_few_chunks() {
+        let names: Vec<_> =
+            (0..20_000).map(|i| (format!("/dir{:03}", i / 100), format!("file-{i:06}"))).collect();
+        let cut = |names: &[(String, String)]| {
+            let mut writer = ListingWriter::new();
+            let rows = names.iter().map(|(parent, name)| Row {
+                stable: StableRow {
+                    parent: parent.as_bytes(),
+                    name: name.as_bytes(),
+                    stream: b"",
+                    kind: FileKind::File,
+                    flags: RowFlags::SIZED,
+                    mode: 0o644,
+                    uid: 0,
+                    gid: 0,
+                    size: 9,
+                    mtime: Timestamp::new(5, 0),
+                    target: b"",
+                    xattrs: b"",
+                    rdev: (0, 0),
+                },
+                volatile: VolatileRow::default(),
+            });
+            let mut chunks: Vec<_> = rows.filter_map(|row| writer.push(&row)).collect();
+            chunks.extend(writer.finish());
+            chunks
+        };
+        let before = cut(&names);
+        let mut more = names.clone();
+        more.insert(10_000, ("/dir100".to_owned(), "file-009999x".to_owned()));
+        let after = cut(&more);
+        assert!(before.len() > 10, "{} chunks", before.len());
+        let changed = after.iter().filter(|chunk| !before.contains(chunk)).count();
+        assert!(changed <= 2, "{changed} of {} chunks changed", after.len());
+    }
+
+    #[test]
+    fn paths_and_attributes() {
+        assert_eq!(path_of(b"", b""), b"/");
+        assert_eq!(path_of(b"/", b"a"), b"/a");
+        assert_eq!(path_of(b"/a", b"b"), b"/a/b");
+        let mut out = Vec::new();
+        encode_xattr(&mut out, b"user.a", b"1");
+        encode_xattr(&mut out, b"user.b", b"");
+        let read: Vec<_> = super::super::Xattrs(&out).collect();
+        assert_eq!(read, [(&b"user.a"[..], &b"1"[..]), (b"user.b", b"")]);
+        assert_eq!(super::super::Xattrs(&out[..9]).count(), 0);
+    }
+}

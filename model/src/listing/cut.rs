@@ -1,0 +1,62 @@
+//! Cutting sorted rows into chunks, at places that the rows' stable content decides.
+
+use super::{Row, StableRow, chunk};
+
+/// No chunk is cut before this many bytes of stable columns …
+const MIN_BYTES: usize = 16 << 10;
+/// … nor grows past this by more than one row.
+const MAX_BYTES: usize = 256 << 10;
+/// After [`MIN_BYTES`], one row in so many ends its chunk; with rows of about 70 bytes, chunks are about 64 KiB.
+const ROWS_PER_CUT: u64 = 640;
+
+/// A finished chunk: two columns objects with the same rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CutChunk {
+    /// Encoded stable columns.
+    pub stable: Vec<u8>,
+    /// Encoded volatile columns.
+    pub volatile: Vec<u8>,
+    /// Number of rows.
+    pub rows: u32,
+}
+
+/// Takes rows in listing order and gives chunks.
+#[derive(Debug, Default)]
+pub struct ListingWriter {
+    building: chunk::Builder,
+}
+
+impl ListingWriter {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the next row; gives the chunk that ends with it, if one does.
+    pub fn push(&mut self, row: &Row<'_>) -> Option<CutChunk> {
+        self.building.push(row);
+        let bytes = self.building.stable_bytes();
+        let ends = bytes >= MAX_BYTES || (bytes >= MIN_BYTES && row_hash(&row.stable) % ROWS_PER_CUT == 0);
+        ends.then(|| self.building.take())
+    }
+
+    /// The last chunk, if any row is left.
+    pub fn finish(mut self) -> Option<CutChunk> {
+        (self.building.rows() > 0).then(|| self.building.take())
+    }
+}
+
+/// A hash of what makes a row the same row on another disk (FNV-1a, 64 bit).
+fn row_hash(row: &StableRow<'_>) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut mix = |bytes: &[u8]| {
+        for byte in bytes {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    };
+    mix(row.name);
+    mix(&row.size.to_le_bytes());
+    mix(&row.mtime.seconds.to_le_bytes());
+    // FNV's low bits are its weakest: fold the high ones in.
+    hash ^ (hash >> 32)
+}

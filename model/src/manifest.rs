@@ -1,0 +1,127 @@
+//! What a snapshot is: its source, its volumes and the objects that hold the result.
+
+use crate::{finding::SystemIdentity, id::ObjectId, range::ByteRange, time::Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// What became of a volume's journal or log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum VolumeState {
+    /// Nothing was left to replay.
+    Clean,
+    /// The journal or log was applied in memory.
+    Replayed,
+    /// The journal or log holds changes that were not applied.
+    Unreplayed,
+    /// Only part could be read.
+    Partial,
+    /// The volume was in use while it was read.
+    Live,
+}
+
+impl VolumeState {
+    /// The word for it in output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Clean => "clean",
+            Self::Replayed => "replayed",
+            Self::Unreplayed => "unreplayed",
+            Self::Partial => "partial",
+            Self::Live => "live",
+        }
+    }
+}
+
+/// What a source is, for the chain of custody: independent of where a copy of it lies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceIdentity {
+    /// The path or address that was scanned.
+    pub location: String,
+    /// The container it came in: raw, block device, gz, zst, xz.
+    pub container: String,
+    /// Size of the disk in bytes.
+    pub size: u64,
+    /// The partition table's own id (GPT's GUID, MBR's signature), if it has one.
+    pub table_id: Option<String>,
+    /// Each partition's or filesystem's UUID, in disk order.
+    pub volume_ids: Vec<String>,
+    /// Digest of the partition tables and superblocks as they were read.
+    pub metadata_digest: ObjectId,
+}
+
+/// A chunk of a volume's listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkRef {
+    /// The stable columns.
+    pub stable: ObjectId,
+    /// The volatile columns.
+    pub volatile: ObjectId,
+    /// The digests, if the scan made any.
+    pub digests: Option<ObjectId>,
+    /// Number of rows.
+    pub rows: u32,
+}
+
+/// A volume of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeManifest {
+    /// `whole`, `p1`, `p2`, … or `vg/lv`.
+    pub name: String,
+    /// Where in the source it lies.
+    pub range: ByteRange,
+    /// The filesystem's name (ext4, xfs, ntfs), or what else was recognised.
+    pub content: String,
+    /// Label.
+    pub label: Option<String>,
+    /// UUID or serial number as blkid shows it.
+    pub uuid: Option<String>,
+    /// Where the asset's fstab mounts it.
+    pub mount: Option<String>,
+    /// State of its journal, for filesystems that were read.
+    pub state: Option<VolumeState>,
+    /// Why that state.
+    pub reason: String,
+    /// The listing in order; empty where no filesystem was read.
+    pub chunks: Vec<ChunkRef>,
+    /// Rows in the listing.
+    pub rows: u64,
+}
+
+/// Everything that a scan of one asset found; its id is the snapshot's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotManifest {
+    /// The version of the tool that made it.
+    pub tool_version: String,
+    /// The asset's name.
+    pub asset: String,
+    /// The account it belongs to, if one was given.
+    pub account: Option<String>,
+    /// What was read.
+    pub source: SourceIdentity,
+    /// Whether contents were hashed.
+    pub hashed: bool,
+    /// The system found.
+    pub system: SystemIdentity,
+    /// The volumes in disk order.
+    pub volumes: Vec<VolumeManifest>,
+    /// Packages and logins ([`crate::Findings`]).
+    pub findings: ObjectId,
+    /// The ledger ([`crate::Ledger`]).
+    pub coverage: ObjectId,
+    /// The gaps (`Vec<Gap>`, sorted).
+    pub gaps: ObjectId,
+    /// How many gaps.
+    pub gap_count: u64,
+}
+
+/// When a snapshot was committed: kept beside the manifest, so that the manifest holds no clock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The asset's name.
+    pub asset: String,
+    /// The snapshot's manifest.
+    pub manifest: ObjectId,
+    /// When it was committed.
+    pub committed_at: Timestamp,
+    /// Counts up with each commit to a store, so that the newest head is known without trusting clocks.
+    pub sequence: u64,
+}

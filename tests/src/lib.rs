@@ -1,0 +1,1 @@
+//! End-to-end, differential and fault tests live in `tests/`.

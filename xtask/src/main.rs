@@ -1,0 +1,2 @@
+//! Disk-image recipes and other chores.
+fn main() {}
