@@ -1,1 +1,3 @@
-//! worker
+//! Readers of real disks, the scan's tasks, and the loop that leases and runs them.
+
+pub mod tasks;
