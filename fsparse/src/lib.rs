@@ -11,5 +11,6 @@ pub mod fs;
 pub mod machine;
 pub mod source;
 pub mod survey;
+pub mod tree;
 
 pub use error::ParseError;
