@@ -5,6 +5,8 @@
 //! ([`Filesystem::inodes`]). All three are [`Machine`]s: breadth first, in a number of rounds that depends on
 //! the depth of the on-disk trees and never on the number of files.
 
+pub mod ntfs;
+
 use crate::{error::ParseError, machine::Machine, survey::Survey};
 use coldread_model::{Gap, VolumeState};
 use std::ops::Range;
@@ -13,7 +15,7 @@ use std::ops::Range;
 pub const FILESYSTEMS: &[&dyn Filesystem] = &[];
 
 /// How many bytes from a volume's start [`Filesystem::recognises`] is shown.
-pub const HEAD_BYTES: u64 = 128 << 10;
+pub const HEAD_BYTES: u64 = 192 << 10;
 
 /// What a driver found out about a volume.
 #[derive(Clone, Debug)]

@@ -75,7 +75,8 @@ impl<'a> Tree<'a> {
     fn place_all(&mut self, root: u64) {
         let survey = self.survey;
         let Some(root) = self.numbers.get(root) else {
-            let gap = Gap::new(GapKind::NotFound, "root directory", "the root directory's inode is not in use");
+            let gap =
+                Gap::new(GapKind::NotFound, "root directory", "the root directory's inode is not in use");
             self.gaps.push(gap.at_inode(root));
             return;
         };
@@ -117,7 +118,8 @@ impl<'a> Tree<'a> {
                     self.places.push(Place { name: entry.name, inode: child });
                 } else {
                     let path = self.path_in(next, survey.bytes(entry.name));
-                    let gap = Gap::new(GapKind::NotFound, "inode", "a name leads to an inode that is not in use");
+                    let gap =
+                        Gap::new(GapKind::NotFound, "inode", "a name leads to an inode that is not in use");
                     self.gaps.push(gap.at_inode(entry.child).at_path(&path));
                 }
             }
@@ -220,3 +222,5 @@ impl<'a> Tree<'a> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::survey as test_survey;

@@ -25,7 +25,7 @@ fn inode(number: u64, kind: FileKind) -> Inode {
     }
 }
 
-fn survey(inodes: &[(u64, FileKind)], names: &[(u64, u64, &str)]) -> Survey {
+pub(crate) fn survey(inodes: &[(u64, FileKind)], names: &[(u64, u64, &str)]) -> Survey {
     let mut survey = Survey::default();
     survey.inodes = inodes.iter().map(|&(number, kind)| inode(number, kind)).collect();
     for &(parent, child, name) in names {
