@@ -1,58 +1,34 @@
 //! The ledger: every byte of a source, classed.
 
-use crate::range::ByteRange;
+use crate::{package::words, range::ByteRange};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What became of a range of bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum CoverageClass {
-    /// Filesystem metadata that was read, or that a clean filesystem need not be asked for (journal, backups).
-    Metadata,
-    /// File data that was read.
-    DataRead,
-    /// File data that nobody asked for.
-    DataUnread,
-    /// Free space of a filesystem.
-    Free,
-    /// Partition tables and volume headers.
-    PartitionTable,
-    /// Nothing that was read says what is here.
-    Gap,
-    /// Swap space.
-    Swap,
-    /// Encrypted; the detail names the scheme.
-    Encrypted,
-    /// A format that is recognised and not read; the detail names it.
-    Unsupported,
-    /// Could not be read, or contradicts its format.
-    Damaged,
-    /// Blocks that an image container never allocated.
-    Unallocated,
-}
-
-impl CoverageClass {
-    /// The word for it in output.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Metadata => "metadata",
-            Self::DataRead => "data-read",
-            Self::DataUnread => "data-unread",
-            Self::Free => "free",
-            Self::PartitionTable => "partition-table",
-            Self::Gap => "gap",
-            Self::Swap => "swap",
-            Self::Encrypted => "encrypted",
-            Self::Unsupported => "unsupported",
-            Self::Damaged => "damaged",
-            Self::Unallocated => "unallocated",
-        }
-    }
-}
-
-impl fmt::Display for CoverageClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+words! {
+    /// What became of a range of bytes.
+    CoverageClass {
+        /// Filesystem metadata that was read, or that a clean filesystem need not be asked for (journal, backups).
+        Metadata = "metadata",
+        /// File data that was read.
+        DataRead = "data-read",
+        /// File data that nobody asked for.
+        DataUnread = "data-unread",
+        /// Free space of a filesystem.
+        Free = "free",
+        /// Partition tables and volume headers.
+        PartitionTable = "partition-table",
+        /// Nothing that was read says what is here.
+        Gap = "gap",
+        /// Swap space.
+        Swap = "swap",
+        /// Encrypted; the detail names the scheme.
+        Encrypted = "encrypted",
+        /// A format that is recognised and not read; the detail names it.
+        Unsupported = "unsupported",
+        /// Could not be read, or contradicts its format.
+        Damaged = "damaged",
+        /// Blocks that an image container never allocated.
+        Unallocated = "unallocated",
     }
 }
 

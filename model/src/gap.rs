@@ -1,51 +1,32 @@
 //! Gaps: what could not be read, where, and why.
 
+use crate::package::words;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Why something was not read. The kinds of error never become each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum GapKind {
-    /// The source could not be read there.
-    Io,
-    /// A feature, format or scheme that this version does not read.
-    Unsupported,
-    /// Bytes that contradict their format.
-    Corrupt,
-    /// Something the disk refers to and does not hold.
-    NotFound,
-    /// A bound on size, depth or number was reached.
-    Limit,
-    /// A file far larger than what it allocates: no digest is made.
-    Sparse,
-    /// Encrypted, and no key is at hand.
-    Encrypted,
-    /// A journal or log holds changes that were not applied.
-    Unreplayed,
-    /// The source changed while it was read.
-    Live,
-}
-
-impl GapKind {
-    /// The word for it in output.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Io => "io",
-            Self::Unsupported => "unsupported",
-            Self::Corrupt => "corrupt",
-            Self::NotFound => "not-found",
-            Self::Limit => "limit",
-            Self::Sparse => "sparse",
-            Self::Encrypted => "encrypted",
-            Self::Unreplayed => "unreplayed",
-            Self::Live => "live",
-        }
-    }
-}
-
-impl fmt::Display for GapKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+words! {
+    /// Why something was not read. The kinds of error never become each other.
+    GapKind {
+        /// The source could not be read there.
+        Io = "io",
+        /// A feature, format or scheme that this version does not read.
+        Unsupported = "unsupported",
+        /// Bytes that contradict their format.
+        Corrupt = "corrupt",
+        /// Something the disk refers to and does not hold.
+        NotFound = "not-found",
+        /// A bound on size, depth or number was reached.
+        Limit = "limit",
+        /// A file far larger than what it allocates: no digest is made.
+        Sparse = "sparse",
+        /// Encrypted, and no key is at hand.
+        Encrypted = "encrypted",
+        /// A journal or log holds changes that were not applied.
+        Unreplayed = "unreplayed",
+        /// The source changed while it was read.
+        Live = "live",
+        /// A part of the scan that failed at every try: nothing is known of what it would have read.
+        Failed = "failed",
     }
 }
 

@@ -23,6 +23,8 @@ pub enum ObjectKind {
     Manifest = 7,
     /// When and how a snapshot came to be committed.
     Head = 8,
+    /// The volumes as probe found them, each with its geometry.
+    VolumeSpecs = 9,
 }
 
 impl ObjectKind {
@@ -37,6 +39,7 @@ impl ObjectKind {
             Self::Gaps,
             Self::Manifest,
             Self::Head,
+            Self::VolumeSpecs,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == number)

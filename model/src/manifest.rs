@@ -1,33 +1,22 @@
 //! What a snapshot is: its source, its volumes and the objects that hold the result.
 
-use crate::{finding::SystemIdentity, id::ObjectId, range::ByteRange, time::Timestamp};
+use crate::{finding::SystemIdentity, id::ObjectId, package::words, range::ByteRange, time::Timestamp};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
-/// What became of a volume's journal or log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum VolumeState {
-    /// Nothing was left to replay.
-    Clean,
-    /// The journal or log was applied in memory.
-    Replayed,
-    /// The journal or log holds changes that were not applied.
-    Unreplayed,
-    /// Only part could be read.
-    Partial,
-    /// The volume was in use while it was read.
-    Live,
-}
-
-impl VolumeState {
-    /// The word for it in output.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Clean => "clean",
-            Self::Replayed => "replayed",
-            Self::Unreplayed => "unreplayed",
-            Self::Partial => "partial",
-            Self::Live => "live",
-        }
+words! {
+    /// What became of a volume's journal or log.
+    VolumeState {
+        /// Nothing was left to replay.
+        Clean = "clean",
+        /// The journal or log was applied in memory.
+        Replayed = "replayed",
+        /// The journal or log holds changes that were not applied.
+        Unreplayed = "unreplayed",
+        /// Only part could be read.
+        Partial = "partial",
+        /// The volume was in use while it was read.
+        Live = "live",
     }
 }
 
@@ -103,6 +92,8 @@ pub struct SnapshotManifest {
     pub system: SystemIdentity,
     /// The volumes in disk order.
     pub volumes: Vec<VolumeManifest>,
+    /// The volumes as probe found them (`Vec<`[`crate::task::VolumeSpec`]`>`), for reading files later.
+    pub volume_specs: ObjectId,
     /// Packages and logins ([`crate::Findings`]).
     pub findings: ObjectId,
     /// The ledger ([`crate::Ledger`]).

@@ -116,7 +116,9 @@ pub enum TaskInput {
         source: SourceSpec,
         /// What probe found.
         probe: ProbeOutput,
-        /// For each volume, the names of its surveys' outputs in unit order; the coordinator serves them.
+        /// For each volume, the names of its surveys' results in unit order; the coordinator serves them.
+        /// An empty name stands for a survey that failed at every try: its units are missing. A volume
+        /// without a filesystem has none.
         surveys: Vec<Vec<String>>,
         /// Whether contents are wanted.
         content: ContentMode,
@@ -190,7 +192,8 @@ pub struct AssembledVolume {
     pub state: Option<VolumeState>,
     /// Why.
     pub reason: String,
-    /// The content shards: name of the output that lists the files, and their bytes.
+    /// The content shards in disk order: name of the output that lists the files, and their bytes.
+    /// Empty where the task hashed contents itself, or nobody wants them.
     pub shards: Vec<(String, u64)>,
 }
 

@@ -1,0 +1,88 @@
+//! What a scan is asked to do.
+
+use super::ConvertError;
+use crate::v1;
+use coldread_model::task::{ContentMode, IoMode};
+
+impl From<ContentMode> for v1::Content {
+    fn from(mode: ContentMode) -> Self {
+        match mode {
+            ContentMode::None => Self::None,
+            ContentMode::Hash => Self::Hash,
+        }
+    }
+}
+
+impl TryFrom<v1::Content> for ContentMode {
+    type Error = ConvertError;
+
+    fn try_from(content: v1::Content) -> Result<Self, ConvertError> {
+        match content {
+            v1::Content::None => Ok(Self::None),
+            v1::Content::Hash => Ok(Self::Hash),
+            v1::Content::Unspecified => Err(ConvertError::new("content", "not specified")),
+        }
+    }
+}
+
+impl From<IoMode> for v1::Io {
+    fn from(mode: IoMode) -> Self {
+        match mode {
+            IoMode::Auto => Self::Auto,
+            IoMode::Uring => Self::Uring,
+            IoMode::Pread => Self::Pread,
+            IoMode::Mmap => Self::Mmap,
+        }
+    }
+}
+
+impl TryFrom<v1::Io> for IoMode {
+    type Error = ConvertError;
+
+    fn try_from(io: v1::Io) -> Result<Self, ConvertError> {
+        match io {
+            v1::Io::Auto => Ok(Self::Auto),
+            v1::Io::Uring => Ok(Self::Uring),
+            v1::Io::Pread => Ok(Self::Pread),
+            v1::Io::Mmap => Ok(Self::Mmap),
+            v1::Io::Unspecified => Err(ConvertError::new("io", "not specified")),
+        }
+    }
+}
+
+impl v1::SubmitRequest {
+    /// What of the content is wanted; a number that is no mode is an error.
+    pub fn content_mode(&self) -> Result<ContentMode, ConvertError> {
+        v1::Content::try_from(self.content)
+            .map_err(|_| ConvertError::new("content", format!("{} is not a mode", self.content)))?
+            .try_into()
+    }
+
+    /// How the source is read; a number that is no mode is an error.
+    pub fn io_mode(&self) -> Result<IoMode, ConvertError> {
+        v1::Io::try_from(self.io)
+            .map_err(|_| ConvertError::new("io", format!("{} is not a mode", self.io)))?
+            .try_into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_come_back_and_unknown_numbers_are_refused() {
+        for mode in [IoMode::Auto, IoMode::Uring, IoMode::Pread, IoMode::Mmap] {
+            let request = v1::SubmitRequest { io: v1::Io::from(mode).into(), ..Default::default() };
+            assert_eq!(request.io_mode(), Ok(mode));
+        }
+        for mode in [ContentMode::None, ContentMode::Hash] {
+            let request = v1::SubmitRequest { content: v1::Content::from(mode).into(), ..Default::default() };
+            assert_eq!(request.content_mode(), Ok(mode));
+        }
+        let strange = v1::SubmitRequest { content: 7, io: -1, ..Default::default() };
+        assert!(strange.content_mode().is_err() && strange.io_mode().is_err());
+        let silent = v1::SubmitRequest::default();
+        assert!(silent.content_mode().is_err() && silent.io_mode().is_err());
+    }
+}
