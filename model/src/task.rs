@@ -65,6 +65,8 @@ pub struct FilesystemSpec {
     pub geometry: Vec<u8>,
     /// How many units (block groups, allocation groups, runs of MFT records) a survey can be divided into.
     pub units: u64,
+    /// Bytes that the filesystem covers, counted from the volume's start.
+    pub size_bytes: u64,
 }
 
 /// A volume, as probe found it.
