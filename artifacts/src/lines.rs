@@ -49,6 +49,9 @@ impl From<std::io::Error> for StreamError {
         if let Some(stream) = inner.and_then(|inner| inner.downcast_ref::<Self>()) {
             return stream.clone();
         }
+        if matches!(inner.and_then(|inner| inner.downcast_ref()), Some(liblzma::stream::Error::MemLimit)) {
+            return Self::Limit("xz: needs more memory to unpack than is given".into());
+        }
         Self::Corrupt(error.to_string())
     }
 }

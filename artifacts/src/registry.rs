@@ -1,6 +1,6 @@
 //! The extractors there are.
 
-use crate::{Context, Input, Output, packages, wants::Want};
+use crate::{Context, Input, Output, logins, packages, wants::Want};
 
 /// Makes findings of files of one kind. Pure: what it says depends on its input and the context alone.
 pub trait Extractor: Send + Sync {
@@ -18,4 +18,5 @@ pub trait Extractor: Send + Sync {
 }
 
 /// Every extractor.
-pub const EXTRACTORS: &[&dyn Extractor] = &[&packages::dpkg::Dpkg];
+pub const EXTRACTORS: &[&dyn Extractor] =
+    &[&packages::dpkg::Dpkg, &logins::utmp::Utmp, &logins::lastlog::Lastlog];
