@@ -1,0 +1,4 @@
+//! Package databases.
+
+pub mod dpkg;
+pub mod purl;
