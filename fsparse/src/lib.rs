@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod content;
+pub mod coverage;
 pub mod error;
 pub mod fs;
 pub mod machine;

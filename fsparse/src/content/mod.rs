@@ -47,4 +47,8 @@ pub trait Sink {
     fn done(&mut self, item: usize);
     /// The rest of the item cannot be had.
     fn failed(&mut self, item: usize, error: ContentError);
+    /// Whether to stop early: nothing more is asked for, and the items left are neither done nor failed.
+    fn stop(&self) -> bool {
+        false
+    }
 }

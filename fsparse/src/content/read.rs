@@ -78,7 +78,7 @@ pub fn read_items<'a>(
         unpacked: Vec::new(),
     };
     let mut items = items.into_iter().fuse();
-    loop {
+    while !sink.stop() {
         while reader.held < budget.max(1) {
             if !reader.ask_next(queue) {
                 if reader.slots.len() - reader.free.len() >= MAX_ACTIVE {
