@@ -118,12 +118,13 @@ impl Packs {
         }
         places.sort_by(|a, b| (a.pack.path(), a.entry.at).cmp(&(b.pack.path(), b.entry.at)));
         let mut objects: Vec<Option<Object>> = ids.iter().map(|_| None).collect();
-        for run in places.chunk_by(|a, b| follows(a, b)) {
+        for run in places.chunk_by(follows) {
             // One read a run, cut where it would get too long.
             let mut left = run;
             while let Some(first) = left.first() {
                 let start = first.entry.at;
-                let fits = |place: &&Place| place.entry.at + place.entry.record_len() - start <= MAX_READ_BYTES;
+                let fits =
+                    |place: &&Place| place.entry.at + place.entry.record_len() - start <= MAX_READ_BYTES;
                 let (now, later) = left.split_at(left.iter().take_while(fits).count().max(1));
                 left = later;
                 let end = now.iter().map(|place| place.entry.at + place.entry.record_len()).max();
