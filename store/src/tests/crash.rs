@@ -211,7 +211,7 @@ fn every_crash(unsynced: Unsynced, index: Index) {
     while !survives(left, unsynced, index) {
         left += 1;
     }
-    assert!(left > 25, "only {left} operations");
+    assert!(left > 15, "only {left} operations");
 }
 
 #[test]
