@@ -65,15 +65,22 @@ impl Packs {
     /// Whether each object can be read. A pack that is damaged counts as holding nothing, so that its objects
     /// are stored again.
     pub(crate) fn has(&self, ids: &[ObjectId]) -> Result<Vec<bool>> {
-        let found = ids.iter().map(|id| match self.locate(id) {
-            Ok(place) => Ok(place.is_some()),
-            Err(error @ Error::Corrupt { .. }) => {
-                tracing::warn!(%error, object = %id, "stored again, as a damaged pack may or may not hold it");
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        });
-        found.collect()
+        let mut damage = None;
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            found.push(match self.locate(id) {
+                Ok(place) => place.is_some(),
+                Err(error @ Error::Corrupt { .. }) => {
+                    damage = Some(error);
+                    false
+                }
+                Err(error) => return Err(error),
+            });
+        }
+        if let Some(error) = damage {
+            tracing::warn!(%error, "what this pack holds will be stored again");
+        }
+        Ok(found)
     }
 
     /// Where an object is. That a damaged pack may hold it is an error, not an absence.
