@@ -5,6 +5,7 @@
 //! ([`Filesystem::inodes`]). All three are [`Machine`]s: breadth first, in a number of rounds that depends on
 //! the depth of the on-disk trees and never on the number of files.
 
+pub mod ext4;
 pub mod ntfs;
 
 use crate::{error::ParseError, machine::Machine, survey::Survey};
@@ -12,10 +13,10 @@ use coldread_model::{Gap, VolumeState};
 use std::ops::Range;
 
 /// Every filesystem that is read. To add one: its folder, and a line here.
-pub const FILESYSTEMS: &[&dyn Filesystem] = &[];
+pub const FILESYSTEMS: &[&dyn Filesystem] = &[&ext4::Ext4];
 
 /// How many bytes from a volume's start [`Filesystem::recognises`] is shown.
-pub const HEAD_BYTES: u64 = 192 << 10;
+pub const HEAD_BYTES: u64 = 128 << 10;
 
 /// What a driver found out about a volume.
 #[derive(Clone, Debug)]
