@@ -7,13 +7,14 @@
 
 pub mod ext4;
 pub mod ntfs;
+pub mod xfs;
 
 use crate::{error::ParseError, machine::Machine, survey::Survey};
 use coldread_model::{Gap, VolumeState};
 use std::ops::Range;
 
 /// Every filesystem that is read. To add one: its folder, and a line here.
-pub const FILESYSTEMS: &[&dyn Filesystem] = &[&ext4::Ext4];
+pub const FILESYSTEMS: &[&dyn Filesystem] = &[&ext4::Ext4, &xfs::Xfs, &ntfs::Ntfs];
 
 /// How many bytes from a volume's start [`Filesystem::recognises`] is shown.
 pub const HEAD_BYTES: u64 = 128 << 10;
