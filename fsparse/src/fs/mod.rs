@@ -5,12 +5,14 @@
 //! ([`Filesystem::inodes`]). All three are [`Machine`]s: breadth first, in a number of rounds that depends on
 //! the depth of the on-disk trees and never on the number of files.
 
+pub mod ntfs;
+
 use crate::{error::ParseError, machine::Machine, survey::Survey};
 use coldread_model::{Gap, VolumeState};
 use std::ops::Range;
 
 /// Every filesystem that is read. To add one: its folder, and a line here.
-pub const FILESYSTEMS: &[&dyn Filesystem] = &[];
+pub const FILESYSTEMS: &[&dyn Filesystem] = &[&ntfs::Ntfs];
 
 /// How many bytes from a volume's start [`Filesystem::recognises`] is shown.
 pub const HEAD_BYTES: u64 = 128 << 10;
