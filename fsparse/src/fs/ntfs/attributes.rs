@@ -37,7 +37,7 @@ pub(super) const ELSEWHERE: u32 = 0x1000 | 0x4_0000 | 0x40_0000;
 
 impl StandardInformation {
     fn parse(value: &[u8]) -> Option<Self> {
-        let time = |at| Some(Timestamp::from_filetime(u64_at(value, at)?));
+        let time = |at| Some(shown_time(u64_at(value, at)?));
         Some(Self {
             created: time(0)?,
             modified: time(8)?,
@@ -46,6 +46,16 @@ impl StandardInformation {
             attributes: u32_at(value, 32)?,
         })
     }
+}
+
+/// 1601-01-01 to 1970-01-01 in units of 100 ns.
+const EPOCH_TICKS: i64 = 116_444_736_000_000_000;
+
+/// A time in units of 100 ns since 1601 as ntfs-3g shows it: it rounds times before 1970 to the next full
+/// second (its "ntfstime.h": a division that rounds towards zero, and negative fractions dropped).
+fn shown_time(ticks: u64) -> Timestamp {
+    let since = (ticks as i64).saturating_sub(EPOCH_TICKS);
+    Timestamp { seconds: since / 10_000_000, nanos: u32::try_from(since % 10_000_000).unwrap_or(0) * 100 }
 }
 
 /// A name of a file.
@@ -294,4 +304,25 @@ pub(super) enum Whole<'a> {
     Resident(&'a [u8]),
     /// In clusters.
     Clusters { size: u64, initialized: u64 },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_shown_as_ntfs_3g_does() {
+        for (ticks, seconds, nanos) in [
+            (116_444_736_000_000_000, 0, 0),
+            (116_444_736_000_000_001, 0, 100),
+            (116_444_735_999_999_999, 0, 0),
+            (116_444_735_989_999_999, -1, 0),
+            (116_444_735_980_000_000, -2, 0),
+            (0, -11_644_473_600, 0),
+            (u64::MAX, -11_644_473_600, 0),
+        ] {
+            assert_eq!(shown_time(ticks), Timestamp { seconds, nanos });
+        }
+        let _ = shown_time(i64::MIN as u64);
+    }
 }
