@@ -103,7 +103,8 @@ impl Part<'_> {
     /// nothing can be saved in it.
     pub(super) fn unit_bytes(&self, clusters: Clusters) -> Option<u64> {
         let compressed = self.flags & COMPRESSED != 0 && self.compression_unit > 0;
-        compressed.then(|| u64::from(clusters.bytes).checked_shl(self.compression_unit.into()).unwrap_or(u64::MAX))
+        compressed
+            .then(|| u64::from(clusters.bytes).checked_shl(self.compression_unit.into()).unwrap_or(u64::MAX))
     }
 
     /// Whether its compression unit is larger than any that is read.
@@ -271,10 +272,12 @@ impl<'a> Attributes<'a> {
         let Some(parts) = self.values(kind).find(|parts| parts[0].name.is_empty()) else { return Ok(None) };
         match self.join(parts, clusters).map_err(Wanted::Malformed)? {
             Whole::Resident(bytes) => Ok(Some(bytes)),
-            Whole::Clusters { .. } if parts[0].unit_is_too_large(clusters) => {
-                Err(Wanted::Malformed(malformed("a compression unit of at most 1 MiB", parts[0].compression_unit.into())))
+            Whole::Clusters { .. } if parts[0].unit_is_too_large(clusters) => Err(Wanted::Malformed(
+                malformed("a compression unit of at most 1 MiB", parts[0].compression_unit.into()),
+            )),
+            Whole::Clusters { size, .. } if size > most => {
+                Err(Wanted::Malformed(malformed("a short value", size)))
             }
-            Whole::Clusters { size, .. } if size > most => Err(Wanted::Malformed(malformed("a short value", size))),
             Whole::Clusters { size, initialized } => match loaded.iter().find(|(found, _)| *found == value) {
                 Some((_, Some(bytes))) => Ok(Some(&bytes[..bytes.len().min(size as usize)])),
                 Some((_, None)) => Ok(None),

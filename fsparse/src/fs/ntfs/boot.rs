@@ -135,7 +135,9 @@ pub(super) mod tests {
             assert_eq!((boot.cluster_bytes, boot.record_bytes), (size, 1024));
         }
         assert_eq!(BootSector::parse(&sample(8, 1, 1 << 20), 0).unwrap().record_bytes, 4096);
-        for (byte, record) in [(0, -10), (3, -10), (0xf3, -10), (0x90, -10), (8, 0), (8, -31), (8, -128), (8, 3)] {
+        for (byte, record) in
+            [(0, -10), (3, -10), (0xf3, -10), (0x90, -10), (8, 0), (8, -31), (8, -128), (8, 3)]
+        {
             assert!(BootSector::parse(&sample(byte, record, 1 << 20), 0).is_err());
         }
         assert!(BootSector::parse(&sample(8, -10, 8), 0).is_err());

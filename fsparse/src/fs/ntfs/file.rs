@@ -70,12 +70,15 @@ impl Builder {
         }
         let streams = self.keep_streams(&file, &all, kind, internal, elsewhere.as_deref())?;
         let own = self.survey.streams.get(streams.range()).unwrap_or_default();
-        let encrypted = |stream: &Stream| matches!(stream.encoding, Encoding::Unreadable { encrypted: true, .. });
+        let encrypted =
+            |stream: &Stream| matches!(stream.encoding, Encoding::Unreadable { encrypted: true, .. });
         flags.set(RowFlags::ENCRYPTED, own.iter().any(encrypted));
         flags.set(RowFlags::SIZED, matches!(kind, FileKind::File | FileKind::Symlink));
         flags.set(RowFlags::DEVICE, matches!(kind, FileKind::Char | FileKind::Block));
         let size = match kind {
-            FileKind::File => own.first().filter(|stream| stream.name.len == 0).map_or(0, |stream| stream.size),
+            FileKind::File => {
+                own.first().filter(|stream| stream.name.len == 0).map_or(0, |stream| stream.size)
+            }
             FileKind::Symlink => target.len() as u64,
             _ => 0,
         };
@@ -118,13 +121,18 @@ impl Builder {
                 return Ok(Judged { special: Special::of(FileKind::File), elsewhere });
             }
             let ea = match found {
-                tag::LX_CHR | tag::LX_BLK => all.value(Value::Ea, MAX_EA_BYTES, self.clusters, file.loaded)?,
+                tag::LX_CHR | tag::LX_BLK => {
+                    all.value(Value::Ea, MAX_EA_BYTES, self.clusters, file.loaded)?
+                }
                 _ => None,
             };
             let special = special::reparse(value, ea).map_err(Wanted::Malformed)?;
             let here = found & !tag::CLOUD_VARIANT == tag::CLOUD && attributes & ELSEWHERE == 0;
-            let elsewhere =
-                if special.kind == FileKind::Reparse && !here { content("the content is elsewhere") } else { None };
+            let elsewhere = if special.kind == FileKind::Reparse && !here {
+                content("the content is elsewhere")
+            } else {
+                None
+            };
             return Ok(Judged { special, elsewhere });
         }
         if directory || internal || attributes & SYSTEM == 0 {
@@ -158,8 +166,13 @@ impl Builder {
             let mut name = std::mem::take(&mut self.scratch);
             name.clear();
             push_wtf8(found.name, &mut name);
-            if name.is_empty() || name == b"." || name == b".." || name.iter().any(|byte| matches!(byte, 0 | b'/')) {
-                let wrong = format!("a name that no directory can hold: {:?}", String::from_utf8_lossy(&name));
+            if name.is_empty()
+                || name == b"."
+                || name == b".."
+                || name.iter().any(|byte| matches!(byte, 0 | b'/'))
+            {
+                let wrong =
+                    format!("a name that no directory can hold: {:?}", String::from_utf8_lossy(&name));
                 let gap = Gap::new(GapKind::Corrupt, "$FILE_NAME", wrong).at_inode(file.number);
                 self.survey.gaps.push(Gap { at: file.at, ..gap });
             } else {
@@ -257,7 +270,8 @@ impl Builder {
                 self.unreadable(gap.at_inode(file.number), extents)?
             }
             Ok(_) if parts[0].unit_is_too_large(self.clusters) => {
-                let reason = format!("LZNT1 in units of 2^{} clusters is not supported", parts[0].compression_unit);
+                let reason =
+                    format!("LZNT1 in units of 2^{} clusters is not supported", parts[0].compression_unit);
                 let gap = Gap::new(GapKind::Unsupported, "$DATA", reason).at_inode(file.number);
                 self.unreadable(gap, extents)?
             }
@@ -302,4 +316,3 @@ impl Sink for Builder {
         self.survey.damaged.insert(range);
     }
 }
-

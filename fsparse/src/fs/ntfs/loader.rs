@@ -337,7 +337,9 @@ impl<S: Sink> Loader<S> {
                 self.extension_bytes.extend_from_slice(bytes);
                 self.extensions.insert(number, Extension::Read { header, start });
             }
-            Ok(RecordState::InUse(header)) if self.wave == Wave::Records => self.base(number, header, bytes, ask),
+            Ok(RecordState::InUse(header)) if self.wave == Wave::Records => {
+                self.base(number, header, bytes, ask)
+            }
             Ok(RecordState::InUse(_)) => {}
         }
     }
@@ -453,8 +455,13 @@ impl<S: Sink> Loader<S> {
                     }
                     (GapKind::Corrupt, format!("record {} belongs to another file", reference.number))
                 }
-                Some(Extension::Failed { kind, reason }) => (*kind, format!("record {}: {reason}", reference.number)),
-                None => (GapKind::NotFound, format!("record {} is not an extension record in use", reference.number)),
+                Some(Extension::Failed { kind, reason }) => {
+                    (*kind, format!("record {}: {reason}", reference.number))
+                }
+                None => (
+                    GapKind::NotFound,
+                    format!("record {} is not an extension record in use", reference.number),
+                ),
             };
             if first_time {
                 self.sink.gap(Gap::new(failed.0, EXTENSION, failed.1).at_inode(number));
@@ -536,13 +543,19 @@ impl Need {
             None => bytes,
             Some(unit_bytes) => {
                 let mut value = Vec::new();
-                for (start, unit) in (0..).step_by(unit_bytes as usize).zip(bytes.chunks(unit_bytes as usize)) {
+                for (start, unit) in (0..).step_by(unit_bytes as usize).zip(bytes.chunks(unit_bytes as usize))
+                {
                     let end = value.len() + unit.len();
-                    let allocated: u64 = locate(&self.pieces, start, unit_bytes).map(|(_, range)| range.len).sum();
+                    let allocated: u64 =
+                        locate(&self.pieces, start, unit_bytes).map(|(_, range)| range.len).sum();
                     if allocated == unit_bytes {
                         value.extend_from_slice(unit);
                     } else {
-                        lznt1::decompress(&unit[..unit.len().min(allocated as usize)], &mut value, unit.len())?;
+                        lznt1::decompress(
+                            &unit[..unit.len().min(allocated as usize)],
+                            &mut value,
+                            unit.len(),
+                        )?;
                     }
                     value.resize(end, 0);
                 }

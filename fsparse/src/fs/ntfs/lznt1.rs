@@ -203,7 +203,10 @@ mod tests {
             0x45, 0x00, 0xbe, 0x00, 0x9e, 0x00, 0x04, 0x01, 0x18, 0x90, 0x00,
         ];
         let text = b"F# F# G A A G F# E D D E F# F# E E F# F# G A A G F# E D D E F# E D D E E F# D E F# G F# D E F# G F# E D E A F# F# G A A G F# E D D E F# E D D\0";
-        assert_eq!(unpacked(&unit).map(|out| String::from_utf8_lossy(&out).into_owned()), Ok(String::from_utf8_lossy(text).into_owned()));
+        assert_eq!(
+            unpacked(&unit).map(|out| String::from_utf8_lossy(&out).into_owned()),
+            Ok(String::from_utf8_lossy(text).into_owned())
+        );
     }
 
     #[test]

@@ -240,7 +240,8 @@ impl NtfsProbe {
             if mirror {
                 let at = boot.mft_lcn * u64::from(boot.cluster_bytes);
                 let wrong = "neither it nor its mirror is";
-                self.error = Some(ParseError::corrupt(at, "MFT record 0", "a record that maps the MFT", wrong));
+                self.error =
+                    Some(ParseError::corrupt(at, "MFT record 0", "a record that maps the MFT", wrong));
             } else {
                 self.ask_mft(boot.mft_mirror_lcn, true, ask);
             }
@@ -370,7 +371,8 @@ impl ProbeMachine for NtfsProbe {
         let clusters_end = geometry.clusters().range(boot.clusters, 0).start;
         if clusters_end > self.volume_bytes {
             let reason = format!("{} of {clusters_end} bytes are there", self.volume_bytes);
-            self.gaps.push(Gap::new(GapKind::Corrupt, "NTFS volume", reason.clone()).at_byte(self.volume_bytes));
+            self.gaps
+                .push(Gap::new(GapKind::Corrupt, "NTFS volume", reason.clone()).at_byte(self.volume_bytes));
             self.partial.push(reason);
         }
         let (state, reason) = if !self.unreplayed.is_empty() {

@@ -227,7 +227,8 @@ fn parse_attribute(kind: u32, bytes: &[u8]) -> Result<Attribute<'_>, Malformed> 
         let value = bytes.get(value_offset..).and_then(|value| value.get(..value_length as usize));
         Form::Resident(value.ok_or(malformed("a value within its attribute", u64::from(value_length)))?)
     } else {
-        let field = |at: usize| u64_at(bytes, at).ok_or(malformed("a header of 64 bytes", bytes.len() as u64));
+        let field =
+            |at: usize| u64_at(bytes, at).ok_or(malformed("a header of 64 bytes", bytes.len() as u64));
         let lowest_vcn = field(16)?;
         let highest_vcn = field(24)?;
         let mapping_pairs_offset = usize::from(u16_at(bytes, 32).unwrap_or(0));
@@ -245,7 +246,14 @@ fn parse_attribute(kind: u32, bytes: &[u8]) -> Result<Attribute<'_>, Malformed> 
         if lowest_vcn == 0 && data_size > i64::MAX as u64 {
             return Err(malformed("a size below 8 EiB", data_size));
         }
-        Form::NonResident(NonResident { lowest_vcn, end_vcn, compression_unit, data_size, initialized_size, runs })
+        Form::NonResident(NonResident {
+            lowest_vcn,
+            end_vcn,
+            compression_unit,
+            data_size,
+            initialized_size,
+            runs,
+        })
     };
     Ok(Attribute { kind, name, flags, form })
 }

@@ -36,7 +36,11 @@ pub(super) struct Piece {
 /// holds what came before.
 ///
 /// Source: Flatcap NTFS documentation, "Concept - Data Runs".
-pub(super) fn decode_runs(part: &NonResident<'_>, clusters: Clusters, out: &mut Vec<Piece>) -> Result<(), Malformed> {
+pub(super) fn decode_runs(
+    part: &NonResident<'_>,
+    clusters: Clusters,
+    out: &mut Vec<Piece>,
+) -> Result<(), Malformed> {
     let bytes = u64::from(clusters.bytes);
     if part.end_vcn > i64::MAX as u64 / bytes {
         return Err(malformed("a value below 8 EiB", part.end_vcn));
@@ -70,7 +74,11 @@ pub(super) fn decode_runs(part: &NonResident<'_>, clusters: Clusters, out: &mut 
         }
         vcn += length as u64;
     }
-    if vcn == part.end_vcn { Ok(()) } else { Err(malformed("runs that add up to the clusters announced", vcn)) }
+    if vcn == part.end_vcn {
+        Ok(())
+    } else {
+        Err(malformed("runs that add up to the clusters announced", vcn))
+    }
 }
 
 /// A signed little-endian number of 1 to 8 bytes.
@@ -93,7 +101,7 @@ pub(super) fn locate(pieces: &[Piece], start: u64, len: u64) -> impl Iterator<It
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
@@ -104,7 +112,7 @@ mod tests {
     }
 
     /// Encodes runs as Windows does, in as few bytes as the signs allow.
-    fn encode(runs: &[(u64, Option<u64>)]) -> Vec<u8> {
+    pub(in crate::fs::ntfs) fn encode(runs: &[(u64, Option<u64>)]) -> Vec<u8> {
         let shortest = |value: i64| {
             let all = value.to_le_bytes();
             let len = (1..=8).find(|&len| signed(&all[..len]) == value).unwrap();
@@ -173,7 +181,8 @@ mod tests {
             Piece { logical: 40, range: ByteRange::new(2000, 10) },
         ];
         let found: Vec<_> = locate(&pieces, 5, 37).collect();
-        let want = [(5, ByteRange::new(1005, 5)), (10, ByteRange::new(500, 10)), (40, ByteRange::new(2000, 2))];
+        let want =
+            [(5, ByteRange::new(1005, 5)), (10, ByteRange::new(500, 10)), (40, ByteRange::new(2000, 2))];
         assert_eq!(found, want);
     }
 }

@@ -93,7 +93,8 @@ pub(super) fn tag_of(reparse: &[u8]) -> Option<u32> {
 pub(super) fn reparse(value: &[u8], ea: Option<&[u8]>) -> Result<Special, Malformed> {
     let tag = tag_of(value).ok_or(malformed("a reparse point of 8 bytes or more", value.len() as u64))?;
     let length = usize::from(u16_at(value, 4).unwrap_or(0));
-    let data = value.get(8..8 + length).ok_or(malformed("reparse data within the attribute", length as u64))?;
+    let data =
+        value.get(8..8 + length).ok_or(malformed("reparse data within the attribute", length as u64))?;
     let mut special = Special::of(FileKind::Reparse);
     match tag {
         tag::SYMLINK | tag::MOUNT_POINT => {
@@ -125,7 +126,8 @@ pub(super) fn reparse(value: &[u8], ea: Option<&[u8]>) -> Result<Special, Malfor
             special.kind = if tag == tag::LX_CHR { FileKind::Char } else { FileKind::Block };
             let numbers = ea_value(ea.unwrap_or_default(), b"$LXDEV").unwrap_or_default();
             let device = u32_at(numbers, 0).zip(u32_at(numbers, 4));
-            special.device = device.ok_or(malformed("device numbers in the attribute $LXDEV", u64::from(tag)))?;
+            special.device =
+                device.ok_or(malformed("device numbers in the attribute $LXDEV", u64::from(tag)))?;
         }
         _ => special.target = format!("{tag:#010x}").into_bytes(),
     }
@@ -192,7 +194,10 @@ mod tests {
         for (value, want) in [
             (point(tag::SYMLINK, &names(r"..\a\b", r"..\a\b", Some(1))), (FileKind::Symlink, "../a/b", none)),
             (point(tag::SYMLINK, &names(r"\??\C:\x", r"C:\x", Some(0))), (FileKind::Symlink, r"C:\x", none)),
-            (point(tag::MOUNT_POINT, &names(r"\??\C:\Users", "", None)), (FileKind::Junction, r"C:\Users", none)),
+            (
+                point(tag::MOUNT_POINT, &names(r"\??\C:\Users", "", None)),
+                (FileKind::Junction, r"C:\Users", none),
+            ),
             (point(tag::LX_SYMLINK, b"\x02\0\0\0/etc/x"), (FileKind::Symlink, "/etc/x", none)),
             (point(tag::LX_FIFO, b""), (FileKind::Fifo, "", none)),
             (point(tag::AF_UNIX, b""), (FileKind::Socket, "", none)),
@@ -213,7 +218,10 @@ mod tests {
     fn files_of_interix() {
         let mut link = b"IntxLNK\x01".to_vec();
         link.extend(utf16("a/ß\0tail"));
-        assert_eq!(interix(&link).map(|found| (found.kind, found.target)), Some((FileKind::Symlink, "a/ß".into())));
+        assert_eq!(
+            interix(&link).map(|found| (found.kind, found.target)),
+            Some((FileKind::Symlink, "a/ß".into()))
+        );
         let mut device = b"IntxCHR\0".to_vec();
         device.extend([4u64.to_le_bytes(), 64u64.to_le_bytes()].concat());
         assert_eq!(interix(&device).map(|found| found.device), Some((4, 64)));
