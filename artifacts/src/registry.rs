@@ -19,4 +19,4 @@ pub trait Extractor: Send + Sync {
 
 /// Every extractor.
 pub const EXTRACTORS: &[&dyn Extractor] =
-    &[&packages::dpkg::Dpkg, &logins::utmp::Utmp, &logins::lastlog::Lastlog];
+    &[&packages::dpkg::Dpkg, &logins::utmp::Utmp, &logins::lastlog::Lastlog, &logins::authlog::Authlog];

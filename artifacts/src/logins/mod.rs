@@ -1,5 +1,6 @@
 //! Records of logins.
 
+pub mod authlog;
 pub mod lastlog;
 pub mod utmp;
 

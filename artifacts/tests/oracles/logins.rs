@@ -67,3 +67,31 @@ fn lastlog_corpus() {
     assert_eq!(events, expected.map(|(user, time)| (user.to_owned(), time.to_owned())));
     println!("{gaps} gaps");
 }
+
+#[test]
+fn authlog_corpus() {
+    let Some(root) = corpus("syslog") else { return };
+    // 2022-11-20, the year that the sources of these files name.
+    let mtime = 1_668_902_400;
+    for (path, file, count) in [
+        ("/var/log/auth.log", "auth.log", 9),
+        ("/var/log/secure", "secure", 2),
+        ("/var/log/auth.log", "syslog_ssh.log", 7),
+        ("/var/log/auth.log", "syslog_rsyslog", 0),
+    ] {
+        let bytes = std::fs::read(root.join(file)).unwrap();
+        let found = extract(path, bytes, mtime, &Context::default());
+        for event in &found.logins {
+            println!("{event:?}");
+        }
+        assert_eq!((found.logins.len(), found.gaps), (count, vec![]), "{file}");
+        let times: Vec<_> = found.logins.iter().map(|event| event.time.unwrap().to_string()).collect();
+        match file {
+            "secure" => {
+                assert_eq!(times, ["2021-12-31T03:14:00.000000000Z", "2022-01-01T13:37:00.000000000Z"])
+            }
+            "auth.log" => assert_eq!(times[0], "2022-11-14T06:39:01.000000000Z"),
+            _ => {}
+        }
+    }
+}
