@@ -4,7 +4,12 @@
 
 use super::file::DiskFile;
 use io_uring::{IoUring, Probe, opcode, register::Restriction, squeue};
-use std::{io, os::fd::AsRawFd};
+use rustix::process::{Resource, geteuid, getrlimit};
+use std::{
+    io,
+    os::fd::AsRawFd,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 /// Entries of the submission queue, so the deepest that a queue gets.
 pub(super) const DEPTH: u32 = 128;
@@ -19,6 +24,33 @@ pub(super) struct Ring {
     pub(super) uring: IoUring,
     /// Whether buffers can be registered one by one.
     pub(super) registers_buffers: bool,
+    /// Bytes of its registered buffers.
+    locked: u64,
+}
+
+/// Bytes of registered buffers in this process.
+static LOCKED: AtomicU64 = AtomicU64::new(0);
+
+impl Ring {
+    /// Whether `bytes` more may be registered. Users other than root share a limit on locked memory between
+    /// all their rings and buffers; half of it is left alone, so that another thread can still open a ring.
+    pub(super) fn may_lock(&mut self, bytes: u64) -> bool {
+        let limit = if geteuid().is_root() { None } else { getrlimit(Resource::Memlock).current };
+        let before = LOCKED.fetch_add(bytes, Ordering::Relaxed);
+        let may = limit.is_none_or(|limit| before.saturating_add(bytes) <= limit / 2);
+        if may {
+            self.locked += bytes;
+        } else {
+            LOCKED.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        may
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        LOCKED.fetch_sub(self.locked, Ordering::Relaxed);
+    }
 }
 
 /// The index of the file that bypasses the page cache among the registered files.
@@ -81,7 +113,7 @@ fn attempt(file: &DiskFile, buffers: u16, level: u8, restricted: bool) -> io::Re
         ])?;
         submitter.register_enable_rings()?;
     }
-    Ok(Ring { uring, registers_buffers })
+    Ok(Ring { uring, registers_buffers, locked: 0 })
 }
 
 /// Why the kernel refuses io_uring, in words.

@@ -15,6 +15,7 @@ use super::{
     file::{DirectFirst, DiskFile, RawRead},
     holes,
     pool::{Pool, Slab},
+    pread::PreadSource,
     ring::{self, Ring},
     salvage,
     waiting::{Part, Waiting, answer},
@@ -28,6 +29,8 @@ use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 const MAX_IN_FLIGHT: u64 = 32 << 20;
 /// Buffers of 64 KiB and of 1 MiB that a queue keeps, made when first needed.
 const POOL: (u16, u16) = (128, 64);
+/// So many reads are submitted at once, at most.
+const BATCH: u32 = 8;
 /// So often, a millisecond apart, a ring that is out of memory is asked again.
 const MAX_TRIES: u32 = 10_000;
 
@@ -35,6 +38,8 @@ const MAX_TRIES: u32 = 10_000;
 pub(super) struct UringSource {
     file: Arc<DiskFile>,
     raw: Arc<dyn RawRead>,
+    /// Serves queues for which the kernel has no ring left, where io_uring was not insisted on.
+    instead: Option<PreadSource>,
     /// What a test makes of a completion's result.
     #[cfg(test)]
     distort: Option<Distort>,
@@ -52,9 +57,16 @@ impl UringSource {
         Ok(Self {
             file,
             raw,
+            instead: None,
             #[cfg(test)]
             distort: None,
         })
+    }
+
+    /// Lets queues that get no ring (a limit of the user's, met by many threads) read by `pread`.
+    pub(super) fn or_pread(mut self) -> Self {
+        self.instead = Some(PreadSource::new(Arc::clone(&self.file)));
+        self
     }
 
     /// Completions as `distort` would have them, and `raw` to read again from.
@@ -76,10 +88,14 @@ impl BlockSource for UringSource {
     }
 
     fn open_queue(&self) -> Result<Box<dyn ReadQueue + '_>, SourceError> {
-        let ring = ring::set_up(&self.file, POOL.0 + POOL.1).map_err(|error| SourceError::Io {
-            context: format!("open a queue on {}", self.file.path().display()),
-            reason: ring::refusal(&error),
-        })?;
+        let ring = match (ring::set_up(&self.file, POOL.0 + POOL.1), &self.instead) {
+            (Ok(ring), _) => ring,
+            (Err(_), Some(instead)) => return instead.open_queue(),
+            (Err(error), None) => {
+                let context = format!("open a queue on {}", self.file.path().display());
+                return Err(SourceError::Io { context, reason: ring::refusal(&error) });
+            }
+        };
         Ok(Box::new(UringQueue {
             source: self,
             waiting: Waiting::new(&self.file),
@@ -129,9 +145,9 @@ impl UringQueue<'_> {
         self.in_flight < ring::DEPTH as usize && self.in_flight_bytes < MAX_IN_FLIGHT
     }
 
-    /// Puts waiting requests on the ring, unsubmitted. Whether there were any.
+    /// Puts waiting requests on the ring. Whether some are not submitted yet.
     fn board(&mut self) -> bool {
-        let before = self.in_flight;
+        let mut unsubmitted = 0;
         while self.has_room() && !self.waiting.is_empty() {
             let number = self.grounded.pop().unwrap_or_else(|| {
                 self.flights.push(Flight::default());
@@ -147,6 +163,7 @@ impl UringQueue<'_> {
                 Ok(()) => {
                     self.in_flight += 1;
                     self.in_flight_bytes += span.len;
+                    unsubmitted += 1;
                 }
                 Err(error) => {
                     self.fail(&flight, &error.to_string());
@@ -154,8 +171,15 @@ impl UringQueue<'_> {
                 }
             }
             self.flights[number] = flight;
+            // The disk starts while the next buffers are still being made.
+            if unsubmitted == BATCH {
+                unsubmitted = 0;
+                if !self.enter(0) {
+                    break;
+                }
+            }
         }
-        self.in_flight > before
+        unsubmitted > 0
     }
 
     /// Writes the submission of `flight`.
@@ -163,7 +187,7 @@ impl UringQueue<'_> {
         let (mut slab, fresh) = self.pool.take(flight.span.len)?;
         let own = Arc::get_mut(&mut slab).ok_or_else(|| io::Error::other("its buffer is in use"))?;
         if let (true, Some(index)) = (fresh && self.ring.registers_buffers, own.number) {
-            own.registered = register(&self.ring, own, index);
+            own.registered = self.ring.may_lock(own.room().len() as u64) && register(&self.ring, own, index);
             // The limit on locked memory is met: further buffers would meet it too.
             self.ring.registers_buffers = own.registered;
         }

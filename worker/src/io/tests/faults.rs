@@ -1,4 +1,4 @@
-use super::{noise, read_all};
+use super::{Loop, noise, read_all, readers};
 use crate::io::{
     file::{DiskFile, RawRead},
     pread::PreadSource,
@@ -172,4 +172,32 @@ fn a_file_system_that_refuses_direct_reads_is_read_through_the_cache() {
     let answers = read_all(&source, &[ByteRange::new(5, 2_000_000)]);
     assert!(answers[0].failed.is_empty() && answers[0].bytes == bytes[5..2_000_005]);
     assert!(disk.direct().is_none());
+}
+
+#[test]
+fn a_real_device_that_fails_costs_the_blocks_that_fail() {
+    // A loop device whose file was cut behind its back fails all reads past the cut, as a bad disk does.
+    let bytes = noise(SIZE, 13);
+    let file = NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &bytes).unwrap();
+    let Some(device) = Loop::over(file.path()) else {
+        println!("skipped: no loop device can be made here (it needs root and losetup)");
+        return;
+    };
+    let cut = 2_000_000 / BLOCK * BLOCK;
+    file.as_file().set_len(cut).unwrap();
+    let list = readers(device.0.as_ref());
+    assert!(!list.is_empty());
+    for (name, source) in list {
+        let ranges =
+            [ByteRange::new(1_900_000, 500_000), ByteRange::new(7, 100), ByteRange::new(2_100_001, 9)];
+        for (range, answer) in ranges.iter().zip(read_all(&*source, &ranges)) {
+            let gone = ByteRange::between(range.start.max(cut), range.end());
+            let lost: u64 = answer.failed.iter().map(|(part, _)| part.len).sum();
+            assert_eq!(lost, gone.len, "{name}: {:?}", answer.failed);
+            assert!(answer.failed.iter().all(|(part, _)| gone.contains(*part)), "{name}");
+            let kept = (range.len - gone.len) as usize;
+            assert!(answer.bytes[..kept] == bytes[range.start as usize..][..kept], "{name}");
+        }
+    }
 }

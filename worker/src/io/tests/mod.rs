@@ -8,7 +8,7 @@ mod spool;
 use super::{file::DiskFile, mmap::MmapSource, pread::PreadSource, uring::UringSource};
 use coldread_fsparse::source::{BlockSource, Completion, Piece, SourceError};
 use coldread_model::ByteRange;
-use std::{path::Path, sync::Arc};
+use std::{path::Path, process::Command, sync::Arc};
 
 /// Bytes without pattern or period, the same on each run.
 fn noise(len: usize, seed: u64) -> Vec<u8> {
@@ -110,4 +110,20 @@ fn read_all(source: &dyn BlockSource, ranges: &[ByteRange]) -> Vec<Answer> {
         }
     }
     collector.finish()
+}
+
+/// A loop device that goes away with it.
+struct Loop(String);
+
+impl Loop {
+    fn over(file: &std::path::Path) -> Option<Self> {
+        let made = Command::new("losetup").args(["--find", "--show"]).arg(file).output().ok()?;
+        made.status.success().then(|| Self(String::from_utf8_lossy(&made.stdout).trim().to_owned()))
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").arg("--detach").arg(&self.0).status();
+    }
 }

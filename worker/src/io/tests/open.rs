@@ -1,4 +1,4 @@
-use super::noise;
+use super::{Loop, noise};
 use crate::io::{OpenError, open};
 use coldread_fsparse::source::Piece;
 use coldread_model::{ByteRange, task::IoMode};
@@ -63,22 +63,6 @@ fn a_forced_reader_is_the_one_that_reads() {
         let mut queue = opened.source.open_queue().unwrap();
         queue.push(0, ByteRange::new(100_000, 1));
         assert!(matches!(queue.next().unwrap().result, Ok(Piece::Bytes(buf)) if buf[..] == bytes[100_000..]));
-    }
-}
-
-/// A loop device that goes away with it.
-struct Loop(String);
-
-impl Loop {
-    fn over(file: &std::path::Path) -> Option<Self> {
-        let made = Command::new("losetup").args(["--find", "--show"]).arg(file).output().ok()?;
-        made.status.success().then(|| Self(String::from_utf8_lossy(&made.stdout).trim().to_owned()))
-    }
-}
-
-impl Drop for Loop {
-    fn drop(&mut self) {
-        let _ = Command::new("losetup").arg("--detach").arg(&self.0).status();
     }
 }
 
