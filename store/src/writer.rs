@@ -1,0 +1,94 @@
+//! Writing objects, and publishing a snapshot.
+
+use crate::{
+    compress::Packed,
+    error::{Error, Result},
+    pack::writer::PackFile,
+    store::Store,
+};
+use coldread_model::{ObjectId, ObjectKind, SnapshotManifest, Timestamp, codec, manifest::Head};
+use std::sync::Arc;
+
+/// Takes objects into a new pack. Dropped before [`finish`](PackWriter::finish) or
+/// [`commit`](PackWriter::commit), it leaves nothing behind.
+pub struct PackWriter {
+    store: Arc<Store>,
+    /// Created with the first object that the store does not have.
+    pack: Option<PackFile>,
+}
+
+impl PackWriter {
+    pub(crate) fn new(store: Arc<Store>) -> Self {
+        Self { store, pack: None }
+    }
+
+    /// Adds an object; `false` where the store or this pack already has it.
+    pub fn put(&mut self, object: &Packed) -> Result<bool> {
+        if self.has(&[object.id])?[0] {
+            return Ok(false);
+        }
+        let pack = match &mut self.pack {
+            Some(pack) => pack,
+            none => none.insert(self.store.create_pack()?),
+        };
+        pack.put(object)?;
+        Ok(true)
+    }
+
+    /// Names, compresses and adds an object.
+    pub fn put_raw(&mut self, kind: ObjectKind, raw: &[u8]) -> Result<ObjectId> {
+        let object = Packed::new(kind, raw)?;
+        self.put(&object)?;
+        Ok(object.id)
+    }
+
+    /// Whether each object is in this pack or in the store.
+    pub fn has(&self, ids: &[ObjectId]) -> Result<Vec<bool>> {
+        let here = |id: &ObjectId| self.pack.as_ref().is_some_and(|pack| pack.has(id));
+        let elsewhere: Vec<ObjectId> = ids.iter().filter(|id| !here(id)).copied().collect();
+        let mut found = self.store.has(&elsewhere)?.into_iter();
+        Ok(ids.iter().map(|id| here(id) || found.next().unwrap_or(false)).collect())
+    }
+
+    /// Makes the objects durable and gives them to readers. Nothing is published.
+    pub fn finish(self) -> Result<()> {
+        self.close(&[])
+    }
+
+    /// Publishes `manifest` as the newest snapshot of its asset: readers see the old one or the new one, and
+    /// when this returns it has survived a crash. Everything that the manifest names must be in this pack or
+    /// in the store. `committed_at` is for people; the order of snapshots is that of the commits.
+    ///
+    /// On an error nothing is promised: after the next opening the snapshot is there whole or not at all.
+    pub fn commit(mut self, manifest: &SnapshotManifest, committed_at: Timestamp) -> Result<Head> {
+        let chunks = manifest.volumes.iter().flat_map(|volume| &volume.chunks);
+        let mut named = vec![manifest.findings, manifest.coverage, manifest.gaps];
+        named.extend(chunks.flat_map(|chunk| [Some(chunk.stable), Some(chunk.volatile), chunk.digests]).flatten());
+        let missing = self.has(&named)?.iter().position(|found| !found);
+        if let Some(missing) = missing {
+            return Err(Error::Missing(named[missing]));
+        }
+        let head = Head {
+            asset: manifest.asset.clone(),
+            manifest: self.put_raw(ObjectKind::Manifest, &codec::to_bytes(manifest))?,
+            committed_at,
+            sequence: self.store.next_sequence(),
+        };
+        self.put_raw(ObjectKind::Head, &codec::to_bytes(&head))?;
+        self.close(std::slice::from_ref(&head))?;
+        Ok(head)
+    }
+
+    fn close(self, heads: &[Head]) -> Result<()> {
+        let Some(pack) = self.pack else { return Ok(()) };
+        let number = pack.number();
+        let record = pack.finish()?;
+        self.store.register(number, &record, heads)
+    }
+}
+
+impl std::fmt::Debug for PackWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PackWriter").field("pack", &self.pack.as_ref().map(PackFile::number)).finish()
+    }
+}
