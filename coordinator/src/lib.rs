@@ -1,1 +1,4 @@
 //! coordinator
+pub mod leases;
+pub mod limits;
+pub mod planner;

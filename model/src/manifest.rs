@@ -75,6 +75,19 @@ pub struct VolumeManifest {
     pub rows: u64,
 }
 
+/// How many findings there are, so that a list of assets need not read them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Installed packages.
+    pub packages: u64,
+    /// Login events of every kind.
+    pub logins: u64,
+    /// Failed logins.
+    pub failed_logins: u64,
+    /// Gaps.
+    pub gaps: u64,
+}
+
 /// Everything that a scan of one asset found; its id is the snapshot's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotManifest {
@@ -100,8 +113,8 @@ pub struct SnapshotManifest {
     pub coverage: ObjectId,
     /// The gaps (`Vec<Gap>`, sorted).
     pub gaps: ObjectId,
-    /// How many gaps.
-    pub gap_count: u64,
+    /// How many of them there are.
+    pub counts: Counts,
 }
 
 /// When a snapshot was committed: kept beside the manifest, so that the manifest holds no clock.
