@@ -17,7 +17,7 @@ use std::ops::Range;
 pub const FILESYSTEMS: &[&dyn Filesystem] = &[&ext4::Ext4, &xfs::Xfs, &ntfs::Ntfs];
 
 /// How many bytes from a volume's start [`Filesystem::recognises`] is shown.
-pub const HEAD_BYTES: u64 = 128 << 10;
+pub const HEAD_BYTES: u64 = 192 << 10;
 
 /// What a driver found out about a volume.
 #[derive(Clone, Debug)]
