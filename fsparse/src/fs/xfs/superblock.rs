@@ -197,6 +197,9 @@ fn label(fields: Be<'_>) -> Option<String> {
 
 /// A UUID as blkid shows it.
 pub(super) fn show_uuid(uuid: [u8; 16]) -> String {
-    let hex: String = uuid.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    let bits = u128::from_be_bytes(uuid);
+    let group = |shift: u32, mask: u128| bits >> shift & mask;
+    let (first, rest) = (group(96, 0xffff_ffff), group(0, 0xffff_ffff_ffff));
+    let [second, third, fourth] = [80, 64, 48].map(|shift| group(shift, 0xffff));
+    format!("{first:08x}-{second:04x}-{third:04x}-{fourth:04x}-{rest:012x}")
 }

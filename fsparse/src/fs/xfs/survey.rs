@@ -12,6 +12,7 @@ use super::{
     findings::Findings,
     geometry::Geometry,
     job::{ForkKind, Job},
+    names::SplitBlock,
     slab::Slab,
     xattr::Xattrs,
 };
@@ -89,7 +90,7 @@ pub(super) struct Surveyor {
     pub(super) tasks: Slab<Task>,
     pub(super) jobs: Slab<Job>,
     /// Directory blocks being put together.
-    pub(super) dir_blocks: Slab<super::job::SplitBlock>,
+    pub(super) dir_blocks: Slab<SplitBlock>,
     pub(super) found: Findings,
     /// First inode of every chunk seen and how many it has: none may come twice.
     chunks: BTreeMap<u64, u64>,
@@ -146,17 +147,17 @@ impl Surveyor {
     }
 
     /// Takes `blocks` off what may still be read.
-    pub(super) fn spend(&mut self, blocks: u64, structure: &'static str) -> Result<(), Gap> {
+    pub(super) fn spend(&mut self, blocks: u64, structure: &'static str) -> Result<(), Box<Gap>> {
         match self.budget.checked_sub(blocks) {
             Some(left) => {
                 self.budget = left;
                 Ok(())
             }
-            None => Err(Gap::new(
+            None => Err(Box::new(Gap::new(
                 GapKind::Limit,
                 structure,
                 "the volume's metadata refers to more blocks than the volume has",
-            )),
+            ))),
         }
     }
 
