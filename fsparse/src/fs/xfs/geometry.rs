@@ -25,7 +25,7 @@ pub(super) struct Geometry {
     pub(super) dir_block_log: u8,
     /// Blocks of every allocation group but the last.
     pub(super) ag_blocks: u32,
-    /// Allocation groups that lie in the volume.
+    /// Allocation groups, also those that a volume cut short does not hold.
     pub(super) ag_count: u32,
     /// Blocks of the filesystem.
     pub(super) blocks: u64,

@@ -394,7 +394,13 @@ impl Surveyor {
                 self.xattrs.clear();
                 self.xattrs.walk(&self.geometry, number, &image, &mut errors);
                 for error in errors {
-                    self.found.error(&error, Some(number), ByteRange::default());
+                    let part = match error {
+                        ParseError::Corrupt { at, .. } | ParseError::Io { at, .. } => {
+                            self.geometry.bytes_of(at >> self.geometry.block_log, 1)
+                        }
+                        _ => ByteRange::default(),
+                    };
+                    self.found.error(&error, Some(number), part);
                 }
                 self.keep_xattrs(&mut job, None);
             }

@@ -47,6 +47,8 @@ pub(super) struct Superblock {
     pub(super) label: Option<String>,
     /// The UUID that users see, which the log carries too.
     pub(super) uuid: [u8; 16],
+    /// Allocation groups of which the volume holds at least a part.
+    pub(super) units: u64,
     /// Bytes that the filesystem covers.
     pub(super) size_bytes: u64,
     pub(super) gaps: Vec<Gap>,
@@ -143,8 +145,15 @@ pub(super) fn parse(bytes: &[u8], volume_bytes: u64) -> Result<Superblock, Parse
         geometry.log = geometry.bytes_of(block, u64::from(logblocks));
     }
     need(geometry.inode_place(geometry.root, 1).is_some(), "a root inode in the volume", geometry.root)?;
-    geometry.ag_count = agcount.min(u32::try_from(held).unwrap_or(u32::MAX));
-    Ok(Superblock { geometry, label: label(fields), uuid, size_bytes: size_bytes.min(volume_bytes), gaps })
+    let units = held.min(u64::from(agcount));
+    Ok(Superblock {
+        geometry,
+        units,
+        label: label(fields),
+        uuid,
+        size_bytes: size_bytes.min(volume_bytes),
+        gaps,
+    })
 }
 
 /// Names what is not read.
