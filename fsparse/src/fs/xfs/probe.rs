@@ -79,7 +79,7 @@ impl ProbeMachine for Probe {
             }
         };
         Ok(Probed {
-            units: u64::from(found.geometry.ag_count),
+            units: found.units,
             name: "xfs".to_owned(),
             label: found.label,
             uuid: Some(superblock::show_uuid(found.uuid)),
