@@ -3,10 +3,11 @@
 use super::{
     attributes::{Attributes, ELSEWHERE, HIDDEN, Part, REPARSE, SYSTEM, StandardInformation, Wanted, Whole},
     geometry::{FIRST_USER, ROOT},
-    loader::{File, Need, Sink, Value},
+    loader::{File, Sink},
     record::{ENCRYPTED, kind, malformed},
     runs::Clusters,
     special::{self, MAX_EA_BYTES, MAX_REPARSE_BYTES, Special, tag},
+    value::{Need, Value},
     wtf8::push_wtf8,
 };
 use crate::survey::{Encoding, Entry, Extent, Inode, Run, Span, Stream, Survey, SurveyFull};
@@ -140,7 +141,7 @@ impl Builder {
         }
         // A system file may be one of Interix'.
         let unnamed = all.values(kind::DATA).next().filter(|parts| parts[0].name.is_empty());
-        let size = match unnamed.map(|parts| (parts, all.join(parts, self.clusters))) {
+        let size = match unnamed.map(|parts| (parts, Attributes::join(parts, self.clusters))) {
             Some((parts, _)) if parts[0].flags & ENCRYPTED != 0 => None,
             Some((_, Ok(Whole::Resident(value)))) => Some(value.len() as u64),
             Some((_, Ok(Whole::Clusters { size, .. }))) => Some(size),
@@ -244,7 +245,7 @@ impl Builder {
         name: Span,
         elsewhere: Option<&str>,
     ) -> Result<Stream, SurveyFull> {
-        let whole = all.join(parts, self.clusters);
+        let whole = Attributes::join(parts, self.clusters);
         let (size, initialized) = match whole {
             Ok(Whole::Resident(value)) => (value.len() as u64, value.len() as u64),
             Ok(Whole::Clusters { size, initialized }) => (size, initialized),

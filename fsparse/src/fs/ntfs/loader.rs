@@ -6,9 +6,9 @@
 
 use super::{
     geometry::{Geometry, pieces_of},
-    lznt1::{self, Lznt1Error},
     record::{Form, Malformed, RecordHeader, RecordState, Reference, kind, listed_records},
     runs::{Piece, decode_runs, locate},
+    value::{Loaded, Need, Value},
 };
 use crate::{
     error::ParseError,
@@ -29,36 +29,6 @@ const MAX_LIST_BYTES: u64 = 256 << 10;
 const RECORD: &str = "MFT record";
 const EXTENSION: &str = "MFT extension record";
 const LIST: &str = "$ATTRIBUTE_LIST";
-
-/// A value outside the MFT that must be known before a file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Value {
-    /// The unnamed stream of what may be a symbolic link or device of Interix.
-    Data,
-    /// The reparse point.
-    Reparse,
-    /// The extended attributes.
-    Ea,
-}
-
-/// A request of a sink: the first `len` bytes of a value.
-#[derive(Debug)]
-pub(super) struct Need {
-    /// Which value.
-    pub(super) value: Value,
-    /// Where it lies.
-    pub(super) pieces: Vec<Piece>,
-    /// How many bytes of it.
-    pub(super) len: u64,
-    /// Bytes from here on are zeros.
-    pub(super) initialized: u64,
-    /// It is compressed in units of so many bytes.
-    pub(super) unit_bytes: Option<u64>,
-}
-
-/// A value that a sink asked for; zeros where nothing is allocated. `None` if it could not be read: the
-/// gap is recorded.
-pub(super) type Loaded = (Value, Option<Vec<u8>>);
 
 /// A file's records.
 #[derive(Clone, Copy, Debug)]
@@ -328,7 +298,6 @@ impl<S: Sink> Loader<S> {
             Ok(RecordState::Free) if self.named && self.wave == Wave::Records => {
                 self.not_found(number, "it is not in use");
             }
-            Ok(RecordState::Free) => {}
             Ok(RecordState::InUse(header)) if header.base.is_some() => {
                 if self.named && self.wave == Wave::Records {
                     self.not_found(number, "it extends another record");
@@ -338,9 +307,10 @@ impl<S: Sink> Loader<S> {
                 self.extensions.insert(number, Extension::Read { header, start });
             }
             Ok(RecordState::InUse(header)) if self.wave == Wave::Records => {
-                self.base(number, header, bytes, ask)
+                self.base(number, header, bytes, ask);
             }
-            Ok(RecordState::InUse(_)) => {}
+            // Free, or a base record that an attribute list names: `build` says so.
+            Ok(RecordState::Free | RecordState::InUse(_)) => {}
         }
     }
 
@@ -533,50 +503,6 @@ impl<S: Sink> Machine for Loader<S> {
             None => {}
         }
         self.advance(ask);
-    }
-}
-
-impl Need {
-    /// Makes a value of the bytes that its clusters hold.
-    fn unpack(&self, bytes: Vec<u8>) -> Result<Vec<u8>, Lznt1Error> {
-        let mut value = match self.unit_bytes {
-            None => bytes,
-            Some(unit_bytes) => {
-                let mut value = Vec::new();
-                for (start, unit) in (0..).step_by(unit_bytes as usize).zip(bytes.chunks(unit_bytes as usize))
-                {
-                    let end = value.len() + unit.len();
-                    let allocated: u64 =
-                        locate(&self.pieces, start, unit_bytes).map(|(_, range)| range.len).sum();
-                    if allocated == unit_bytes {
-                        value.extend_from_slice(unit);
-                    } else {
-                        lznt1::decompress(
-                            &unit[..unit.len().min(allocated as usize)],
-                            &mut value,
-                            unit.len(),
-                        )?;
-                    }
-                    value.resize(end, 0);
-                }
-                value
-            }
-        };
-        value.truncate(self.len as usize);
-        let initialized = value.len().min(usize::try_from(self.initialized).unwrap_or(usize::MAX));
-        value[initialized..].fill(0);
-        Ok(value)
-    }
-}
-
-impl Value {
-    /// Its attribute's name in the specification.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Data => "$DATA",
-            Self::Reparse => "$REPARSE_POINT",
-            Self::Ea => "$EA",
-        }
     }
 }
 
