@@ -46,7 +46,9 @@ impl Builder {
             Err(Wanted::Load(need)) => return Ok(vec![need]),
             Err(Wanted::Malformed(wrong)) => {
                 all.gaps.push(wrong.to_gap("$REPARSE_POINT", number, file.at));
-                Judged { special: Special::of(FileKind::Reparse), elsewhere: None }
+                let directory = file.records.first().is_some_and(|(header, _)| header.directory);
+                let kind = if directory { FileKind::Dir } else { FileKind::Reparse };
+                Judged { special: Special::of(kind), elsewhere: None }
             }
         };
         self.survey.gaps.append(&mut all.gaps);
@@ -116,10 +118,14 @@ impl Builder {
             let missing = malformed("the attribute $REPARSE_POINT", 0);
             let value = value.ok_or(Wanted::Malformed(missing))?;
             let found = special::tag_of(value).unwrap_or(0);
-            let content = |words: &str| Some(format!("{words} (reparse tag {found:#010x})"));
+            let content = |words: &str| format!("{words} (reparse tag {found:#010x})");
             if found == tag::WOF && !directory {
-                let elsewhere = content("compressed by the Windows Overlay Filter");
+                let elsewhere = Some(content("compressed by the Windows Overlay Filter"));
                 return Ok(Judged { special: Special::of(FileKind::File), elsewhere });
+            }
+            if directory && found & tag::NAME_SURROGATE == 0 {
+                // A directory of a cloud's or another filter's: what it holds is on this volume.
+                return plain(Special::of(FileKind::Dir));
             }
             let ea = match found {
                 tag::LX_CHR | tag::LX_BLK => {
@@ -127,14 +133,13 @@ impl Builder {
                 }
                 _ => None,
             };
+            if found & !tag::CLOUD_VARIANT == tag::CLOUD && attributes & ELSEWHERE == 0 {
+                // A cloud's file that is wholly on this volume.
+                return plain(Special::of(FileKind::File));
+            }
             let special = special::reparse(value, ea).map_err(Wanted::Malformed)?;
-            let here = found & !tag::CLOUD_VARIANT == tag::CLOUD && attributes & ELSEWHERE == 0;
-            let elsewhere = if special.kind == FileKind::Reparse && !here {
-                content("the content is elsewhere")
-            } else {
-                None
-            };
-            return Ok(Judged { special, elsewhere });
+            let hollow = special.kind == FileKind::Reparse;
+            return Ok(Judged { special, elsewhere: hollow.then(|| content("the content is elsewhere")) });
         }
         if directory || internal || attributes & SYSTEM == 0 {
             return plain(Special::of(if directory { FileKind::Dir } else { FileKind::File }));
