@@ -26,6 +26,10 @@ const MAX_EXTENSIONS: usize = 1 << 18;
 /// Bytes that an attribute list has at most (Flatcap NTFS documentation, "$ATTRIBUTE_LIST").
 const MAX_LIST_BYTES: u64 = 256 << 10;
 
+/// Bytes of attribute lists and other values that one machine loads at most: a hostile volume can let every
+/// record refer to the same clusters.
+const MAX_LOADED_BYTES: u64 = 256 << 20;
+
 const RECORD: &str = "MFT record";
 const EXTENSION: &str = "MFT extension record";
 const LIST: &str = "$ATTRIBUTE_LIST";
@@ -87,6 +91,8 @@ struct Job {
     extensions: Vec<Reference>,
     loaded: Vec<Loaded>,
     waiting: usize,
+    /// The sink has all of it.
+    done: bool,
 }
 
 /// An extension record that was looked at.
@@ -119,6 +125,8 @@ pub(super) struct Loader<S> {
     wave: Wave,
     /// Requests of this wave under way.
     left: usize,
+    /// Bytes of values that may still be loaded.
+    room: u64,
     scratch: Vec<u8>,
 }
 
@@ -150,6 +158,7 @@ impl<S: Sink> Loader<S> {
             extension_bytes: Vec::new(),
             wave: Wave::Records,
             left: 0,
+            room: MAX_LOADED_BYTES,
             scratch: Vec::new(),
         }
     }
@@ -259,12 +268,17 @@ impl<S: Sink> Loader<S> {
                     (None, None) => Ok(bytes),
                 };
                 let unpacked = unpacked.map_err(|gap| self.sink.gap(gap)).ok();
-                self.jobs[job].loaded.push((value, unpacked));
-                self.jobs[job].waiting -= 1;
-                if self.jobs[job].waiting == 0 {
-                    self.build(job, ask);
-                }
+                self.loaded(job, value, unpacked, ask);
             }
+        }
+    }
+
+    /// Takes a file's value and shows the file to the sink once none is missing.
+    fn loaded(&mut self, job: usize, value: Value, bytes: Option<Vec<u8>>, ask: &mut Requests) {
+        self.jobs[job].loaded.push((value, bytes));
+        self.jobs[job].waiting -= 1;
+        if self.jobs[job].waiting == 0 {
+            self.build(job, ask);
         }
     }
 
@@ -328,6 +342,7 @@ impl<S: Sink> Loader<S> {
             extensions,
             loaded: Vec::new(),
             waiting: 0,
+            done: false,
         };
         let Some(list) = list else {
             let at = self.place_of(number);
@@ -347,6 +362,7 @@ impl<S: Sink> Loader<S> {
                 let reason = format!("a list of {} bytes; at most {MAX_LIST_BYTES} are read", part.data_size);
                 self.sink.gap(Gap::new(GapKind::Limit, LIST, reason).at_inode(number));
             }
+            Form::NonResident(part) if !self.reserve(part.data_size) => self.too_much(number, LIST),
             Form::NonResident(part) => {
                 let mut pieces = Vec::new();
                 match decode_runs(&part, self.geometry.clusters(), &mut pieces) {
@@ -399,7 +415,7 @@ impl<S: Sink> Loader<S> {
             self.wave = Wave::Rest;
             for job in 0..self.jobs.len() {
                 // Files without an attribute list were shown as their records came.
-                if self.jobs[job].loaded.is_empty() && self.jobs[job].waiting == 0 {
+                if !self.jobs[job].done && self.jobs[job].waiting == 0 {
                     self.build(job, ask);
                 }
             }
@@ -440,6 +456,23 @@ impl<S: Sink> Loader<S> {
         let at = self.place_of(number);
         let needs = self.sink.file(File { number, at, records: &records, loaded: &self.jobs[job].loaded });
         self.load(job, needs, ask);
+        let job = &mut self.jobs[job];
+        if job.waiting == 0 {
+            job.done = true;
+            (job.base, job.loaded, job.extensions) = (Vec::new(), Vec::new(), Vec::new());
+        }
+    }
+
+    /// Takes `len` bytes from the room for values, if there is so much.
+    fn reserve(&mut self, len: u64) -> bool {
+        let left = self.room.checked_sub(len);
+        self.room = left.unwrap_or(self.room);
+        left.is_some()
+    }
+
+    fn too_much(&mut self, number: u64, structure: &'static str) {
+        let reason = format!("more than {MAX_LOADED_BYTES} bytes of values outside the MFT");
+        self.sink.gap(Gap::new(GapKind::Limit, structure, reason).at_inode(number));
     }
 
     /// Asks for the values that a sink needs.
@@ -454,6 +487,11 @@ impl<S: Sink> Loader<S> {
             let purpose = Purpose::Value(job, need.value);
             // Compressed values are unpacked unit by unit.
             let len = need.unit_bytes.map_or(need.len, |unit| need.len.next_multiple_of(unit));
+            if !self.reserve(len) {
+                self.too_much(self.jobs[job].number, need.value.name());
+                self.loaded(job, need.value, None, ask);
+                continue;
+            }
             let pieces = need.pieces.clone();
             self.gather_value(purpose, &pieces, 0, len, Some(need), ask);
         }
