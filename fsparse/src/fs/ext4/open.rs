@@ -3,7 +3,7 @@
 use super::{
     bytes::u32_at,
     dir::Directory,
-    extent::join,
+    extent::{fill_clusters, join},
     features::{COMPAT_DIR_INDEX, INCOMPAT_EA_INODE},
     inode::{BLOCK_BYTES, RawInode, links_of, verify},
     scan::{Job, Scan},
@@ -343,6 +343,10 @@ impl Scan {
                 end = end.max(extent.logical + extent.len);
                 keep
             });
+        }
+        if self.geometry.cluster_blocks > 1 {
+            let end = self.geometry.bytes_of(self.geometry.blocks, 0).start;
+            fill_clusters(&mut open.extents, self.geometry.cluster(), end);
         }
         if matches!(open.role, Role::Directory(_) | Role::Link | Role::Internal) && !self.single {
             for extent in &open.extents {
