@@ -65,7 +65,7 @@ pub(super) fn noise(len: usize) -> Vec<u8> {
         state ^= state << 17;
         state
     });
-    words.take(len.div_ceil(8)).flat_map(u64::to_le_bytes).collect()
+    words.flat_map(u64::to_le_bytes).take(len).collect()
 }
 
 /// What probe says of a source.

@@ -1,12 +1,13 @@
 //! Properties of a survey as a whole.
 
-use super::image::{all, inodes, made, noise, probe, survey};
+use super::image::{all, inodes, made, noise, probe, ran, survey};
 use crate::{
     error::ParseError,
     source::memory::MemorySource,
-    survey::{Encoding, Inode, Survey},
+    survey::{Encoding, Inode, Run, Span, Survey},
 };
-use coldread_model::{ByteRange, GapKind, RangeSet, RowFlags, VolumeState};
+use coldread_model::{ByteRange, GapKind, RangeSet, RowFlags, VolumeState, listing::Xattrs};
+use std::{fmt::Write, fs};
 
 /// Everything of a survey with the indexes resolved, in an order of its own.
 fn resolved(mut survey: Survey) -> Vec<String> {
@@ -30,14 +31,10 @@ fn shown(survey: &Survey, inode: &Inode) -> String {
     let mut line = format!("{:?} {:?}", survey.bytes(inode.target), survey.bytes(inode.xattrs));
     for stream in survey.streams_of(inode) {
         let inline = if let Encoding::Inline(span) = stream.encoding { survey.bytes(span) } else { &[] };
-        line += &format!(" {} {inline:?} {:?}", stream.size, survey.extents_of(stream));
+        let _ = write!(line, " {} {inline:?} {:?}", stream.size, survey.extents_of(stream));
     }
-    let bare = Inode {
-        target: Default::default(),
-        xattrs: Default::default(),
-        streams: Default::default(),
-        ..inode.clone()
-    };
+    let bare =
+        Inode { target: Span::default(), xattrs: Span::default(), streams: Run::default(), ..inode.clone() };
     format!("{bare:?} {line}")
 }
 
@@ -155,4 +152,34 @@ fn what_is_no_superblock_is_an_error_of_the_right_kind() {
     let (probed, _) = all(half);
     assert_eq!(probed.size_bytes, 4 << 20);
     assert_eq!(probed.gaps[0].kind, GapKind::NotFound);
+}
+
+#[test]
+fn attributes_in_inodes_in_blocks_and_in_inodes_of_their_own() {
+    for (shape, sizes) in [
+        (&["-t", "ext4", "-b", "1024"][..], &[1_usize, 20, 700][..]),
+        (&["-t", "ext4", "-b", "1024", "-O", "ea_inode", "-I", "512"], &[1, 20, 700, 1000]),
+        (&["-t", "ext2", "-b", "4096", "-I", "128"], &[1, 20, 3000]),
+    ] {
+        let Some(bytes) = made(8 << 10, shape) else { return };
+        let dir = tempfile::tempdir().unwrap();
+        let (image, value) = (dir.path().join("image"), dir.path().join("value"));
+        let (image, value) = (image.to_str().unwrap(), value.to_str().unwrap());
+        fs::write(image, bytes).unwrap();
+        let mut wanted = Vec::new();
+        for size in sizes {
+            fs::write(value, noise(*size)).unwrap();
+            let command = format!("ea_set -f {value} /empty trusted.of-{size:05}");
+            if !ran("debugfs", &["-w", "-R", &command, image]) {
+                return;
+            }
+            wanted.push((format!("trusted.of-{size:05}").into_bytes(), noise(*size)));
+        }
+        let (_, found) = all(fs::read(image).unwrap());
+        let entry = found.entries.iter().find(|entry| found.bytes(entry.name) == b"empty").unwrap();
+        let inode = found.inodes.iter().find(|inode| inode.number == entry.child).unwrap();
+        let shown = Xattrs(found.bytes(inode.xattrs)).map(|(name, value)| (name.to_vec(), value.to_vec()));
+        assert_eq!(shown.collect::<Vec<_>>(), wanted, "{shape:?}");
+        assert_eq!(found.gaps, [], "{shape:?}");
+    }
 }
