@@ -10,6 +10,7 @@ use crate::{
     machine::{Fetched, Machine, Requests},
 };
 use coldread_model::{ByteRange, Gap, GapKind, VolumeState, codec};
+use std::fmt::Write;
 
 /// Reads the superblock.
 pub(super) struct Probe {
@@ -87,7 +88,7 @@ fn shown(uuid: &[u8; 16]) -> Option<String> {
         if matches!(index, 4 | 6 | 8 | 10) {
             text.push('-');
         }
-        text.push_str(&format!("{byte:02x}"));
+        let _ = write!(text, "{byte:02x}");
     }
     Some(text)
 }
