@@ -1,7 +1,8 @@
 //! A volume as its journal or log would leave it: reads go to the volume, except where a patch stands.
 
 use super::{
-    BlockSource, Buf, Completion, MappedRange, Mapping, Piece, PieceError, ReadQueue, SharedSource, SourceError,
+    BlockSource, Buf, Completion, MappedRange, Mapping, Piece, PieceError, ReadQueue, SharedSource,
+    SourceError,
 };
 use coldread_model::{
     ByteRange,
@@ -26,7 +27,8 @@ impl Overlay {
             let fits = match &patch.content {
                 PatchContent::Bytes(bytes) => bytes.len() as u64 == patch.len,
                 PatchContent::Moved { from, fixups } => {
-                    let inside = |(at, bytes): &(u32, Vec<u8>)| u64::from(*at) + bytes.len() as u64 <= patch.len;
+                    let inside =
+                        |(at, bytes): &(u32, Vec<u8>)| u64::from(*at) + bytes.len() as u64 <= patch.len;
                     from.checked_add(patch.len).is_some_and(|end| end <= size) && fixups.iter().all(inside)
                 }
             };
@@ -71,7 +73,13 @@ impl BlockSource for Overlay {
 
     fn open_queue(&self) -> Result<Box<dyn ReadQueue + '_>, SourceError> {
         let queue = self.parent.open_queue()?;
-        Ok(Box::new(OverlayQueue { overlay: self, queue, ready: VecDeque::new(), sent: HashMap::new(), next: 0 }))
+        Ok(Box::new(OverlayQueue {
+            overlay: self,
+            queue,
+            ready: VecDeque::new(),
+            sent: HashMap::new(),
+            next: 0,
+        }))
     }
 }
 

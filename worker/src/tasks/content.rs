@@ -5,13 +5,10 @@ use super::{
     plan::{self, PlannedContent, PlannedStream},
     survey::Opened,
 };
-use coldread_fsparse::{
-    content::{
-        ContentError, Sink,
-        digest::{DigestSink, digest_of},
-        read_items,
-    },
-    source::BlockSource,
+use coldread_fsparse::content::{
+    ContentError, Sink,
+    digest::{DigestSink, digest_of},
+    read_items,
 };
 use coldread_model::{
     CoverageClass, CoverageRange, Gap, GapKind, Sha256Digest,

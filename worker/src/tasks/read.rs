@@ -3,7 +3,6 @@
 use super::{Job, TaskContext, TaskError, probe::run};
 use coldread_fsparse::{
     content::{ContentError, Item, Sink, read_items},
-    source::BlockSource,
     survey::Encoding,
 };
 use coldread_model::task::{SourceSpec, VolumeSpec};

@@ -72,6 +72,7 @@ impl ProbeMachine for Probe {
             block_bytes: geometry.block_bytes,
             state: if dirty { VolumeState::Unreplayed } else { VolumeState::Clean },
             reason: reason.to_owned(),
+            patches: Vec::new(),
             identity,
             gaps,
         })

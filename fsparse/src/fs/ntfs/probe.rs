@@ -395,6 +395,7 @@ impl ProbeMachine for NtfsProbe {
             block_bytes: boot.cluster_bytes,
             state,
             reason,
+            patches: Vec::new(),
             identity: self.identity,
             gaps: self.gaps,
         })

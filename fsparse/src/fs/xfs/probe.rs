@@ -87,6 +87,7 @@ impl ProbeMachine for Probe {
             block_bytes: 1 << found.geometry.block_log,
             state,
             reason,
+            patches: Vec::new(),
             identity: self.identity,
             gaps,
             geometry: found.geometry.to_opaque(),
