@@ -85,7 +85,16 @@ fn sqlite(input: &mut Input<'_>, context: &Context, out: &mut dyn Output) {
         }
     }
     let gap = |error: SqliteError| place.gap(error.gap_kind(), STRUCTURE, error);
-    let mut database = match Database::open(&mut *input.view, log) {
+    let has_log = log.is_some();
+    let opened = match Database::open(&mut *input.view, log) {
+        // What the database itself holds is still good, if not the newest.
+        Err(error) if has_log => {
+            out.gap(gap(error));
+            Database::open(&mut *input.view, None)
+        }
+        opened => opened,
+    };
+    let mut database = match opened {
         Ok(Some(database)) => database,
         Ok(None) => {
             out.gap(place.gap(GapKind::NotFound, STRUCTURE, "an empty file"));
@@ -199,12 +208,14 @@ mod tests {
     #[test]
     fn packages_of_the_log_and_a_broken_one() {
         let (bytes, log) = database(&[bash(), b"broken".to_vec()], "Packages");
-        let found = read(PATH, bytes, &mut [("-wal", log.into())]);
+        let found = read(PATH, bytes.clone(), &mut [("-wal", log.into())]);
         assert_eq!(found.packages.len(), 1);
         let package = &found.packages[0];
         assert_eq!((package.name.as_str(), package.version.as_str()), ("bash", "2:5.1-2.el9"));
         assert_eq!(package.purl, "pkg:rpm/bash@5.1-2.el9?arch=x86_64&epoch=2");
         assert_eq!(package.installed_at, Some(Timestamp::new(256, 0)));
+        let broken_log = read(PATH, bytes, &mut [("-wal", vec![1; 5000].into())]);
+        assert_eq!((broken_log.packages.len(), broken_log.gaps.len()), (0, 1));
         let reasons: Vec<_> = found.gaps.iter().map(|gap| gap.reason.as_str()).collect();
         assert_eq!(reasons, ["package 2: a header of less than eight bytes"]);
     }
