@@ -1,6 +1,7 @@
 //! Why a filesystem, a volume or a structure cannot be read. The kinds never become each other.
 
 use coldread_model::{Gap, GapKind};
+use std::fmt::Display;
 
 /// An error of a parser, with the place and the structure it concerns.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,13 +45,15 @@ pub enum ParseError {
 }
 
 impl ParseError {
+    #[allow(clippy::needless_pass_by_value)] // literals and formatted text alike are handed over
     /// A [`ParseError::Corrupt`] from anything that can be shown.
-    pub fn corrupt(at: u64, structure: &'static str, expected: impl ToString, actual: impl ToString) -> Self {
+    pub fn corrupt(at: u64, structure: &'static str, expected: impl Display, actual: impl Display) -> Self {
         Self::Corrupt { at, structure, expected: expected.to_string(), actual: actual.to_string() }
     }
 
+    #[allow(clippy::needless_pass_by_value)]
     /// A [`ParseError::Unsupported`].
-    pub fn unsupported(structure: &'static str, feature: impl ToString) -> Self {
+    pub fn unsupported(structure: &'static str, feature: impl Display) -> Self {
         Self::Unsupported { structure, feature: feature.to_string() }
     }
 

@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(reader.u32(), Ok(3));
         assert_eq!(reader.u16s(3), Ok(vec![1, 2, 3]));
         assert_eq!(reader.i64(), Ok(-5));
-        assert_eq!(reader.u64s(usize::MAX).is_err(), true);
+        assert!(reader.u64s(usize::MAX).is_err());
         assert!(reader.u8().is_err());
         assert!(reader.finish().is_ok());
     }

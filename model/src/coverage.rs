@@ -142,7 +142,7 @@ mod tests {
             rounds in prop::collection::vec(prop::collection::vec((0u64..120, 0u64..40, 0usize..4), 0..12), 1..4)
         ) {
             let mut ledger = Ledger::new(100);
-            let mut bytes = vec![CoverageClass::Gap; 100];
+            let mut bytes = [CoverageClass::Gap; 100];
             for round in rounds {
                 let claims: Vec<_> = round.iter().map(|&(start, len, class)| CoverageRange {
                     volume: String::new(),

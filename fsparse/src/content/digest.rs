@@ -5,7 +5,7 @@ use coldread_model::Sha256Digest;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Hashes items; the results are in the order in which the items ended.
 #[derive(Default)]

@@ -240,7 +240,7 @@ impl<'a> Reader<'a> {
                         Piece::Bytes(bytes) => sink.bytes(active.item, &bytes),
                         // A unit has at most a few clusters; its length was bounded when it was planned.
                         Piece::Zeros(len) if packed => {
-                            active.packed.resize(active.packed.len() + len as usize, 0)
+                            active.packed.resize(active.packed.len() + len as usize, 0);
                         }
                         Piece::Zeros(len) => sink.zeros(active.item, len),
                     }

@@ -26,8 +26,8 @@ fn inode(number: u64, kind: FileKind) -> Inode {
 }
 
 pub(crate) fn survey(inodes: &[(u64, FileKind)], names: &[(u64, u64, &str)]) -> Survey {
-    let mut survey = Survey::default();
-    survey.inodes = inodes.iter().map(|&(number, kind)| inode(number, kind)).collect();
+    let inodes = inodes.iter().map(|&(number, kind)| inode(number, kind)).collect();
+    let mut survey = Survey { inodes, ..Survey::default() };
     for &(parent, child, name) in names {
         let name = survey.keep(name.as_bytes()).unwrap();
         survey.entries.push(Entry { parent, parent_generation: 0, child, name });

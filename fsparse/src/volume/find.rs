@@ -136,7 +136,7 @@ impl DiskProbe {
                 self.header = Some(header);
             }
             _ if usable && !owns_sector_zero(start, &bare) => {
-                self.read_mbr(start, &table.unwrap_or_default(), ask)
+                self.read_mbr(start, &table.unwrap_or_default(), ask);
             }
             _ => {
                 for error in std::mem::take(&mut self.damaged_gpt) {
@@ -317,7 +317,7 @@ impl Machine for DiskProbe {
                 fetched.tag.checked_sub(TAG_HEAD).and_then(|i| self.found.volumes.get(i as usize))
             {
                 gap = gap.in_volume(&volume.name).at_byte(bad.start - volume.range.start);
-                gap.structure = "first bytes".to_owned();
+                "first bytes".clone_into(&mut gap.structure);
             }
             self.found.gaps.push(gap);
         }

@@ -110,15 +110,15 @@ pub fn entries(header: &Header, bytes: &[u8]) -> (Vec<Entry>, bool, Vec<ParseErr
 
 /// A GUID as text, lowercase: the first three fields are little-endian (appendix A).
 fn guid(bytes: &[u8]) -> String {
-    let hex = |range: &[u8]| range.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let reversed = |from: usize, to: usize| bytes[from..to].iter().rev().copied().collect::<Vec<_>>();
+    let le16 = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+    let tail = bytes[10..16].iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
     format!(
-        "{}-{}-{}-{}-{}",
-        hex(&reversed(0, 4)),
-        hex(&reversed(4, 6)),
-        hex(&reversed(6, 8)),
-        hex(&bytes[8..10]),
-        hex(&bytes[10..16])
+        "{:08x}-{:04x}-{:04x}-{:02x}{:02x}-{tail:012x}",
+        le32(bytes, 0),
+        le16(4),
+        le16(6),
+        bytes[8],
+        bytes[9]
     )
 }
 

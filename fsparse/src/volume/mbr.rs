@@ -42,7 +42,7 @@ pub fn entries(sector: &[u8], disk_bytes: u64) -> Option<Vec<Entry>> {
     let lies_on_disk = |entry: &Entry| {
         (entry.first > 0 || entry.kind == 0xee) && u64::from(entry.first) * SECTOR < disk_bytes.max(SECTOR)
     };
-    ((0..4).all(|slot| status(slot) & 0x7f == 0) && found.iter().all(lies_on_disk)).then_some(found)
+    ((0..4).all(|slot| matches!(status(slot), 0 | 0x80)) && found.iter().all(lies_on_disk)).then_some(found)
 }
 
 /// The entries in use of a master or an extended boot record; `None` without the signature.

@@ -380,7 +380,7 @@ mod tests {
                     gid: 3,
                     size: i as u64 * 5,
                     mtime: Timestamp::new(i as i64 - 5, 7),
-                    target: if i % 3 == 0 { b"target" } else { b"" },
+                    target: if i.is_multiple_of(3) { b"target" } else { b"" },
                     xattrs: &[],
                     rdev: (1, i as u32),
                 },

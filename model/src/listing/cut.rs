@@ -36,7 +36,8 @@ impl ListingWriter {
     pub fn push(&mut self, row: &Row<'_>) -> Option<CutChunk> {
         self.building.push(row);
         let bytes = self.building.stable_bytes();
-        let ends = bytes >= MAX_BYTES || (bytes >= MIN_BYTES && row_hash(&row.stable) % ROWS_PER_CUT == 0);
+        let ends =
+            bytes >= MAX_BYTES || (bytes >= MIN_BYTES && row_hash(&row.stable).is_multiple_of(ROWS_PER_CUT));
         ends.then(|| self.building.take())
     }
 

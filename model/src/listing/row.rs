@@ -82,7 +82,7 @@ pub fn encode_xattr(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 }
 
 /// Reads what [`encode_xattr`] wrote; ends early where the bytes do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Xattrs<'a>(pub &'a [u8]);
 
 impl<'a> Iterator for Xattrs<'a> {

@@ -112,7 +112,7 @@ impl<'a> DiskView<'a> {
                 extent.logical.saturating_add(extent.len).div_ceil(unit).saturating_mul(unit).min(until);
             match segments.last_mut() {
                 Some(last) if start <= last.end() => {
-                    *last = ByteRange::between(last.start, end.max(last.end()))
+                    *last = ByteRange::between(last.start, end.max(last.end()));
                 }
                 _ if start < end => segments.push(ByteRange::between(start, end)),
                 _ => {}
@@ -140,13 +140,11 @@ impl<'a> DiskView<'a> {
         let mut queue = self.source.open_queue().map_err(|error| io(error.to_string()))?;
         read_items([(0, item)], &mut *queue, BUDGET, &mut collect);
         let (bytes, error) = collect.items.pop().unwrap_or_default();
-        match error {
-            Some(error) => Err(view_error(&error, start, len)),
-            None => {
-                self.window = Some((start, bytes));
-                Ok(())
-            }
+        if let Some(error) = error {
+            return Err(view_error(&error, start, len));
         }
+        self.window = Some((start, bytes));
+        Ok(())
     }
 }
 
