@@ -30,11 +30,11 @@ use tokio::{
 
 /// The heart of the coordinator.
 #[derive(Debug)]
-pub struct Cluster {
+pub(crate) struct Cluster {
     /// The settings.
-    pub config: CoordinatorConfig,
+    pub(crate) config: CoordinatorConfig,
     /// The store.
-    pub store: Arc<Store>,
+    pub(crate) store: Arc<Store>,
     spool_root: PathBuf,
     /// Sets this life of the coordinator apart from earlier ones in ids.
     boot: String,
@@ -65,7 +65,7 @@ struct Worker {
 
 /// What a task is for.
 #[derive(Clone, Debug)]
-pub enum Job {
+pub(crate) enum Job {
     /// A step of a scan.
     Scan(Arc<Scan>, Step),
     /// Somebody waits for a file.
@@ -74,17 +74,17 @@ pub enum Job {
 
 /// A scan that somebody asks for.
 #[derive(Debug)]
-pub struct Submission {
+pub(crate) struct Submission {
     /// The disk.
-    pub source: SourceSpec,
+    pub(crate) source: SourceSpec,
     /// The asset's name.
-    pub asset: String,
+    pub(crate) asset: String,
     /// Its account.
-    pub account: Option<String>,
+    pub(crate) account: Option<String>,
     /// Whether contents are wanted.
-    pub content: ContentMode,
+    pub(crate) content: ContentMode,
     /// Bytes of a shard; 0: the default.
-    pub shard_bytes: u64,
+    pub(crate) shard_bytes: u64,
 }
 
 /// A worker that nobody has heard of for so long may be forgotten.
@@ -96,7 +96,7 @@ fn lost(_: Lost) -> ServiceError {
 
 impl Cluster {
     /// A cluster without work.
-    pub fn new(config: CoordinatorConfig, store: Arc<Store>, spool_root: PathBuf) -> Arc<Self> {
+    pub(crate) fn new(config: CoordinatorConfig, store: Arc<Store>, spool_root: PathBuf) -> Arc<Self> {
         let inner = Inner {
             leases: Leases::new(config.lease_time),
             jobs: HashMap::new(),
@@ -122,23 +122,23 @@ impl Cluster {
     }
 
     /// Becomes true when the coordinator ends.
-    pub fn closing(&self) -> watch::Receiver<bool> {
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
         self.closing.subscribe()
     }
 
     /// Ends waiting calls and takes no more work.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.closing.send_replace(true);
     }
 
     /// Waits until no commit is under way.
-    pub async fn commits_ended(&self) {
+    pub(crate) async fn commits_ended(&self) {
         let mut commits = std::mem::take(&mut *self.commits.lock().unwrap_or_else(PoisonError::into_inner));
         while commits.join_next().await.is_some() {}
     }
 
     /// Takes back leases that have run out, for as long as the coordinator lives.
-    pub async fn keep_time(self: Arc<Self>) {
+    pub(crate) async fn keep_time(self: Arc<Self>) {
         let mut closing = self.closing();
         let mut tick = time::interval((self.config.lease_time / 8).max(Duration::from_millis(5)));
         while !*closing.borrow_and_update() {
@@ -159,7 +159,7 @@ impl Cluster {
     }
 
     /// Queues a scan.
-    pub fn submit(self: &Arc<Self>, wanted: Submission) -> Result<String, ServiceError> {
+    pub(crate) fn submit(self: &Arc<Self>, wanted: Submission) -> Result<String, ServiceError> {
         if *self.closing.borrow() {
             return Err(ServiceError::Unavailable("the coordinator is ending".to_owned()));
         }
@@ -180,13 +180,13 @@ impl Cluster {
     }
 
     /// A scan's state now and later.
-    pub fn watch(&self, id: &str) -> Result<watch::Receiver<ScanState>, ServiceError> {
+    pub(crate) fn watch(&self, id: &str) -> Result<watch::Receiver<ScanState>, ServiceError> {
         let found = self.lock().scans.get(id).cloned();
         found.ok_or_else(|| ServiceError::NotFound(format!("no scan {:?}", limits::cut(id))))
     }
 
     /// Starts the reading of a file; a task of its own, before all others.
-    pub fn read(self: &Arc<Self>, input: TaskInput) -> Pieces {
+    pub(crate) fn read(self: &Arc<Self>, input: TaskInput) -> Pieces {
         let (reading, pieces) = Reading::new(input);
         let reading = Arc::new(reading);
         let task = {
@@ -209,19 +209,17 @@ impl Cluster {
         let ended = reading.ended.notified();
         let waited = time::sleep(self.config.read_wait);
         tokio::pin!(ended, waited);
-        let reason = tokio::select! {
-            () = &mut ended => return,
-            () = sink.closed() => None,
-            _ = closing.wait_for(|closing| *closing) => Some("the coordinator is ending"),
-            () = &mut waited => {
-                if self.lock().leases.is_leased(task) {
-                    tokio::select! {
-                        () = &mut ended => return,
-                        () = sink.closed() => None,
-                        _ = closing.wait_for(|closing| *closing) => Some("the coordinator is ending"),
+        let mut waiting = true;
+        let reason = loop {
+            tokio::select! {
+                () = &mut ended => return,
+                () = sink.closed() => break None,
+                _ = closing.wait_for(|closing| *closing) => break Some("the coordinator is ending"),
+                () = &mut waited, if waiting => {
+                    waiting = false;
+                    if !self.lock().leases.is_leased(task) {
+                        break Some("no worker took the reading of the file");
                     }
-                } else {
-                    Some("no worker took the reading of the file")
                 }
             }
         };
@@ -235,7 +233,7 @@ impl Cluster {
     }
 
     /// Makes a worker known.
-    pub fn register(&self, name: String) -> Result<String, ServiceError> {
+    pub(crate) fn register(&self, name: String) -> Result<String, ServiceError> {
         let mut inner = self.lock();
         let now = Instant::now();
         if inner.workers.len() >= limits::MAX_WORKERS {
@@ -252,7 +250,7 @@ impl Cluster {
     }
 
     /// The next task for a worker; waits for one no longer than `wait`.
-    pub async fn lease(&self, worker: &str, wait: Duration) -> Result<Option<Lease>, ServiceError> {
+    pub(crate) async fn lease(&self, worker: &str, wait: Duration) -> Result<Option<Lease>, ServiceError> {
         let deadline = time::Instant::now() + wait;
         let mut closing = self.closing();
         loop {
@@ -288,14 +286,14 @@ impl Cluster {
     }
 
     /// What a lease is about, if it is current.
-    pub fn job(&self, lease: &Lease) -> Result<Job, ServiceError> {
+    pub(crate) fn job(&self, lease: &Lease) -> Result<Job, ServiceError> {
         let inner = self.lock();
         inner.leases.check(lease).map_err(lost)?;
         inner.jobs.get(&lease.task).cloned().ok_or_else(|| lost(Lost))
     }
 
     /// Keeps a lease.
-    pub fn renew(&self, lease: &Lease, bytes_read: u64) -> Result<(), ServiceError> {
+    pub(crate) fn renew(&self, lease: &Lease, bytes_read: u64) -> Result<(), ServiceError> {
         let mut inner = self.lock();
         let now = Instant::now();
         inner.leases.renew(lease, now).map_err(lost)?;
@@ -316,7 +314,12 @@ impl Cluster {
     }
 
     /// Keeps an output that has arrived whole, if its lease is still current.
-    pub fn keep(&self, lease: &Lease, written: tempfile::TempPath, name: &str) -> Result<(), ServiceError> {
+    pub(crate) fn keep(
+        &self,
+        lease: &Lease,
+        written: tempfile::TempPath,
+        name: &str,
+    ) -> Result<(), ServiceError> {
         let inner = self.lock();
         inner.leases.check(lease).map_err(lost)?;
         match inner.jobs.get(&lease.task) {
@@ -326,12 +329,16 @@ impl Cluster {
     }
 
     /// Where the result of a lease lies until it is complete.
-    pub fn attempt_name(lease: &Lease) -> String {
+    pub(crate) fn attempt_name(lease: &Lease) -> String {
         format!("result/attempt/{}/{}", lease.task.0, lease.epoch)
     }
 
     /// Ends a lease with the result that was sent before.
-    pub async fn complete(self: &Arc<Self>, lease: Lease, bytes_read: u64) -> Result<(), ServiceError> {
+    pub(crate) async fn complete(
+        self: &Arc<Self>,
+        lease: Lease,
+        bytes_read: u64,
+    ) -> Result<(), ServiceError> {
         match self.job(&lease)? {
             Job::Read(reading) => {
                 {
@@ -370,7 +377,12 @@ impl Cluster {
     }
 
     /// Ends a lease with an error.
-    pub fn fail(self: &Arc<Self>, lease: &Lease, reason: &str, retry: bool) -> Result<(), ServiceError> {
+    pub(crate) fn fail(
+        self: &Arc<Self>,
+        lease: &Lease,
+        reason: &str,
+        retry: bool,
+    ) -> Result<(), ServiceError> {
         let mut inner = self.lock();
         let setback = inner.leases.fail(lease, retry).map_err(lost)?;
         tracing::warn!(task = lease.task.0, reason, retry, "a task failed");

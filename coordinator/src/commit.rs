@@ -22,25 +22,25 @@ use std::{
 
 /// What a scan's tasks found.
 #[derive(Debug)]
-pub struct Results {
+pub(crate) struct Results {
     /// The asset's name.
-    pub asset: String,
+    pub(crate) asset: String,
     /// Its account.
-    pub account: Option<String>,
+    pub(crate) account: Option<String>,
     /// Whether contents were wanted.
-    pub content: ContentMode,
+    pub(crate) content: ContentMode,
     /// Probe's result.
-    pub probe: ProbeOutput,
+    pub(crate) probe: ProbeOutput,
     /// Assemble's result, unless it failed at every try.
-    pub assembled: Option<AssembleOutput>,
+    pub(crate) assembled: Option<AssembleOutput>,
     /// Content shards' results, each with its volume's index.
-    pub contents: Vec<(usize, ContentOutput)>,
+    pub(crate) contents: Vec<(usize, ContentOutput)>,
     /// What failed for good.
-    pub losses: Losses,
+    pub(crate) losses: Losses,
 }
 
 /// Publishes the results and gives what was published. `writer` holds the objects that the workers sent.
-pub fn commit(
+pub(crate) fn commit(
     store: &Arc<Store>,
     mut writer: PackWriter,
     mut results: Results,

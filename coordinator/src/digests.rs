@@ -13,7 +13,7 @@ const CHUNKS_AT_A_TIME: usize = 16;
 
 /// The digests of one volume, sorted for looking up.
 #[derive(Debug, Default)]
-pub struct Digests {
+pub(crate) struct Digests {
     /// Unnamed streams, which nearly all are.
     unnamed: Vec<(u64, Sha256Digest)>,
     named: Vec<StreamDigest>,
@@ -21,7 +21,7 @@ pub struct Digests {
 
 impl Digests {
     /// Takes digests in any order. A stream that is there twice keeps the smaller digest, whatever the order.
-    pub fn new(digests: impl IntoIterator<Item = StreamDigest>) -> Self {
+    pub(crate) fn new(digests: impl IntoIterator<Item = StreamDigest>) -> Self {
         let mut all = Self::default();
         for digest in digests {
             if digest.stream.is_empty() {
@@ -48,7 +48,7 @@ impl Digests {
 
 /// The chunks with their digests. A chunk that has digests keeps them; one without a single digest has no
 /// column, however it came about, so that equal results are equal bytes.
-pub fn join(
+pub(crate) fn join(
     store: &Store,
     writer: &mut PackWriter,
     chunks: &[ChunkRef],

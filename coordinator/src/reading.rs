@@ -10,15 +10,15 @@ use tonic::Status;
 const PIECES_AHEAD: usize = 4;
 
 /// What the one who waits receives.
-pub type Pieces = mpsc::Receiver<Result<FileBytes, Status>>;
+pub(crate) type Pieces = mpsc::Receiver<Result<FileBytes, Status>>;
 
 /// A file's way from a worker to whoever asked.
 #[derive(Debug)]
-pub struct Reading {
+pub(crate) struct Reading {
     /// The read task.
-    pub input: TaskInput,
+    pub(crate) input: TaskInput,
     /// Notified once nothing more will come.
-    pub ended: Notify,
+    pub(crate) ended: Notify,
     progress: Mutex<Progress>,
 }
 
@@ -33,7 +33,7 @@ struct Progress {
 
 impl Reading {
     /// A reading and its receiving end.
-    pub fn new(input: TaskInput) -> (Self, Pieces) {
+    pub(crate) fn new(input: TaskInput) -> (Self, Pieces) {
         let (sink, pieces) = mpsc::channel(PIECES_AHEAD);
         let progress = Mutex::new(Progress { sink: Some(sink), size: None, sent: 0 });
         (Self { input, ended: Notify::new(), progress }, pieces)
@@ -44,17 +44,17 @@ impl Reading {
     }
 
     /// The sending end, unless nothing more may be sent.
-    pub fn sink(&self) -> Option<mpsc::Sender<Result<FileBytes, Status>>> {
+    pub(crate) fn sink(&self) -> Option<mpsc::Sender<Result<FileBytes, Status>>> {
         self.progress().sink.clone()
     }
 
     /// Whether nobody waits any more.
-    pub fn is_deserted(&self) -> bool {
+    pub(crate) fn is_deserted(&self) -> bool {
         self.progress().sink.as_ref().is_none_or(mpsc::Sender::is_closed)
     }
 
     /// Passes on the next bytes of a file of `size` bytes; waits while the receiver is slow.
-    pub async fn pass(&self, size: u64, data: bytes::Bytes) -> Result<(), ServiceError> {
+    pub(crate) async fn pass(&self, size: u64, data: bytes::Bytes) -> Result<(), ServiceError> {
         let gone = || ServiceError::LeaseLost("nobody waits for the file any more".to_owned());
         let (sink, first) = {
             let mut progress = self.progress();
@@ -76,7 +76,7 @@ impl Reading {
 
     /// The worker says that it has sent everything. Gives the message that is still due, an error where the
     /// file is incomplete.
-    pub fn finish(&self) -> Option<Result<FileBytes, Status>> {
+    pub(crate) fn finish(&self) -> Option<Result<FileBytes, Status>> {
         let progress = self.progress();
         match progress.size {
             None => Some(Ok(FileBytes::default())),
@@ -89,7 +89,7 @@ impl Reading {
     }
 
     /// Sends a last message, if one is due, and ends the stream.
-    pub async fn end(&self, last: Option<Result<FileBytes, Status>>) {
+    pub(crate) async fn end(&self, last: Option<Result<FileBytes, Status>>) {
         let sink = self.progress().sink.take();
         if let (Some(sink), Some(last)) = (sink, last) {
             // Nobody waits any more: then it is for nobody.

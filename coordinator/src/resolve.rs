@@ -36,7 +36,7 @@ struct Namespace<'a> {
 }
 
 /// The task that reads the file that `request` names.
-pub fn read_task(
+pub(crate) fn read_task(
     store: &Store,
     manifest: &SnapshotManifest,
     request: &ReadFileRequest,

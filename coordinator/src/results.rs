@@ -18,7 +18,7 @@ use std::{
 };
 
 /// Checks the result of `step`, which lies in the scan's spool as `name`. Blocks.
-pub fn check(scan: &Scan, step: Step, name: &str) -> Result<Done, ServiceError> {
+pub(crate) fn check(scan: &Scan, step: Step, name: &str) -> Result<Done, ServiceError> {
     match step {
         Step::Probe => {
             let probe = codec::from_bytes("probe's result", &scan.spool.read_result(name)?);
@@ -98,7 +98,7 @@ fn check_assemble(scan: &Scan, output: AssembleOutput) -> Result<Vec<Vec<String>
 }
 
 /// Everything that the scan's steps have found. Blocks.
-pub fn collect(scan: &Scan) -> Result<Results, ServiceError> {
+pub(crate) fn collect(scan: &Scan) -> Result<Results, ServiceError> {
     let plan = scan.plan();
     let planner = &plan.planner;
     let finished: Vec<(Step, String)> = planner.finished().map(|s| (s, planner.result_name(s))).collect();

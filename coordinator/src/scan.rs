@@ -15,17 +15,17 @@ use tokio::sync::watch;
 
 /// A scan that has not ended.
 #[derive(Debug)]
-pub struct Scan {
+pub(crate) struct Scan {
     /// Its name on the wire.
-    pub id: String,
+    pub(crate) id: String,
     /// The asset's name.
-    pub asset: String,
+    pub(crate) asset: String,
     /// The asset's account.
-    pub account: Option<String>,
+    pub(crate) account: Option<String>,
     /// Its tasks' outputs.
-    pub spool: Spool,
+    pub(crate) spool: Spool,
     /// The objects that workers sent; taken by the commit.
-    pub objects: Mutex<Option<PackWriter>>,
+    pub(crate) objects: Mutex<Option<PackWriter>>,
     /// What comes next. Locked after the cluster's lock, never before.
     plan: Mutex<Plan>,
     state: watch::Sender<ScanState>,
@@ -33,16 +33,16 @@ pub struct Scan {
 
 /// A scan's planner and what its steps have read.
 #[derive(Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The state machine.
-    pub planner: Planner,
+    pub(crate) planner: Planner,
     /// Bytes read by each step's latest lease.
-    pub bytes: BTreeMap<Step, u64>,
+    pub(crate) bytes: BTreeMap<Step, u64>,
 }
 
 impl Scan {
     /// A scan that starts with `planner`'s first step, and its state.
-    pub fn new(
+    pub(crate) fn new(
         id: String,
         asset: String,
         account: Option<String>,
@@ -62,12 +62,12 @@ impl Scan {
     }
 
     /// The plan, locked.
-    pub fn plan(&self) -> MutexGuard<'_, Plan> {
+    pub(crate) fn plan(&self) -> MutexGuard<'_, Plan> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells those who watch how far it is.
-    pub fn publish(&self, plan: &Plan) {
+    pub(crate) fn publish(&self, plan: &Plan) {
         let (done, known) = plan.planner.progress();
         let reader = plan.planner.probe().map(|probe| probe.reader.clone()).unwrap_or_default();
         let running = ScanState {
@@ -88,7 +88,7 @@ impl Scan {
     }
 
     /// Tells those who watch that it has ended.
-    pub fn end(&self, result: Result<ScanSummary, String>) {
+    pub(crate) fn end(&self, result: Result<ScanSummary, String>) {
         self.state.send_modify(|state| match result {
             Ok(summary) => {
                 state.phase = Phase::Done.into();
@@ -105,12 +105,12 @@ impl Scan {
 }
 
 /// Whether a state is a scan's last.
-pub fn has_ended(state: &ScanState) -> bool {
+pub(crate) fn has_ended(state: &ScanState) -> bool {
     matches!(state.phase(), Phase::Done | Phase::Failed)
 }
 
 /// What a scan's client is told at the end.
-pub fn summary(manifest: &SnapshotManifest, snapshot: String) -> ScanSummary {
+pub(crate) fn summary(manifest: &SnapshotManifest, snapshot: String) -> ScanSummary {
     let volumes = manifest.volumes.iter().map(|volume| VolumeSummary {
         name: volume.name.clone(),
         content: volume.content.clone(),

@@ -11,17 +11,17 @@ use std::{
 use tempfile::{NamedTempFile, TempPath};
 
 /// What the coordinator's own names start with; workers may not use it.
-pub const RESERVED: &str = "result/";
+pub(crate) const RESERVED: &str = "result/";
 
 /// The directory of one scan's outputs; removed when dropped.
 #[derive(Debug)]
-pub struct Spool {
+pub(crate) struct Spool {
     dir: PathBuf,
     kept: AtomicUsize,
 }
 
 /// Removes what an earlier life of the coordinator left in `root`, and creates it.
-pub fn clear(root: &Path) -> io::Result<()> {
+pub(crate) fn clear(root: &Path) -> io::Result<()> {
     match fs::remove_dir_all(root) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => fs::create_dir_all(root),
@@ -30,24 +30,24 @@ pub fn clear(root: &Path) -> io::Result<()> {
 
 impl Spool {
     /// A new directory for the scan `id` in `root`.
-    pub fn create(root: &Path, id: &str) -> Result<Self, ServiceError> {
+    pub(crate) fn create(root: &Path, id: &str) -> Result<Self, ServiceError> {
         let dir = root.join(id);
         fs::create_dir(&dir).map_err(error::of_spool(&dir))?;
         Ok(Self { dir, kept: AtomicUsize::new(0) })
     }
 
     /// A file to write an output to; removed unless it is kept.
-    pub fn incoming(&self) -> Result<NamedTempFile, ServiceError> {
+    pub(crate) fn incoming(&self) -> Result<NamedTempFile, ServiceError> {
         NamedTempFile::new_in(&self.dir).map_err(error::of_spool(&self.dir))
     }
 
     /// Where the output `name` lies. Names come from workers, so their hash is the file's name.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(blake3::hash(name.as_bytes()).to_hex().as_str())
     }
 
     /// Keeps a written file as the output `name`, in place of an earlier one.
-    pub fn keep(&self, written: TempPath, name: &str) -> Result<(), ServiceError> {
+    pub(crate) fn keep(&self, written: TempPath, name: &str) -> Result<(), ServiceError> {
         if self.kept.fetch_add(1, Ordering::Relaxed) >= limits::MAX_OUTPUTS {
             return Err(ServiceError::Limit(format!(
                 "more than {} outputs of one scan",
@@ -59,18 +59,18 @@ impl Spool {
     }
 
     /// Gives an output another name.
-    pub fn rename(&self, from: &str, to: &str) -> Result<(), ServiceError> {
+    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<(), ServiceError> {
         let path = self.path(from);
         fs::rename(&path, self.path(to)).map_err(error::of_spool(&path))
     }
 
     /// Whether there is an output `name`.
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.path(name).is_file()
     }
 
     /// A whole result, if it is not too large to be one.
-    pub fn read_result(&self, name: &str) -> Result<Vec<u8>, ServiceError> {
+    pub(crate) fn read_result(&self, name: &str) -> Result<Vec<u8>, ServiceError> {
         let path = self.path(name);
         let file = match fs::File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -14,7 +14,7 @@ const BATCH_BYTES: usize = 1 << 20;
 const BATCHES_AHEAD: usize = 4;
 
 /// What a streaming call returns.
-pub type Answer<B> = ReceiverStream<Result<B, Status>>;
+pub(crate) type Answer<B> = ReceiverStream<Result<B, Status>>;
 
 /// The asker went away; nobody sees this.
 fn gone() -> ServiceError {
@@ -22,7 +22,7 @@ fn gone() -> ServiceError {
 }
 
 /// Collects rows into batches and sends them.
-pub struct Rows<R, B> {
+pub(crate) struct Rows<R, B> {
     rows: Vec<R>,
     bytes: usize,
     wrap: fn(Vec<R>) -> B,
@@ -31,7 +31,7 @@ pub struct Rows<R, B> {
 
 impl<R: Message, B> Rows<R, B> {
     /// Adds a row. Blocks while the reader is slow; fails when it is gone.
-    pub fn push(&mut self, row: R) -> Result<(), ServiceError> {
+    pub(crate) fn push(&mut self, row: R) -> Result<(), ServiceError> {
         self.bytes += row.encoded_len();
         self.rows.push(row);
         if self.rows.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
@@ -45,7 +45,7 @@ impl<R: Message, B> Rows<R, B> {
 }
 
 /// Runs `produce` on a thread that may block, and streams what it pushes; its error ends the stream.
-pub fn rows<R, B>(
+pub(crate) fn rows<R, B>(
     wrap: fn(Vec<R>) -> B,
     produce: impl FnOnce(&mut Rows<R, B>) -> Result<(), ServiceError> + Send + 'static,
 ) -> Answer<B>

@@ -1,3 +1,4 @@
 //! Readers of real disks, the scan's tasks, and the loop that leases and runs them.
 
+pub mod client;
 pub mod tasks;

@@ -7,7 +7,7 @@ use coldread_store::{PathFilter, Snapshot, Store};
 use std::{collections::HashSet, ops::ControlFlow};
 
 /// A question about files.
-pub struct Question {
+pub(crate) struct Question {
     /// One for each pattern; a row is wanted where one matches.
     filters: Vec<PathFilter>,
     volume: String,
@@ -16,7 +16,7 @@ pub struct Question {
 
 impl Question {
     /// Reads a question.
-    pub fn new(request: &v1::FilesRequest) -> Result<Self, ServiceError> {
+    pub(crate) fn new(request: &v1::FilesRequest) -> Result<Self, ServiceError> {
         let filters = if request.paths.is_empty() {
             vec![PathFilter::all()]
         } else {
@@ -28,7 +28,7 @@ impl Question {
 
     /// Hands the rows of a snapshot to `each`, volume by volume in stored order; where several patterns are
     /// given, pattern by pattern within a volume, each row once.
-    pub fn answer(
+    pub(crate) fn answer(
         &self,
         store: &Store,
         snapshot: &Snapshot,

@@ -5,7 +5,7 @@ use coldread_model::{LoginEvent, LoginKind, Package, PackageType, Timestamp};
 use coldread_proto::{ServiceError, v1};
 
 /// Which packages are wanted.
-pub struct PackageFilter {
+pub(crate) struct PackageFilter {
     names: Names,
     kind: Option<PackageType>,
     all: bool,
@@ -13,7 +13,7 @@ pub struct PackageFilter {
 
 impl PackageFilter {
     /// Reads a question.
-    pub fn new(request: &v1::PackagesRequest) -> Result<Self, ServiceError> {
+    pub(crate) fn new(request: &v1::PackagesRequest) -> Result<Self, ServiceError> {
         let kind = match request.r#type.as_str() {
             "" => None,
             word => Some(PackageType::from_name(word).ok_or_else(|| {
@@ -24,7 +24,7 @@ impl PackageFilter {
     }
 
     /// Whether the package is wanted.
-    pub fn wants(&self, package: &Package) -> bool {
+    pub(crate) fn wants(&self, package: &Package) -> bool {
         (self.all || package.state.is_installed())
             && self.kind.is_none_or(|kind| kind == package.kind)
             && self.names.matches(&package.name)
@@ -32,7 +32,7 @@ impl PackageFilter {
 }
 
 /// Which login events are wanted.
-pub struct LoginFilter {
+pub(crate) struct LoginFilter {
     failed: bool,
     users: Option<Names>,
     since: Option<Timestamp>,
@@ -42,7 +42,7 @@ pub struct LoginFilter {
 
 impl LoginFilter {
     /// Reads a question.
-    pub fn new(request: &v1::LoginsRequest) -> Result<Self, ServiceError> {
+    pub(crate) fn new(request: &v1::LoginsRequest) -> Result<Self, ServiceError> {
         let time = |time: Option<v1::Time>| time.map(Timestamp::try_from).transpose();
         Ok(Self {
             failed: request.failed,
@@ -54,7 +54,7 @@ impl LoginFilter {
     }
 
     /// Whether the event is wanted. One without a time is outside every span.
-    pub fn wants(&self, event: &LoginEvent) -> bool {
+    pub(crate) fn wants(&self, event: &LoginEvent) -> bool {
         let usual = matches!(
             event.kind,
             LoginKind::Login | LoginKind::Logout | LoginKind::Failed | LoginKind::Boot | LoginKind::Shutdown

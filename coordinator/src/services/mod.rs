@@ -7,6 +7,6 @@ mod scans;
 mod scope;
 mod work;
 
-pub use query::QueryService;
-pub use scans::ScansService;
-pub use work::WorkService;
+pub(crate) use query::QueryService;
+pub(crate) use scans::ScansService;
+pub(crate) use work::WorkService;

@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 
 /// The service over a cluster's store.
 #[derive(Debug)]
-pub struct QueryService(pub Arc<Cluster>);
+pub(crate) struct QueryService(pub(crate) Arc<Cluster>);
 
 impl QueryService {
     fn store(&self) -> Arc<Store> {

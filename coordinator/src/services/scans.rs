@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status};
 
 /// The service over a cluster.
 #[derive(Debug)]
-pub struct ScansService(pub Arc<Cluster>);
+pub(crate) struct ScansService(pub(crate) Arc<Cluster>);
 
 /// The asset's name where none was given: the source's last component without what says how it is stored, or
 /// for a device the device's name.

@@ -11,11 +11,11 @@ const MIN_PREFIX_DIGITS: usize = 8;
 
 /// A pattern on names; an empty one matches all.
 #[derive(Debug)]
-pub struct Names(Option<GlobMatcher>);
+pub(crate) struct Names(Option<GlobMatcher>);
 
 impl Names {
     /// Reads a pattern.
-    pub fn new(pattern: &str) -> Result<Self, ServiceError> {
+    pub(crate) fn new(pattern: &str) -> Result<Self, ServiceError> {
         if pattern.is_empty() {
             return Ok(Self(None));
         }
@@ -26,7 +26,7 @@ impl Names {
     }
 
     /// Whether `name` matches.
-    pub fn matches(&self, name: &str) -> bool {
+    pub(crate) fn matches(&self, name: &str) -> bool {
         self.0.as_ref().is_none_or(|glob| glob.is_match(name))
     }
 }
@@ -71,7 +71,7 @@ fn by_prefix(store: &Store, asset: &str, prefix: &str) -> Result<Option<Snapshot
 }
 
 /// The snapshot of one asset, by its exact name. `NotFound` names what is missing.
-pub fn one(store: &Store, asset: &str, snapshot: &str) -> Result<Snapshot, ServiceError> {
+pub(crate) fn one(store: &Store, asset: &str, snapshot: &str) -> Result<Snapshot, ServiceError> {
     let newest = store.newest(asset).map_err(error::of_store)?;
     let newest =
         newest.ok_or_else(|| ServiceError::NotFound(format!("no asset {:?}", limits::cut(asset))))?;
@@ -84,7 +84,7 @@ pub fn one(store: &Store, asset: &str, snapshot: &str) -> Result<Snapshot, Servi
 
 /// Hands each snapshot in `scope` to `each`, by the assets' names. A name that stands for one asset and is not
 /// there, or an id that none has, is an error: nothing found is never nothing looked at.
-pub fn each(
+pub(crate) fn each(
     store: &Store,
     scope: Option<v1::Scope>,
     mut each: impl FnMut(Snapshot) -> Result<(), ServiceError>,
@@ -125,7 +125,7 @@ fn is_pattern(name: &str) -> bool {
 }
 
 /// Hands every asset's name in `scope` to `each`.
-pub fn each_asset(
+pub(crate) fn each_asset(
     store: &Store,
     pattern: &str,
     mut each: impl FnMut(&str) -> Result<(), ServiceError>,

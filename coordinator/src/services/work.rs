@@ -31,7 +31,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 /// The service over a cluster.
 #[derive(Debug)]
-pub struct WorkService(pub Arc<Cluster>);
+pub(crate) struct WorkService(pub(crate) Arc<Cluster>);
 
 fn lease_of(key: Option<LeaseKey>) -> Result<Lease, ServiceError> {
     let key = key.ok_or_else(|| ServiceError::Invalid("no lease is named".to_owned()))?;
