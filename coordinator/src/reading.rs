@@ -59,11 +59,11 @@ impl Reading {
         let (sink, first) = {
             let mut progress = self.progress();
             let sent = progress.sent.saturating_add(data.len() as u64);
+            let first = progress.size.is_none();
             let announced = *progress.size.get_or_insert(size);
             if sent > announced {
                 return Err(ServiceError::Invalid(format!("more bytes than the file's {announced}")));
             }
-            let first = progress.sent == 0;
             progress.sent = sent;
             (progress.sink.clone().ok_or_else(gone)?, first)
         };
