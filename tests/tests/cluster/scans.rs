@@ -4,8 +4,6 @@ use crate::{
     disk::{self, UNIT},
     site::{LEASE, Site},
 };
-//! Scans: sharded, interrupted, failing, watched.
-
 use coldread_model::task::TaskInput;
 use coldread_proto::v1::{ScanState, scan_state::Phase};
 use coldread_worker::tasks::TaskError;
