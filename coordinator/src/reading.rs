@@ -48,6 +48,11 @@ impl Reading {
         self.progress().sink.clone()
     }
 
+    /// Whether a part of the file has gone out.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.progress().size.is_some()
+    }
+
     /// Whether nobody waits any more.
     pub(crate) fn is_deserted(&self) -> bool {
         self.progress().sink.as_ref().is_none_or(mpsc::Sender::is_closed)
