@@ -5,7 +5,16 @@ use crate::{
     pack::PackRecord,
 };
 use coldread_model::{codec, manifest::Head};
-use std::{fmt, fs, io, ops::Bound, panic, path::Path};
+use std::{
+    fmt,
+    fs::{self, File, TryLockError},
+    io,
+    ops::Bound,
+    panic,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 /// Packs and the heads of snapshots.
 pub(crate) trait Catalog: Send + Sync + fmt::Debug {
@@ -38,17 +47,29 @@ const HISTORY: u8 = b'h';
 const SEQUENCE: &[u8] = b"s";
 /// Bytes of sled's cache: the index of a hundred thousand assets is a few times this, and read seldom.
 const CACHE_BYTES: u64 = 16 << 20;
+/// How long a sled that was dropped may take to let go of its file.
+const CLOSING: Duration = Duration::from_secs(5);
 
 impl SledCatalog {
     /// Opens the index in `dir`, which is created. One that sled cannot read is removed: it can be rebuilt.
     pub(crate) fn open(dir: &Path) -> Result<Self> {
+        wait_until_closed(dir)?;
         match Self::try_open(dir) {
             Err(Unreadable::Damaged(reason)) => {
                 tracing::warn!(index = %dir.display(), reason, "the index of the store is damaged, rebuilding it");
-                fs::remove_dir_all(dir).map_err(Error::io(dir))?;
+                Self::remove(dir)?;
                 Self::try_open(dir).map_err(Unreadable::into_error)
             }
             other => other.map_err(Unreadable::into_error),
+        }
+    }
+
+    /// Removes the index in `dir`, if there is one.
+    pub(crate) fn remove(dir: &Path) -> Result<()> {
+        wait_until_closed(dir)?;
+        match fs::remove_dir_all(dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(dir)(error)),
+            _ => Ok(()),
         }
     }
 
@@ -61,11 +82,7 @@ impl SledCatalog {
             .use_compression(false)
             .flush_every_ms(None);
         // sled answers some damage with a panic.
-        let opened = panic::catch_unwind(panic::AssertUnwindSafe(|| {
-            let catalog = Self(config.open()?);
-            let readable = catalog.0.iter().try_for_each(|item| item.map(drop));
-            readable.map(|()| catalog)
-        }));
+        let opened = panic::catch_unwind(panic::AssertUnwindSafe(|| config.open().map(Self)));
         let catalog = match opened {
             Ok(Ok(catalog)) => catalog,
             Ok(Err(sled::Error::Io(error)))
@@ -96,6 +113,25 @@ impl Unreadable {
         match self {
             Self::Damaged(reason) => Error::Index(reason),
             Self::Refused(error) => error,
+        }
+    }
+}
+
+/// Waits until nobody has the index in `dir` open. The store is locked, so this can only be a sled that was
+/// dropped a moment ago: its threads hold the file a little longer.
+fn wait_until_closed(dir: &Path) -> Result<()> {
+    let path = dir.join("db");
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(Error::io(&path))?,
+    };
+    let deadline = Instant::now() + CLOSING;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(Error::io(&path)(error)),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(CLOSING / 1000),
+            Err(TryLockError::WouldBlock) => return Err(Error::Busy { dir: dir.to_owned() }),
         }
     }
 }

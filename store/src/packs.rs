@@ -65,15 +65,22 @@ impl Packs {
     /// Whether each object can be read. A pack that is damaged counts as holding nothing, so that its objects
     /// are stored again.
     pub(crate) fn has(&self, ids: &[ObjectId]) -> Result<Vec<bool>> {
-        let found = ids.iter().map(|id| match self.locate(id) {
-            Ok(place) => Ok(place.is_some()),
-            Err(error @ Error::Corrupt { .. }) => {
-                tracing::warn!(%error, object = %id, "stored again, as a damaged pack may or may not hold it");
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        });
-        found.collect()
+        let mut damage = None;
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            found.push(match self.locate(id) {
+                Ok(place) => place.is_some(),
+                Err(error @ Error::Corrupt { .. }) => {
+                    damage = Some(error);
+                    false
+                }
+                Err(error) => return Err(error),
+            });
+        }
+        if let Some(error) = damage {
+            tracing::warn!(%error, "what this pack holds will be stored again");
+        }
+        Ok(found)
     }
 
     /// Where an object is. That a damaged pack may hold it is an error, not an absence.
@@ -118,12 +125,13 @@ impl Packs {
         }
         places.sort_by(|a, b| (a.pack.path(), a.entry.at).cmp(&(b.pack.path(), b.entry.at)));
         let mut objects: Vec<Option<Object>> = ids.iter().map(|_| None).collect();
-        for run in places.chunk_by(|a, b| follows(a, b)) {
+        for run in places.chunk_by(follows) {
             // One read a run, cut where it would get too long.
             let mut left = run;
             while let Some(first) = left.first() {
                 let start = first.entry.at;
-                let fits = |place: &&Place| place.entry.at + place.entry.record_len() - start <= MAX_READ_BYTES;
+                let fits =
+                    |place: &&Place| place.entry.at + place.entry.record_len() - start <= MAX_READ_BYTES;
                 let (now, later) = left.split_at(left.iter().take_while(fits).count().max(1));
                 left = later;
                 let end = now.iter().map(|place| place.entry.at + place.entry.record_len()).max();

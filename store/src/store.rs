@@ -53,7 +53,7 @@ impl Store {
     /// Removes the index of the store in `dir`, builds it anew from the packs alone and opens the store.
     pub fn rebuild(dir: &Path) -> Result<Arc<Self>> {
         let lock = lock(dir)?;
-        remove_index(dir)?;
+        SledCatalog::remove(&dir.join("index"))?;
         Self::open_locked(Arc::new(OsDisk), dir, lock)
     }
 
@@ -65,9 +65,11 @@ impl Store {
 
     fn open_locked(disk: Arc<dyn Disk>, dir: &Path, lock: File) -> Result<Arc<Self>> {
         let packs_dir = dir.join("packs");
+        let new = !packs_dir.is_dir();
         fs::create_dir_all(&packs_dir).map_err(Error::io(&packs_dir))?;
-        for made in [dir, dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(dir)] {
-            disk.sync_dir(made).map_err(Error::io(made))?;
+        disk.sync_dir(dir).map_err(Error::io(dir))?;
+        if let Some(parent) = dir.parent().filter(|parent| new && !parent.as_os_str().is_empty()) {
+            disk.sync_dir(parent).map_err(Error::io(parent))?;
         }
         let there = tidy(&packs_dir)?;
         let catalog = SledCatalog::open(&dir.join("index"))?;
@@ -175,14 +177,6 @@ fn lock(dir: &Path) -> Result<File> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::Busy { dir: dir.to_owned() }),
         Err(TryLockError::Error(error)) => Err(Error::io(&path)(error)),
-    }
-}
-
-fn remove_index(dir: &Path) -> Result<()> {
-    let index = dir.join("index");
-    match fs::remove_dir_all(&index) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&index)(error)),
-        _ => Ok(()),
     }
 }
 

@@ -63,7 +63,9 @@ impl PackWriter {
     pub fn commit(mut self, manifest: &SnapshotManifest, committed_at: Timestamp) -> Result<Head> {
         let chunks = manifest.volumes.iter().flat_map(|volume| &volume.chunks);
         let mut named = vec![manifest.findings, manifest.coverage, manifest.gaps];
-        named.extend(chunks.flat_map(|chunk| [Some(chunk.stable), Some(chunk.volatile), chunk.digests]).flatten());
+        named.extend(
+            chunks.flat_map(|chunk| [Some(chunk.stable), Some(chunk.volatile), chunk.digests]).flatten(),
+        );
         let missing = self.has(&named)?.iter().position(|found| !found);
         if let Some(missing) = missing {
             return Err(Error::Missing(named[missing]));
@@ -89,6 +91,8 @@ impl PackWriter {
 
 impl std::fmt::Debug for PackWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PackWriter").field("pack", &self.pack.as_ref().map(PackFile::number)).finish()
+        f.debug_struct("PackWriter")
+            .field("pack", &self.pack.as_ref().map(PackFile::number))
+            .finish_non_exhaustive()
     }
 }

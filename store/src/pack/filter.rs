@@ -40,7 +40,7 @@ impl Filter {
     fn place(&self, id: &ObjectId) -> usize {
         let mut first = [0; 8];
         first.copy_from_slice(&id.0[..8]);
-        (u128::from(u64::from_le_bytes(first)) * self.blocks.len() as u128 >> 64) as usize
+        ((u128::from(u64::from_le_bytes(first)) * self.blocks.len() as u128) >> 64) as usize
     }
 
     /// The words in order.
@@ -50,7 +50,7 @@ impl Filter {
 
     /// Reads what [`Filter::encode`] wrote; nothing where the length is not a number of blocks.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        if bytes.is_empty() || bytes.len() % BLOCK_BYTES != 0 {
+        if bytes.is_empty() || !bytes.len().is_multiple_of(BLOCK_BYTES) {
             return None;
         }
         let block = |block: &[u8]| {

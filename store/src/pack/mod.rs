@@ -112,7 +112,9 @@ impl Entry {
         let entry = Self { id, at, stored, raw, kind };
         let end = at.checked_add(entry.record_len());
         if at < records.start || end.is_none_or(|end| end > records.end) {
-            return Err(reader.invalid(format!("a record of {stored} bytes at {at} is not among the records")));
+            return Err(
+                reader.invalid(format!("a record of {stored} bytes at {at} is not among the records"))
+            );
         }
         if stored as usize > MAX_STORED_BYTES || raw as usize > MAX_OBJECT_BYTES {
             return Err(reader.invalid(format!("an object of {raw} bytes, {stored} stored, is too large")));

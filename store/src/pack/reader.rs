@@ -34,7 +34,8 @@ impl Pack {
         let path = pack_path(dir, number, "pack");
         let file = File::open(&path).map_err(Error::io(&path))?;
         let len = file.metadata().map_err(Error::io(&path))?.len();
-        let at = len.checked_sub(FOOTER_BYTES).ok_or_else(|| Error::corrupt(&path, 0, "too short for a pack"))?;
+        let at =
+            len.checked_sub(FOOTER_BYTES).ok_or_else(|| Error::corrupt(&path, 0, "too short for a pack"))?;
         let footer = read(&file, &path, at, FOOTER_BYTES)?;
         let record = PackRecord { len, footer: *blake3::hash(&footer).as_bytes() };
         let pack = Self::new(dir, number, record);
@@ -57,8 +58,8 @@ impl Pack {
             let reason = format!("{len} bytes long, {} registered", self.record.len);
             return Err(Error::corrupt(path, len.min(self.record.len), reason));
         }
-        let at = len.checked_sub(HEADER_BYTES + FOOTER_BYTES);
-        let at = at.ok_or_else(|| Error::corrupt(path, 0, "too short for a pack"))? + HEADER_BYTES;
+        let at = len.checked_sub(FOOTER_BYTES).filter(|&at| at >= HEADER_BYTES);
+        let at = at.ok_or_else(|| Error::corrupt(path, 0, "too short for a pack"))?;
         if read(&file, path, 0, HEADER_BYTES)? != header() {
             return Err(Error::corrupt(path, 0, "not a pack of version 1"));
         }
@@ -66,7 +67,8 @@ impl Pack {
         if *blake3::hash(&bytes).as_bytes() != self.record.footer {
             return Err(Error::corrupt(path, at, "the footer is not the one that was registered"));
         }
-        let footer = Footer::decode(&bytes, len).map_err(|error| Error::corrupt(path, at, error.to_string()))?;
+        let footer =
+            Footer::decode(&bytes, len).map_err(|error| Error::corrupt(path, at, error.to_string()))?;
         Ok((file, footer))
     }
 
@@ -138,7 +140,9 @@ impl OpenPack {
     pub(crate) fn payload<'a>(&self, entry: &Entry, bytes: &'a [u8]) -> Result<&'a [u8]> {
         match bytes.split_at_checked(RECORD_HEADER_BYTES as usize) {
             Some((header, payload)) if header == entry.record_header(payload) => Ok(payload),
-            _ => Err(Error::corrupt(&self.path, entry.at, "the record does not fit its checksum or the index")),
+            _ => {
+                Err(Error::corrupt(&self.path, entry.at, "the record does not fit its checksum or the index"))
+            }
         }
     }
 }

@@ -146,10 +146,7 @@ impl Store {
 
     /// Reads a chunk; its volatile columns and digests only if something may match.
     fn load(&self, chunk: &ChunkRef, filter: &PathFilter) -> Result<Option<Loaded>> {
-        let wanted = [Some((chunk.volatile, ObjectKind::ListingVolatile))];
-        let digests = chunk.digests.map(|id| (id, ObjectKind::ListingDigests));
         let mut asked = vec![(chunk.stable, ObjectKind::ListingStable)];
-        let others = wanted.into_iter().chain([digests]).flatten();
         let mut parts: Vec<Vec<u8>> = Vec::with_capacity(3);
         if filter.parents().is_some() {
             let stable = self.get_kind(chunk.stable, ObjectKind::ListingStable)?;
@@ -160,7 +157,8 @@ impl Store {
             asked.clear();
             parts.push(stable);
         }
-        asked.extend(others);
+        asked.push((chunk.volatile, ObjectKind::ListingVolatile));
+        asked.extend(chunk.digests.map(|id| (id, ObjectKind::ListingDigests)));
         let ids: Vec<ObjectId> = asked.iter().map(|(id, _)| *id).collect();
         for ((id, kind), object) in asked.into_iter().zip(self.get_many(&ids)?) {
             parts.push(of_kind(id, object, kind)?);

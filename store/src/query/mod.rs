@@ -63,7 +63,12 @@ impl Store {
         self.record(manifest.gaps, ObjectKind::Gaps, "gaps")
     }
 
-    fn record<T: DeserializeOwned>(&self, id: ObjectId, kind: ObjectKind, structure: &'static str) -> Result<T> {
+    fn record<T: DeserializeOwned>(
+        &self,
+        id: ObjectId,
+        kind: ObjectKind,
+        structure: &'static str,
+    ) -> Result<T> {
         let bytes = self.get_kind(id, kind)?;
         codec::from_bytes(structure, &bytes).map_err(|source| Error::Decode { id, source })
     }

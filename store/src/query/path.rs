@@ -3,11 +3,7 @@
 use crate::error::{Error, Result};
 use coldread_model::listing::StableRow;
 use globset::{Candidate, GlobBuilder, GlobMatcher};
-use std::{
-    ffi::OsStr,
-    ops::Range,
-    os::unix::ffi::OsStrExt,
-};
+use std::{ffi::OsStr, ops::Range, os::unix::ffi::OsStrExt};
 
 /// A choice of paths in a volume, in bytes.
 #[derive(Clone, Debug)]
@@ -96,7 +92,9 @@ impl PathFilter {
         path.push(b'/');
         path.extend_from_slice(row.name);
         match &self.rest {
-            Rest::Under => path.strip_prefix(&self.lead[..]).is_some_and(|rest| matches!(rest, [] | [b'/', ..])),
+            Rest::Under => {
+                path.strip_prefix(&self.lead[..]).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+            }
             Rest::Glob(glob) => glob.is_match_candidate(&Candidate::new(OsStr::from_bytes(path))),
         }
     }

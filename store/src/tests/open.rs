@@ -1,0 +1,111 @@
+//! Opening: one at a time, and with an index that is missing, damaged or wrong.
+
+use super::{chunk, manifest};
+use crate::{Error, Store};
+use coldread_model::{ObjectKind, Timestamp, manifest::Head};
+use std::{fs, path::Path, sync::Arc};
+
+fn commit(store: &Arc<Store>, asset: &str, content: u8) -> Head {
+    let mut writer = store.writer();
+    let chunk = chunk(&mut writer, &[("/".to_owned(), format!("file{content}"))]).unwrap();
+    let manifest = manifest(&mut writer, asset, vec![chunk]).unwrap();
+    writer.commit(&manifest, Timestamp::new(i64::from(content), 0)).unwrap()
+}
+
+/// A store with some snapshots; and all its heads, per asset.
+fn filled(dir: &Path) -> Vec<Vec<Head>> {
+    let store = Store::open(dir).unwrap();
+    for i in 0..12 {
+        commit(&store, ["a", "b", "ab", "a\0"][usize::from(i) % 4], i);
+    }
+    heads(&store)
+}
+
+fn heads(store: &Store) -> Vec<Vec<Head>> {
+    let assets = store.assets(None).map(|asset| asset.unwrap());
+    assets
+        .map(|asset| {
+            let history = store.snapshots(&asset.head.asset).unwrap();
+            assert_eq!(history[0], asset.head);
+            history
+        })
+        .collect()
+}
+
+#[test]
+fn a_second_one_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(Store::open_existing(dir.path()), Err(Error::NoStore { .. })));
+    let store = Store::open(dir.path()).unwrap();
+    for second in [Store::open(dir.path()), Store::open_existing(dir.path()), Store::rebuild(dir.path())] {
+        let error = second.unwrap_err();
+        assert!(matches!(error, Error::Busy { .. }));
+        assert!(error.to_string().contains("another coldread uses this store"));
+    }
+    drop(store);
+    Store::open_existing(dir.path()).unwrap();
+}
+
+#[test]
+fn a_rebuilt_index_is_the_old_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = filled(dir.path());
+    assert_eq!(before.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 3, 3]);
+    assert_eq!(heads(&Store::rebuild(dir.path()).unwrap()), before);
+    fs::remove_dir_all(dir.path().join("index")).unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(heads(&store), before);
+    let names = store.assets(Some("a")).map(|asset| asset.unwrap().head.asset).collect::<Vec<_>>();
+    assert_eq!(names, ["a\0", "ab", "b"]);
+    let next = commit(&store, "a", 99);
+    assert_eq!(next.sequence, 13);
+}
+
+#[test]
+fn a_damaged_index_is_rebuilt() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = filled(dir.path());
+    let index = dir.path().join("index");
+    for file in ["db", "conf"] {
+        let path = index.join(file);
+        let whole = fs::read(&path).unwrap();
+        let used = whole.iter().rposition(|&byte| byte != 0).unwrap() + 1;
+        for at in (0..used).step_by((used / 40).max(1)) {
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[at] ^= 0x55;
+            fs::write(&path, bytes).unwrap();
+            assert_eq!(heads(&Store::open(dir.path()).unwrap()), before, "byte {at} of {file}");
+        }
+        for len in [0, 5, used / 2, used - 1] {
+            fs::write(&path, &fs::read(&path).unwrap()[..len]).unwrap();
+            assert_eq!(heads(&Store::open(dir.path()).unwrap()), before, "{file} cut at {len}");
+        }
+    }
+}
+
+#[test]
+fn damaged_packs_are_errors_and_unknown_ones_are_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let pack = dir.path().join("packs/0000000000000001.pack");
+    let bytes = fs::read(&pack).unwrap();
+    fs::write(&pack, &bytes[..bytes.len() - 1]).unwrap();
+    let stray = dir.path().join("packs/00000000000000ff.pack");
+    fs::write(&stray, b"not a pack").unwrap();
+    fs::write(dir.path().join("packs/0000000000000100.tmp"), b"half").unwrap();
+
+    let store = Store::open(dir.path()).unwrap();
+    assert!(stray.exists());
+    assert!(!dir.path().join("packs/0000000000000100.tmp").exists());
+    let first = store.snapshots("a").unwrap().pop().unwrap();
+    let error = store.manifest(first.manifest).unwrap_err();
+    assert!(matches!(&error, Error::Corrupt { pack: named, .. } if *named == pack), "{error}");
+    // The others are not affected, and what was lost can be stored again.
+    assert_eq!(store.has(&[first.manifest]).unwrap(), [false]);
+    let newest = store.newest("a").unwrap().unwrap();
+    let mut writer = store.writer();
+    writer.put_raw(ObjectKind::Gaps, b"more").unwrap();
+    writer.finish().unwrap();
+    assert!(dir.path().join("packs/0000000000000100.pack").exists());
+    assert_eq!(newest.manifest.asset, "a");
+}
