@@ -1,6 +1,6 @@
 //! A file's bytes as an extractor sees them.
 
-use coldread_model::ByteRange;
+use coldread_model::{ByteRange, GapKind};
 
 /// Why a file's bytes could not be had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +27,18 @@ pub enum ViewError {
         /// The bound.
         limit: u64,
     },
+}
+
+impl ViewError {
+    /// The kind of gap that it makes.
+    pub const fn gap_kind(&self) -> GapKind {
+        match self {
+            Self::Io { .. } => GapKind::Io,
+            Self::Unsupported(_) => GapKind::Unsupported,
+            Self::Corrupt(_) => GapKind::Corrupt,
+            Self::TooLarge { .. } => GapKind::Limit,
+        }
+    }
 }
 
 /// A file's bytes. Reading past the end gives fewer bytes; holes read as zeros and cost nothing.

@@ -6,10 +6,15 @@
 //! [`machine::run`] drives it over any [`source::ReadQueue`].
 #![forbid(unsafe_code)]
 
+pub mod content;
+pub mod coverage;
 pub mod error;
 pub mod fs;
 pub mod machine;
+pub mod namespace;
 pub mod source;
 pub mod survey;
+pub mod tree;
+pub mod volume;
 
 pub use error::ParseError;

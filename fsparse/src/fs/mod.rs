@@ -5,15 +5,19 @@
 //! ([`Filesystem::inodes`]). All three are [`Machine`]s: breadth first, in a number of rounds that depends on
 //! the depth of the on-disk trees and never on the number of files.
 
+pub mod ext4;
+pub mod ntfs;
+pub mod xfs;
+
 use crate::{error::ParseError, machine::Machine, survey::Survey};
-use coldread_model::{Gap, VolumeState};
+use coldread_model::{Gap, VolumeState, task::Patch};
 use std::ops::Range;
 
 /// Every filesystem that is read. To add one: its folder, and a line here.
-pub const FILESYSTEMS: &[&dyn Filesystem] = &[];
+pub const FILESYSTEMS: &[&dyn Filesystem] = &[&ext4::Ext4, &xfs::Xfs, &ntfs::Ntfs];
 
 /// How many bytes from a volume's start [`Filesystem::recognises`] is shown.
-pub const HEAD_BYTES: u64 = 128 << 10;
+pub const HEAD_BYTES: u64 = 192 << 10;
 
 /// What a driver found out about a volume.
 #[derive(Clone, Debug)]
@@ -36,6 +40,9 @@ pub struct Probed {
     pub state: VolumeState,
     /// Why that state; empty when clean.
     pub reason: String,
+    /// What the journal or log changes, sorted by place, without overlap: surveys and content read the
+    /// volume through [`crate::source::overlay::Overlay`] with these. Empty unless the state is `Replayed`.
+    pub patches: Vec<Patch>,
     /// The superblock or boot sector as read: part of the source's identity.
     pub identity: Vec<u8>,
     /// What could not be read or is not supported and does not prevent a survey.

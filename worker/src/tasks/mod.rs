@@ -1,6 +1,21 @@
 //! The tasks of a scan: self-describing bytes in, bytes out.
+//!
+//! [`Tasks::run`] runs one: probe, survey, assemble, content or read. A task knows its disk, its input and
+//! a [`TaskContext`]; whether that leads to a coordinator in this process or on another host is not its
+//! business.
 
-use coldread_model::{ObjectId, ObjectKind};
+mod assemble;
+mod content;
+mod disks;
+mod plan;
+mod probe;
+mod read;
+mod survey;
+mod view;
+
+use coldread_model::{ObjectId, ObjectKind, codec, task::TaskInput};
+use disks::Disks;
+use std::num::NonZero;
 
 /// What a running task can ask of its surroundings. Calls may block; they are made from many threads.
 pub trait TaskContext: Send + Sync {
@@ -38,4 +53,68 @@ pub enum TaskError {
     /// The coordinator could not be reached or refused; another try may help.
     #[error("{0}")]
     Connection(String),
+}
+
+/// Runs tasks; shared by all lease slots of a worker, so that a disk is opened (and a compressed image
+/// unpacked) once.
+pub struct Tasks {
+    disks: Disks,
+    threads: usize,
+}
+
+impl Default for Tasks {
+    /// One thread for each core that this process may use.
+    fn default() -> Self {
+        Self::new(std::thread::available_parallelism().map_or(1, NonZero::get))
+    }
+}
+
+impl Tasks {
+    /// With so many threads for each task.
+    pub fn new(threads: usize) -> Self {
+        Self { disks: Disks::default(), threads: threads.max(1) }
+    }
+
+    /// Runs a task and gives its output record in the model's encoding (for a survey: the survey's bytes
+    /// under the name in the record).
+    pub fn run(&self, input: &TaskInput, context: &dyn TaskContext) -> Result<Vec<u8>, TaskError> {
+        let job = Job { disks: &self.disks, threads: self.threads, context };
+        match input {
+            TaskInput::Probe { source } => job.probe(source).map(|output| codec::to_bytes(&output)),
+            TaskInput::Survey { source, volume, units } => job.survey_task(source, volume, *units),
+            TaskInput::Assemble { source, probe, surveys, content, shard_bytes, whole } => {
+                let work = assemble::Work {
+                    source,
+                    probe,
+                    surveys,
+                    content: *content,
+                    shard_bytes: *shard_bytes,
+                    whole: *whole,
+                };
+                job.assemble(&work).map(|output| codec::to_bytes(&output))
+            }
+            TaskInput::Content { source, volume, plan } => {
+                job.content(source, volume, plan).map(|output| codec::to_bytes(&output))
+            }
+            TaskInput::Read { source, volume, inode, stream } => {
+                job.read(source, volume, *inode, stream)?;
+                Ok(Vec::new())
+            }
+        }
+    }
+}
+
+/// One run of a task.
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    disks: &'a Disks,
+    threads: usize,
+    context: &'a dyn TaskContext,
+}
+
+impl Job<'_> {
+    /// Ends the task early where its lease is lost.
+    fn check(&self) -> Result<(), TaskError> {
+        if self.context.cancelled() { Err(TaskError::Cancelled) } else { Ok(()) }
+    }
 }

@@ -4,6 +4,8 @@
 //! share one arena. There is no allocation per file. Surveys of neighbouring units are joined with
 //! [`Survey::append`], which gives the same result however the units were divided.
 
+mod encoding;
+
 use coldread_model::{FileKind, Gap, RangeSet, RowFlags, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +30,7 @@ pub struct Run {
 impl Run {
     /// The indexes.
     pub fn range(self) -> std::ops::Range<usize> {
-        self.first as usize..self.first as usize + self.count as usize
+        self.first as usize..(self.first as usize).saturating_add(self.count as usize)
     }
 }
 

@@ -1,0 +1,232 @@
+//! What must be known of an asset before its logs and databases can be read: its system, its zone, its users.
+
+use crate::{
+    fstab::{self, Entry},
+    identity::os_release,
+    zone::DiskZone,
+};
+use coldread_model::{Account, Gap, GapKind, SystemIdentity};
+use std::collections::BTreeMap;
+
+/// A file to read before any extractor runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContextWant {
+    /// Its path in the asset's tree. /etc/fstab says how that tree is put together, so it is read from the
+    /// root volume alone at first.
+    pub path: &'static str,
+    /// At most so many bytes of it are wanted.
+    pub limit: u64,
+}
+
+/// The files that make a [`Context`].
+pub const CONTEXT_FILES: &[ContextWant] = &[
+    ContextWant { path: OS_RELEASE, limit: 64 << 10 },
+    ContextWant { path: OS_RELEASE_USR, limit: 64 << 10 },
+    ContextWant { path: HOSTNAME, limit: 4 << 10 },
+    ContextWant { path: TIMEZONE, limit: 4 << 10 },
+    ContextWant { path: LOCALTIME, limit: 256 << 10 },
+    ContextWant { path: PASSWD, limit: 16 << 20 },
+    ContextWant { path: FSTAB, limit: 1 << 20 },
+];
+
+const OS_RELEASE: &str = "/etc/os-release";
+const OS_RELEASE_USR: &str = "/usr/lib/os-release";
+const HOSTNAME: &str = "/etc/hostname";
+const TIMEZONE: &str = "/etc/timezone";
+const LOCALTIME: &str = "/etc/localtime";
+const PASSWD: &str = "/etc/passwd";
+const FSTAB: &str = "/etc/fstab";
+
+/// One of [`CONTEXT_FILES`] as it was found. A file that does not exist is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContextFile {
+    /// The path as [`CONTEXT_FILES`] has it.
+    pub path: &'static str,
+    /// Its bytes after symbolic links were followed, unless that failed.
+    pub bytes: Option<Vec<u8>>,
+    /// The target as stored, if the path is a symbolic link.
+    pub link_target: Option<Vec<u8>>,
+}
+
+/// What extractors may know beside their own file.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// The system.
+    pub system: SystemIdentity,
+    /// The zone of local times.
+    pub zone: DiskZone,
+    /// What /etc/fstab mounts.
+    pub fstab: Vec<Entry>,
+    /// What was there and could not be read.
+    pub gaps: Vec<Gap>,
+    users: BTreeMap<u32, String>,
+}
+
+impl Context {
+    /// From the files that were found, on the volume named.
+    pub fn from_files(volume: &str, files: &[ContextFile]) -> Self {
+        let mut context = Self::default();
+        let file = |path: &str| files.iter().find(|file| file.path == path);
+        let bytes = |path: &str| file(path).and_then(|file| file.bytes.as_deref());
+        // /usr/lib/os-release is the vendor's; /etc/os-release, usually a link to it, takes its place.
+        let _ = bytes(OS_RELEASE).is_some_and(|text| os_release::read(text, &mut context.system))
+            || bytes(OS_RELEASE_USR).is_some_and(|text| os_release::read(text, &mut context.system));
+        context.system.hostname = bytes(HOSTNAME).and_then(first_word);
+        context.users = bytes(PASSWD).map(users).unwrap_or_default();
+        context.fstab = bytes(FSTAB).map(fstab::parse).unwrap_or_default();
+
+        let link = file(LOCALTIME).and_then(|file| file.link_target.as_deref());
+        let name = link.and_then(zone_of_link).or_else(|| bytes(TIMEZONE).and_then(first_word));
+        let from_bytes = bytes(LOCALTIME).and_then(|tzif| DiskZone::from_tzif(name.as_deref(), tzif));
+        if from_bytes.is_none() && bytes(LOCALTIME).is_some() {
+            let gap = Gap::new(GapKind::Corrupt, "TZif", "not a time zone file; the zone's name is used");
+            context.gaps.push(gap.in_volume(volume).at_path(LOCALTIME.as_bytes()));
+        }
+        let from_name = || name.as_deref().and_then(DiskZone::from_name);
+        context.zone = from_bytes.or_else(from_name).unwrap_or_default();
+        context.system.timezone = name;
+        context
+    }
+
+    /// The name of a user by number, as /etc/passwd has it first.
+    pub fn user_name(&self, uid: u32) -> Option<&str> {
+        self.users.get(&uid).map(String::as_str)
+    }
+
+    /// The users of /etc/passwd by number.
+    pub fn accounts(&self) -> Vec<Account> {
+        self.users.iter().map(|(uid, name)| Account { uid: *uid, name: name.clone() }).collect()
+    }
+}
+
+/// The first word of the first line that has one and is no comment (hostname(5)).
+fn first_word(text: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(text);
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
+    line.split_whitespace().next().map(str::to_owned)
+}
+
+/// The zone's name in the target of /etc/localtime: what follows `zoneinfo/`.
+fn zone_of_link(target: &[u8]) -> Option<String> {
+    let target = std::str::from_utf8(target).ok()?;
+    let (_, name) = target.rsplit_once("zoneinfo/")?;
+    // Copies of the database that count leap seconds or do not.
+    let name = name.strip_prefix("posix/").or_else(|| name.strip_prefix("right/")).unwrap_or(name);
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// Names by number (passwd(5)). As for the C library, the first entry of a number counts.
+fn users(text: &[u8]) -> BTreeMap<u32, String> {
+    let mut users = BTreeMap::new();
+    for line in text.split(|byte| *byte == b'\n') {
+        let mut fields = line.split(|byte| *byte == b':');
+        let (Some(name), Some(_), Some(uid)) = (fields.next(), fields.next(), fields.next()) else {
+            continue;
+        };
+        let uid = std::str::from_utf8(uid).ok().and_then(|uid| uid.parse().ok());
+        if let (Some(uid), false) = (uid, name.is_empty() || name.starts_with(b"#")) {
+            users.entry(uid).or_insert_with(|| String::from_utf8_lossy(name).into_owned());
+        }
+    }
+    users
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coldread_model::Zone;
+    use proptest::prelude::*;
+
+    fn file(path: &'static str, bytes: &[u8]) -> ContextFile {
+        ContextFile { path, bytes: Some(bytes.to_vec()), link_target: None }
+    }
+
+    #[test]
+    fn a_debian_machine() {
+        let context = Context::from_files(
+            "p1",
+            &[
+                file("/etc/os-release", b"ID=debian\nVERSION_ID=\"12\"\n"),
+                file("/usr/lib/os-release", b"ID=other\n"),
+                file("/etc/hostname", b"# name\nweb-1 \n"),
+                file("/etc/timezone", b"America/New_York\n"),
+                file("/etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nbad\n:x:3:\ntoor:x:0:0::/:\nme:x:1000:1000::/:\nx:x:y:\n"),
+                file("/etc/fstab", b"UUID=0 / ext4 defaults 0 1\n"),
+                ContextFile {
+                    path: "/etc/localtime",
+                    bytes: None,
+                    link_target: Some(b"../usr/share/zoneinfo/posix/Europe/Berlin".to_vec()),
+                },
+            ],
+        );
+        assert_eq!(context.system.id.as_deref(), Some("debian"));
+        assert_eq!(context.system.hostname.as_deref(), Some("web-1"));
+        assert_eq!(context.system.timezone.as_deref(), Some("Europe/Berlin"));
+        assert_eq!(context.zone.name.as_deref(), Some("Europe/Berlin"));
+        assert_eq!(context.zone.known, Zone::Disk);
+        assert_eq!(context.user_name(0), Some("root"));
+        assert_eq!(context.accounts().len(), 2);
+        assert_eq!(context.fstab.len(), 1);
+        assert!(context.gaps.is_empty());
+    }
+
+    /// A TZif of version 2 with one rule and no transition (RFC 9636, section 3).
+    fn tzif() -> Vec<u8> {
+        let header = |version: u8, types: u8, chars: u8| {
+            let mut header = b"TZif".to_vec();
+            header.push(version);
+            header.extend([0; 15]);
+            for count in [0, 0, 0, 0, types, chars] {
+                header.extend([0, 0, 0, count]);
+            }
+            header
+        };
+        let block = b"\0\0\x0e\x10\0\0CET\0";
+        let mut tzif = header(b'2', 1, 4);
+        tzif.extend(block);
+        tzif.extend(header(b'2', 1, 4));
+        tzif.extend(block);
+        tzif.extend(b"\nCET-1CEST,M3.5.0,M10.5.0/3\n");
+        tzif
+    }
+
+    #[test]
+    fn bytes_of_a_zone_come_before_its_name() {
+        let context = Context::from_files(
+            "p1",
+            &[file("/etc/localtime", &tzif()), file("/etc/timezone", b"Asia/Tokyo")],
+        );
+        let midsummer = coldread_model::Timestamp::new(1_687_348_800, 0);
+        assert_eq!(context.zone.known, Zone::Disk);
+        assert_eq!(context.zone.converter().to_local(midsummer).unwrap().0, 1_687_348_800 + 7200);
+        let broken = Context::from_files(
+            "p1",
+            &[file("/etc/localtime", b"TZif"), file("/etc/timezone", b"Asia/Tokyo")],
+        );
+        assert_eq!(broken.gaps.len(), 1);
+        assert_eq!(broken.zone.converter().to_local(midsummer).unwrap().0, 1_687_348_800 + 9 * 3600);
+        let none = Context::from_files("p1", &[]);
+        assert_eq!((none.zone.known, none.system.timezone), (Zone::Assumed, None));
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_zone_never_panics(at in 0usize..130, value in any::<u8>(), time in any::<i64>()) {
+            let mut tzif = tzif();
+            let at = at % tzif.len();
+            tzif[at] = value;
+            let context = Context::from_files("p1", &[file("/etc/localtime", &tzif)]);
+            let mut converter = context.zone.converter();
+            let _ = converter.to_local(coldread_model::Timestamp::new(time, 0));
+            let _ = converter.to_utc(crate::zone::LocalSeconds(time % 100_000_000_000), 0);
+        }
+
+        #[test]
+        fn any_bytes_make_a_context(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let files: Vec<_> = CONTEXT_FILES.iter().map(|want| ContextFile {
+                path: want.path, bytes: Some(bytes.clone()), link_target: Some(bytes.clone()),
+            }).collect();
+            Context::from_files("p1", &files);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What an extractor is handed: one file and where it comes from.
+
+use crate::{
+    Output,
+    lines::StreamError,
+    view::{FileView, ViewError},
+};
+use coldread_model::{Gap, GapKind, PackageOrigin, Sha256Digest, Timestamp};
+use std::fmt::Display;
+
+/// Gaps told one by one for each file; the rest are counted in one more.
+const GAPS_PER_FILE: u64 = 64;
+
+/// Login events of one file: a bound for hostile ones.
+pub const EVENTS_PER_FILE: u64 = 10_000_000;
+
+/// Packages of one database: a bound for hostile ones. All of Debian has some 70,000 for each architecture.
+pub const PACKAGES_PER_FILE: u64 = 500_000;
+
+/// A file that belongs to the same database as the wanted one.
+pub struct Companion<'a> {
+    /// The ending that was asked for, e.g. `-wal`.
+    pub suffix: &'static str,
+    /// Its bytes.
+    pub view: &'a mut dyn FileView,
+}
+
+/// One wanted file.
+pub struct Input<'a> {
+    /// Its path in the asset's tree, in bytes.
+    pub path: &'a [u8],
+    /// The tree it belongs to: `/` for the host, else a container's or chroot's path.
+    pub root: &'a str,
+    /// The volume that holds it.
+    pub volume: &'a str,
+    /// The digest of the whole file, where the caller has read it all.
+    pub sha256: Option<Sha256Digest>,
+    /// When it was last modified.
+    pub mtime: Timestamp,
+    /// Its bytes.
+    pub view: &'a mut dyn FileView,
+    /// Those of its companions that exist.
+    pub companions: Vec<Companion<'a>>,
+}
+
+impl<'a> Input<'a> {
+    /// A file on the host's own tree, without a digest, a time and companions.
+    pub fn new(path: &'a [u8], volume: &'a str, view: &'a mut dyn FileView) -> Self {
+        let mtime = Timestamp::default();
+        Self { path, root: "/", volume, sha256: None, mtime, view, companions: Vec::new() }
+    }
+
+    /// Where the file is, for rows and gaps, apart from its bytes.
+    pub fn place(&self) -> Place<'a> {
+        Place { path: self.path, root: self.root, volume: self.volume, sha256: self.sha256 }
+    }
+}
+
+/// Where a file is.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Its path in the asset's tree.
+    pub path: &'a [u8],
+    /// The tree it belongs to.
+    pub root: &'a str,
+    /// The volume.
+    pub volume: &'a str,
+    /// Its digest, where known.
+    pub sha256: Option<Sha256Digest>,
+}
+
+impl<'a> Place<'a> {
+    /// The origin of packages that this file proves.
+    pub fn origin(&self) -> PackageOrigin {
+        PackageOrigin { volume: self.volume.to_owned(), path: self.path.to_vec(), sha256: self.sha256 }
+    }
+
+    /// A gap in this file.
+    pub fn gap(&self, kind: GapKind, structure: &str, reason: impl Display) -> Gap {
+        Gap::new(kind, structure, reason.to_string()).in_volume(self.volume).at_path(self.path)
+    }
+
+    /// The gap of bytes that could not be had.
+    pub fn view_gap(&self, structure: &str, error: &ViewError) -> Gap {
+        self.gap(error.gap_kind(), structure, error)
+    }
+
+    /// The gap of a stream that ended early.
+    pub fn stream_gap(&self, structure: &str, error: &StreamError) -> Gap {
+        self.gap(error.gap_kind(), structure, error)
+    }
+
+    /// A recorder of this file's gaps in `structure`.
+    pub fn gaps(&self, structure: &'static str) -> FileGaps<'a> {
+        FileGaps { place: *self, structure, told: 0, more: 0 }
+    }
+}
+
+/// Records the gaps of one file: the first ones each, the rest as a number, so that a file of nothing but
+/// damage costs no more than a page.
+#[derive(Debug)]
+pub struct FileGaps<'a> {
+    place: Place<'a>,
+    structure: &'static str,
+    told: u64,
+    more: u64,
+}
+
+impl FileGaps<'_> {
+    /// Records one.
+    pub fn push(&mut self, out: &mut dyn Output, kind: GapKind, reason: impl Display) {
+        if self.told < GAPS_PER_FILE {
+            self.told += 1;
+            out.gap(self.place.gap(kind, self.structure, reason));
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Records how many more there were.
+    pub fn finish(self, out: &mut dyn Output) {
+        if self.more > 0 {
+            let reason = format!("{} more like those told", self.more);
+            out.gap(self.place.gap(GapKind::Corrupt, self.structure, reason));
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! What stands before the message in a line of syslog: time, host, program, process.
+//!
+//! Sources: RFC 3164, section 4.1; RFC 3339, section 5.6 (rsyslog's RSYSLOG_FileFormat).
+
+use crate::zone::LocalSeconds;
+use coldread_model::Timestamp;
+
+/// A time without its year.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Yearless {
+    /// 1 to 12.
+    pub month: u8,
+    /// 1 to 31.
+    pub day: u8,
+    /// Hour, minute, second.
+    pub clock: (u8, u8, u8),
+    /// Nanoseconds.
+    pub nanos: u32,
+}
+
+impl Yearless {
+    /// The day's number in a leap year, near enough to see a year end.
+    pub(super) fn day_of_year(self) -> i32 {
+        const BEFORE: [i32; 12] = [0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335];
+        BEFORE[usize::from(self.month - 1) % 12] + i32::from(self.day)
+    }
+}
+
+/// A line's time as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stamp {
+    /// With its zone.
+    Absolute(Timestamp),
+    /// A full date without a zone.
+    Local(LocalSeconds, u32),
+    /// Neither year nor zone.
+    Yearless(Yearless),
+}
+
+/// A line, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header<'a> {
+    pub stamp: Stamp,
+    /// The program's name without its directory; empty where the line names none.
+    pub program: &'a [u8],
+    pub pid: Option<u32>,
+    pub message: &'a [u8],
+}
+
+/// Takes a line apart; `None` where it does not begin with a time.
+pub(super) fn parse(line: &[u8]) -> Option<Header<'_>> {
+    let (stamp, rest) = stamp(line)?;
+    let rest = rest.trim_ascii_start();
+    let host_end = memchr::memchr(b' ', rest).unwrap_or(rest.len());
+    let (host, after_host) = rest.split_at(host_end);
+    // Without a host the program follows the time.
+    let tagged = if host.ends_with(b":") { rest } else { after_host.trim_ascii_start() };
+    let (program, pid, message) = tag(tagged);
+    Some(Header { stamp, program, pid, message: message.trim_ascii() })
+}
+
+/// The time without a year that a line begins with, if it does: all that is needed to count years.
+pub(super) fn yearless(line: &[u8]) -> Option<Yearless> {
+    match stamp(line) {
+        Some((Stamp::Yearless(stamp), _)) => Some(stamp),
+        _ => None,
+    }
+}
+
+/// Program, process and what follows them; all of `rest` is the message where there is no such tag.
+fn tag(rest: &[u8]) -> (&[u8], Option<u32>, &[u8]) {
+    let end = rest.iter().position(|byte| matches!(byte, b'[' | b':' | b' ')).unwrap_or(rest.len());
+    let (program, after) = rest.split_at(end);
+    let program = program.rsplit(|byte| *byte == b'/').next().unwrap_or(program);
+    match after.first() {
+        Some(b':') => (program, None, &after[1..]),
+        Some(b'[') => {
+            let Some(close) = memchr::memchr(b']', after) else { return (&[], None, rest) };
+            let message = &after[close + 1..];
+            (program, number(&after[1..close]), message.strip_prefix(b":").unwrap_or(message))
+        }
+        _ => (&[], None, rest),
+    }
+}
+
+fn stamp(line: &[u8]) -> Option<(Stamp, &[u8])> {
+    let line = priority(line);
+    if line.first()?.is_ascii_digit() { iso(line) } else { rfc3164(line) }
+}
+
+/// Passes over the priority `<34>` that some daemons write to files too.
+fn priority(line: &[u8]) -> &[u8] {
+    match line.strip_prefix(b"<").and_then(|rest| Some((rest, memchr::memchr(b'>', rest.get(..4)?)?))) {
+        Some((rest, close)) => &rest[close + 1..],
+        None => line,
+    }
+}
+
+fn rfc3164(line: &[u8]) -> Option<(Stamp, &[u8])> {
+    let month = match line.get(..4)? {
+        b"Jan " => 1,
+        b"Feb " => 2,
+        b"Mar " => 3,
+        b"Apr " => 4,
+        b"May " => 5,
+        b"Jun " => 6,
+        b"Jul " => 7,
+        b"Aug " => 8,
+        b"Sep " => 9,
+        b"Oct " => 10,
+        b"Nov " => 11,
+        b"Dec " => 12,
+        _ => return None,
+    };
+    // The day's first digit is a space below ten; some programs write the one digit alone.
+    let (day, rest) = match line.get(4..)? {
+        [b' ', ones, b' ', rest @ ..] => (digit(*ones)?, rest),
+        [tens, ones, b' ', rest @ ..] => (digit(*tens)? * 10 + digit(*ones)?, rest),
+        [ones, b' ', rest @ ..] => (digit(*ones)?, rest),
+        _ => return None,
+    };
+    let (clock, nanos, rest) = clock(rest)?;
+    ((1..=31).contains(&day) && matches!(rest.first(), Some(b' ') | None))
+        .then_some((Stamp::Yearless(Yearless { month, day, clock, nanos }), rest))
+}
+
+fn iso(line: &[u8]) -> Option<(Stamp, &[u8])> {
+    let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T' | b' ', rest @ ..] = line else { return None };
+    let year = i16::from(two(*y0, *y1)?) * 100 + i16::from(two(*y2, *y3)?);
+    let (clock, nanos, rest) = clock(rest)?;
+    let local = LocalSeconds::from_civil(year, two(*m0, *m1)?, two(*d0, *d1)?, clock)?;
+    let (offset, rest) = match rest {
+        [b'Z', rest @ ..] => (0, rest),
+        [sign @ (b'+' | b'-'), h0, h1, rest @ ..] => {
+            let rest = rest.strip_prefix(b":").unwrap_or(rest);
+            let [m0, m1, rest @ ..] = rest else { return None };
+            let seconds = i64::from(two(*h0, *h1)?) * 3600 + i64::from(two(*m0, *m1)?) * 60;
+            (if *sign == b'-' { -seconds } else { seconds }, rest)
+        }
+        rest => return Some((Stamp::Local(local, nanos), rest)),
+    };
+    Some((Stamp::Absolute(Timestamp::new(local.0 - offset, nanos)), rest))
+}
+
+type Clock<'a> = ((u8, u8, u8), u32, &'a [u8]);
+
+/// `hh:mm:ss` with any digits of a second.
+fn clock(text: &[u8]) -> Option<Clock<'_>> {
+    let [h0, h1, b':', m0, m1, b':', s0, s1, rest @ ..] = text else { return None };
+    let clock = (two(*h0, *h1)?, two(*m0, *m1)?, two(*s0, *s1)?);
+    let in_range = clock.0 < 24 && clock.1 < 60 && clock.2 <= 60;
+    let (mut nanos, mut rest) = (0, rest);
+    if let [b'.' | b',', first, ..] = rest
+        && first.is_ascii_digit()
+    {
+        let digits = rest[1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let mut unit = 100_000_000;
+        for byte in rest[1..=digits].iter().take(9) {
+            nanos += u32::from(byte - b'0') * unit;
+            unit /= 10;
+        }
+        rest = &rest[digits + 1..];
+    }
+    in_range.then_some((clock, nanos, rest))
+}
+
+fn two(tens: u8, ones: u8) -> Option<u8> {
+    Some(digit(tens)? * 10 + digit(ones)?)
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    byte.is_ascii_digit().then(|| byte - b'0')
+}
+
+/// A whole number of digits alone.
+pub(super) fn number(text: &[u8]) -> Option<u32> {
+    let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    digits.then(|| std::str::from_utf8(text).ok()?.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn yearless_of(month: u8, day: u8, clock: (u8, u8, u8), nanos: u32) -> Stamp {
+        Stamp::Yearless(Yearless { month, day, clock, nanos })
+    }
+
+    #[test]
+    fn both_forms() {
+        for (line, stamp, program, pid, message) in [
+            (
+                "Nov 14 06:39:01 web CRON[1]: opened",
+                yearless_of(11, 14, (6, 39, 1), 0),
+                "CRON",
+                Some(1),
+                "opened",
+            ),
+            ("Jan  1 13:37:00.5 h login: x", yearless_of(1, 1, (13, 37, 0), 500_000_000), "login", None, "x"),
+            (
+                "<86>Mar 11 22:55:31 h sshd[3]:  two",
+                yearless_of(3, 11, (22, 55, 31), 0),
+                "sshd",
+                Some(3),
+                "two",
+            ),
+            (
+                "Nov  9 00:00:00 sshd[12]: no host",
+                yearless_of(11, 9, (0, 0, 0), 0),
+                "sshd",
+                Some(12),
+                "no host",
+            ),
+            (
+                "Nov  9 00:00:00 h last message repeated",
+                yearless_of(11, 9, (0, 0, 0), 0),
+                "",
+                None,
+                "last message repeated",
+            ),
+            (
+                "2020-05-31T02:00:45.698463+02:00 h /usr/sbin/sshd[7]: z",
+                Stamp::Absolute(Timestamp::new(1_590_883_245, 698_463_000)),
+                "sshd",
+                Some(7),
+                "z",
+            ),
+            (
+                "2020-05-31T00:00:45Z h su: z",
+                Stamp::Absolute(Timestamp::new(1_590_883_245, 0)),
+                "su",
+                None,
+                "z",
+            ),
+            ("2020-05-31 00:00:45 h su: z", Stamp::Local(LocalSeconds(1_590_883_245), 0), "su", None, "z"),
+        ] {
+            let header = parse(line.as_bytes()).unwrap();
+            assert_eq!((header.stamp, header.pid), (stamp, pid), "{line}");
+            assert_eq!((header.program, header.message), (program.as_bytes(), message.as_bytes()), "{line}");
+        }
+        for line in [
+            "",
+            "hello",
+            "Nov 32 00:00:00 h x: y",
+            "Nov 14 25:00:00 h x: y",
+            "2020-13-01T00:00:00Z h x: y",
+            "Nov 14",
+        ] {
+            assert_eq!(parse(line.as_bytes()), None, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_taken_apart_or_not(start in 0usize..4, bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let starts: [&[u8]; 4] = [b"", b"Nov 14 06:39:01", b"2020-05-31T02:00:45", b"<86>Mar  1 00:00:00.1 h p["];
+            let _ = parse(&[starts[start], &bytes].concat());
+        }
+    }
+}

@@ -1,0 +1,110 @@
+use super::*;
+use crate::{context::ContextFile, view::MemoryView};
+use coldread_model::Findings;
+use proptest::prelude::*;
+
+/// 2024-01-02T00:00:00Z.
+const MTIME: i64 = 1_704_153_600;
+
+fn read(bytes: &[u8], zone: &str) -> Findings {
+    let bytes = bytes.to_vec();
+    let zone =
+        ContextFile { path: "/etc/timezone", bytes: Some(zone.as_bytes().to_vec()), link_target: None };
+    let context = Context::from_files("p1", &[zone]);
+    let mut found = Findings::default();
+    let mut view = MemoryView::from(bytes);
+    let mut input = Input::new(b"/var/log/auth.log.1", "p1", &mut view);
+    input.mtime = Timestamp::new(MTIME, 0);
+    Authlog.extract(&mut input, &context, &mut found);
+    found
+}
+
+fn times(found: &Findings) -> Vec<String> {
+    found.logins.iter().map(|event| event.time.unwrap().to_string()[..19].to_owned()).collect()
+}
+
+#[test]
+fn local_times_across_a_year_and_a_clock_set_back() {
+    let text = b"Oct 29 02:30:00 h sshd[1]: Failed password for root from 1.2.3.4 port 5 ssh2\n\
+        Dec 31 23:30:00 h sshd[1]: Failed password for root from 1.2.3.4 port 5 ssh2\n\
+        Jan  1 00:30:00 h sshd[1]: Accepted password for root from 1.2.3.4 port 5 ssh2\r\n\
+        2024-01-01T12:00:00.5+00:00 h sshd[1]: Accepted password for root from 1.2.3.4 port 5 ssh2\n";
+    let found = read(text, "Europe/Berlin");
+    let expected =
+        ["2023-10-29T00:30:00", "2023-12-31T22:30:00", "2023-12-31T23:30:00", "2024-01-01T12:00:00"];
+    assert_eq!(times(&found), expected);
+    let flags: Vec<_> = found.logins.iter().map(|event| (event.ambiguous, event.zone)).collect();
+    assert_eq!(flags, [(true, Zone::Disk), (false, Zone::Disk), (false, Zone::Disk), (false, Zone::Log)]);
+    let login = &found.logins[2];
+    assert_eq!((login.kind, login.source, login.pid), (LoginKind::Login, LoginSource::Authlog, Some(1)));
+    assert_eq!((login.user.as_deref(), login.from.as_deref()), (Some("root"), Some("1.2.3.4")));
+    assert_eq!(login.offset, 2 * 77);
+    assert_eq!(read(text, "").logins[0].zone, Zone::Assumed);
+}
+
+#[test]
+fn repetitions_are_as_many_events() {
+    let found = read(
+        b"Dec 31 23:30:00 h sshd[1]: message repeated 3 times: [ Failed password for root from 1.2.3.4 port 5 ssh2]\n\
+          Dec 31 23:31:00 h last message repeated 2 times\n\
+          Dec 31 23:32:00 h sshd[1]: Server listening\n\
+          Dec 31 23:33:00 h last message repeated 2 times\n\
+          Dec 31 23:34:00 h sshd[1]: message repeated 70000 times: [ Failed password for root from 1.2.3.4 port 5 ssh2]\n",
+        "UTC",
+    );
+    assert_eq!(found.logins.len(), 5 + 65_536);
+    assert_eq!(times(&found)[2..4], ["2023-12-31T23:30:00", "2023-12-31T23:31:00"]);
+    assert_eq!((found.gaps.len(), found.gaps[0].kind), (1, GapKind::Limit));
+}
+
+#[test]
+fn an_attempt_counts_once() {
+    let failed = |text: &str| {
+        let found = read(text.as_bytes(), "UTC");
+        found.logins.iter().filter(|event| event.kind == LoginKind::Failed).count()
+    };
+    let with_key = "Jan  1 00:00:00 h sshd[7]: Invalid user bob from 1.2.3.4 port 5\n\
+        Jan  1 00:00:01 h sshd[7]: Connection closed by invalid user bob 1.2.3.4 port 5 [preauth]\n";
+    let with_password = "Jan  1 00:00:00 h sshd[7]: Invalid user bob from 1.2.3.4 port 5\n\
+        Jan  1 00:00:01 h sshd[7]: pam_unix(sshd:auth): authentication failure; logname= uid=0 tty=ssh rhost=1.2.3.4\n\
+        Jan  1 00:00:02 h sshd[7]: Failed password for invalid user bob from 1.2.3.4 port 5 ssh2\n\
+        Jan  1 00:00:03 h sshd[7]: Connection closed by invalid user bob 1.2.3.4 port 5 [preauth]\n";
+    assert_eq!((failed(with_key), failed(with_password)), (1, 1));
+}
+
+#[test]
+fn lines_that_say_nothing_are_counted() {
+    let found = read(
+        b"\n\0\0\0\0Jan  1 00:00:00 h su: (to root) al on pts/0\nnonsense\n  tail of something\n\xff\xfe\n",
+        "UTC",
+    );
+    assert_eq!(found.logins.len(), 1);
+    let reasons: Vec<_> = found.gaps.iter().map(|gap| gap.reason.as_str()).collect();
+    assert_eq!(reasons, ["3 lines without a time that is known, the first at byte 49"]);
+}
+
+#[test]
+fn commands_are_never_taken_over() {
+    let found = read(
+        b"Jan  1 00:00:00 h sudo:   al : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/mysql -pSECRET\n\
+          Jan  1 00:00:00 h sudo: al : command not allowed ; TTY=pts/0 ; COMMAND=/bin/x SECRET\n\
+          Jan  1 00:00:00 h sudo: al : 1 incorrect password attempt ; TTY=pts/0 ; COMMAND=x TTY=SECRET\n\
+          SECRET without a time\n",
+        "UTC",
+    );
+    assert_eq!(found.logins.len(), 3);
+    assert!(!format!("{found:?}").contains("SECRET"));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read(parts in prop::collection::vec(prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..20),
+        prop::sample::select(vec!["Jan  1 00:00:00 h sshd[1]: ", "Dec 31 23:59:60 h ", "Feb 29 00:00:00 h su: (to a) b on c",
+            "\n", "last message repeated 2 times\n", "9999-12-31T23:59:59-23:59 h su: (to a) b on c\n",
+            "0000-01-01T00:00:00 h su: (to a) b on c\n", "Failed none for a from b port c\n"])
+            .prop_map(|text| text.as_bytes().to_vec()),
+    ], 0..20)) {
+        read(&parts.concat(), "Europe/Berlin");
+    }
+}

@@ -1,0 +1,192 @@
+//! /var/log/lastlog: the last login of each user, a record for each number.
+//!
+//! Source: lastlog(8) and glibc's `bits/utmp.h`, `struct lastlog`: 292 bytes with 32-bit times, 296 where
+//! times have 64 bits (aarch64). A user with a high number makes the file claim terabytes, all of it holes:
+//! only the parts that hold data are read.
+
+use super::{bytes_at, event, text_field};
+use crate::{
+    Context, Extractor, Input, Output,
+    input::EVENTS_PER_FILE,
+    view::ViewError,
+    wants::{Reading, Want},
+};
+use coldread_model::{GapKind, LoginEvent, LoginKind, LoginSource, Timestamp};
+
+const STRUCTURE: &str = "lastlog record";
+
+/// Records read at a time.
+const BATCH: u64 = 256;
+
+/// Bytes that are read at most, holes apart: 14 million users.
+const MAX_BYTES: u64 = 4 << 30;
+
+/// Reads lastlog.
+#[derive(Debug)]
+pub struct Lastlog;
+
+impl Extractor for Lastlog {
+    fn name(&self) -> &'static str {
+        "lastlog"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn wants(&self) -> &'static [Want] {
+        const WANTS: &[Want] = &[Want::new("/var/log/lastlog", Reading::Ranges)];
+        WANTS
+    }
+
+    fn extract(&self, input: &mut Input<'_>, context: &Context, out: &mut dyn Output) {
+        let place = input.place();
+        let len = input.view.len();
+        let size: u64 = if !len.is_multiple_of(292) && len.is_multiple_of(296) { 296 } else { 292 };
+        let segments = input.view.data_segments().to_vec();
+        let (mut next, mut room, mut events) = (0, MAX_BYTES / size, 0);
+        let mut batch = vec![0; (BATCH * size) as usize];
+        for segment in segments {
+            let end = segment.end().min(len).div_ceil(size).min(len / size);
+            let mut index = next.max(segment.start / size);
+            while index < end {
+                if room == 0 || events >= EVENTS_PER_FILE {
+                    out.gap(place.gap(GapKind::Limit, STRUCTURE, format!("not read from record {index} on")));
+                    return;
+                }
+                let count = BATCH.min(end - index).min(room);
+                let wanted = &mut batch[..(count * size) as usize];
+                match read_exactly(input, index * size, wanted) {
+                    Ok(()) => {}
+                    Err(error) => out.gap(place.view_gap(STRUCTURE, &error)),
+                }
+                for (record, uid) in wanted.chunks_exact(size as usize).zip(index..) {
+                    if let Some(event) = last_login(record, uid, size, place.path, context) {
+                        events += 1;
+                        out.login(event);
+                    }
+                }
+                room -= count;
+                index += count;
+            }
+            next = next.max(end);
+        }
+        if !len.is_multiple_of(size) {
+            let reason = format!("byte {}: the last record has {} bytes only", len / size * size, len % size);
+            out.gap(place.gap(GapKind::Corrupt, STRUCTURE, reason));
+        }
+    }
+}
+
+/// Fills `out`; what could not be read is zero, which no record is.
+fn read_exactly(input: &mut Input<'_>, offset: u64, out: &mut [u8]) -> Result<(), ViewError> {
+    let result = input.view.read_at(offset, out);
+    let got = result.as_ref().map_or(0, |got| *got).min(out.len());
+    out[got..].fill(0);
+    result.map(|_| ())
+}
+
+fn last_login(record: &[u8], uid: u64, size: u64, origin: &[u8], context: &Context) -> Option<LoginEvent> {
+    let (seconds, line) = if size == 296 {
+        (i64::from_le_bytes(bytes_at(record, 0)), 8)
+    } else {
+        (i64::from(u32::from_le_bytes(bytes_at(record, 0))), 4)
+    };
+    if seconds == 0 {
+        return None;
+    }
+    let name = u32::try_from(uid).ok().and_then(|uid| context.user_name(uid)).map(str::to_owned);
+    let time = Some(Timestamp::new(seconds, 0));
+    Some(LoginEvent {
+        user: Some(name.unwrap_or_else(|| uid.to_string())),
+        tty: record.get(line..line + 32).and_then(text_field),
+        from: record.get(line + 32..line + 288).and_then(text_field),
+        ..event(LoginSource::Lastlog, LoginKind::Login, origin, uid * size, time)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        context::ContextFile,
+        view::{FileView, MemoryView},
+    };
+    use coldread_model::{ByteRange, Findings};
+    use proptest::prelude::*;
+
+    fn context() -> Context {
+        let bytes = Some(b"root:x:0:0::/root:/bin/sh\nme:x:3:3::/:/bin/sh\n".to_vec());
+        Context::from_files("p1", &[ContextFile { path: "/etc/passwd", bytes, link_target: None }])
+    }
+
+    fn read(view: &mut dyn FileView) -> Findings {
+        let mut found = Findings::default();
+        Lastlog.extract(&mut Input::new(b"/var/log/lastlog", "p1", view), &context(), &mut found);
+        found
+    }
+
+    fn record(size: usize, seconds: u32) -> Vec<u8> {
+        let mut record = vec![0; size];
+        record[..4].copy_from_slice(&seconds.to_le_bytes());
+        record[size - 288..][..5].copy_from_slice(b"pts/0");
+        record[size - 256..][..9].copy_from_slice(b"192.0.2.1");
+        record
+    }
+
+    #[test]
+    fn users_by_number() {
+        for size in [292, 296] {
+            let mut bytes =
+                [record(size, 5), vec![0; 2 * size], record(size, 7), record(size, 4_000_000_000)].concat();
+            let found = read(&mut MemoryView::from(bytes.clone()));
+            let users: Vec<_> = found.logins.iter().map(|event| event.user.as_deref().unwrap()).collect();
+            assert_eq!((users.as_slice(), found.gaps.len()), (&["root", "me", "4"][..], 0));
+            let last = &found.logins[2];
+            assert_eq!(last.time, Some(Timestamp::new(4_000_000_000, 0)));
+            assert_eq!((last.tty.as_deref(), last.from.as_deref()), (Some("pts/0"), Some("192.0.2.1")));
+            assert_eq!(last.offset, 4 * size as u64);
+            if size == 292 {
+                bytes.push(1);
+                let found = read(&mut MemoryView::from(bytes));
+                assert_eq!((found.logins.len(), found.gaps.len()), (3, 1));
+            }
+        }
+    }
+
+    /// A terabyte with data for two users only.
+    struct Sparse(Vec<ByteRange>, u64);
+    impl FileView for Sparse {
+        fn len(&self) -> u64 {
+            4_294_967_294 * 292
+        }
+        fn data_segments(&self) -> &[ByteRange] {
+            &self.0
+        }
+        fn read_at(&mut self, offset: u64, out: &mut [u8]) -> Result<usize, ViewError> {
+            self.1 += out.len() as u64;
+            for (byte, at) in out.iter_mut().zip(offset..) {
+                let uid = at / 292;
+                *byte = u8::from(at % 292 == 0 && matches!(uid, 0 | 1_000_000_000));
+            }
+            Ok(out.len())
+        }
+    }
+
+    #[test]
+    fn a_terabyte_of_holes_costs_a_page() {
+        let far = 1_000_000_000 * 292 / 4096 * 4096;
+        let mut view = Sparse(vec![ByteRange::new(0, 4096), ByteRange::new(far, 4096)], 0);
+        let found = read(&mut view);
+        let users: Vec<_> = found.logins.iter().map(|event| event.user.as_deref().unwrap()).collect();
+        assert_eq!((users.as_slice(), found.gaps.len()), (&["root", "1000000000"][..], 0));
+        assert!(view.1 < 10_000);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read(bytes in prop::collection::vec(any::<u8>(), 0..1500)) {
+            read(&mut MemoryView::from(bytes));
+        }
+    }
+}

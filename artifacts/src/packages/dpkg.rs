@@ -1,0 +1,341 @@
+//! dpkg's database: /var/lib/dpkg/status, and status.d of images without dpkg itself.
+//!
+//! Sources: deb822(5), "Syntax"; deb-control(5); dpkg(1), "Package states"; dpkg-query(1), "${source:…}".
+
+use super::purl::PurlBuilder;
+use crate::{
+    Context, Extractor, Input, Output,
+    input::{FileGaps, PACKAGES_PER_FILE, Place},
+    lines::{Line, Lines, ViewReader},
+    wants::{Reading, Want},
+};
+use coldread_model::{GapKind, Package, PackageState, PackageType};
+
+/// The largest status file that is read; one with every package of Debian installed has some 80 MB.
+const LIMIT: u64 = 256 << 20;
+
+const STRUCTURE: &str = "dpkg status";
+
+/// Reads dpkg's status files.
+#[derive(Debug)]
+pub struct Dpkg;
+
+impl Extractor for Dpkg {
+    fn name(&self) -> &'static str {
+        "dpkg"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn wants(&self) -> &'static [Want] {
+        const WANTS: &[Want] = &[
+            Want::new("/var/lib/dpkg/status", Reading::Whole { limit: LIMIT }),
+            Want {
+                except: &[".md5sums", ".preinst", ".postinst", ".prerm", ".postrm"],
+                ..Want::new("/var/lib/dpkg/status.d/*", Reading::Whole { limit: LIMIT })
+            },
+        ];
+        WANTS
+    }
+
+    fn extract(&self, input: &mut Input<'_>, context: &Context, out: &mut dyn Output) {
+        let place = input.place();
+        let size = input.view.len();
+        if size > LIMIT {
+            out.gap(place.gap(GapKind::Limit, STRUCTURE, format!("{size} bytes, at most {LIMIT} are read")));
+            return;
+        }
+        let mut database = Database {
+            place,
+            // status.d holds control files of installed packages: they carry no Status.
+            default_status: place.path.windows(10).any(|part| part == b"/status.d/"),
+            purl: PurlBuilder::new("deb", &context.system, Some("debian")),
+            gaps: place.gaps(STRUCTURE),
+            rows: 0,
+        };
+        let mut lines = Lines::new(ViewReader::whole(input.view), 0);
+        let mut stanza = Stanza::default();
+        loop {
+            match lines.next_line() {
+                Ok(Some(line)) if line.bytes.is_empty() => database.end(&mut stanza, out),
+                Ok(Some(line)) => stanza.line(line),
+                Ok(None) => break,
+                Err(error) => {
+                    out.gap(place.stream_gap(STRUCTURE, &error));
+                    stanza = Stanza::default();
+                    break;
+                }
+            }
+        }
+        database.end(&mut stanza, out);
+        database.gaps.finish(out);
+    }
+}
+
+struct Database<'a> {
+    place: Place<'a>,
+    default_status: bool,
+    purl: PurlBuilder,
+    gaps: FileGaps<'a>,
+    rows: u64,
+}
+
+impl Database<'_> {
+    fn end(&mut self, stanza: &mut Stanza, out: &mut dyn Output) {
+        let stanza = std::mem::take(stanza);
+        let Some(offset) = stanza.offset else { return };
+        if let Some(fault) = &stanza.fault {
+            self.gaps.push(out, GapKind::Corrupt, format!("stanza at byte {offset}: {fault}"));
+        }
+        match stanza.package(self.default_status) {
+            Ok(_) if self.rows >= PACKAGES_PER_FILE => {
+                self.gaps.push(out, GapKind::Limit, format!("stanza at byte {offset}: too many packages"));
+            }
+            Ok(found) => {
+                self.rows += 1;
+                let purl = self.purl.build(
+                    &found.name.to_ascii_lowercase(),
+                    &found.version,
+                    found.arch.as_deref(),
+                    None,
+                );
+                out.package(Package {
+                    kind: PackageType::Deb,
+                    name: found.name,
+                    version: found.version,
+                    arch: found.arch,
+                    state: found.state,
+                    source_name: found.source_name,
+                    source_version: found.source_version,
+                    purl,
+                    root: self.place.root.to_owned(),
+                    installed_at: None,
+                    origin: self.place.origin(),
+                });
+            }
+            // One gap tells of a stanza that is broken in several ways.
+            Err(_) if stanza.fault.is_some() => {}
+            Err(fault) => {
+                self.gaps.push(out, GapKind::Corrupt, format!("stanza at byte {offset}: {fault}"));
+            }
+        }
+    }
+}
+
+/// The fields of interest, in the order of [`Stanza::values`].
+const FIELDS: [&str; 6] = ["Package", "Status", "Version", "Architecture", "Source", "Config-Version"];
+
+#[derive(Default)]
+struct Stanza {
+    offset: Option<u64>,
+    values: [Option<String>; FIELDS.len()],
+    /// The field that a folded line goes on with.
+    open: Option<usize>,
+    any_field: bool,
+    fault: Option<String>,
+}
+
+struct Found {
+    name: String,
+    version: String,
+    arch: Option<String>,
+    state: PackageState,
+    source_name: Option<String>,
+    source_version: Option<String>,
+}
+
+impl Stanza {
+    fn line(&mut self, line: Line<'_>) {
+        self.offset.get_or_insert(line.offset);
+        if matches!(line.bytes.first(), Some(b' ' | b'\t')) {
+            self.fold(line);
+            return;
+        }
+        let Some(colon) = memchr::memchr(b':', line.bytes).filter(|colon| *colon > 0) else {
+            self.blame(line.offset, "no field");
+            self.open = None;
+            return;
+        };
+        self.any_field = true;
+        let (name, value) = (&line.bytes[..colon], &line.bytes[colon + 1..]);
+        self.open = FIELDS.iter().position(|field| field.as_bytes().eq_ignore_ascii_case(name));
+        let Some(field) = self.open else { return };
+        if line.cut {
+            self.blame(line.offset, "too long");
+        } else if self.values[field].is_some() {
+            self.blame(line.offset, "a field for the second time");
+            self.open = None;
+        } else {
+            self.values[field] = Some(String::from_utf8_lossy(value.trim_ascii()).into_owned());
+        }
+    }
+
+    fn fold(&mut self, line: Line<'_>) {
+        if !self.any_field {
+            self.blame(line.offset, "a continuation of nothing");
+        } else if let Some(value) = self.open.and_then(|field| self.values[field].as_mut()) {
+            if value.len() + line.bytes.len() > crate::lines::MAX_LINE {
+                self.blame(line.offset, "too long");
+                return;
+            }
+            value.push(' ');
+            value.push_str(&String::from_utf8_lossy(line.bytes.trim_ascii()));
+        }
+    }
+
+    fn blame(&mut self, offset: u64, fault: &str) {
+        self.fault.get_or_insert_with(|| format!("line at byte {offset}: {fault}"));
+    }
+
+    fn package(&self, default_status: bool) -> Result<Found, String> {
+        let value = |field: usize| self.values[field].clone().filter(|value| !value.is_empty());
+        let name = value(0).ok_or("no Package")?;
+        let state = match value(1) {
+            Some(status) => state(&status).ok_or_else(|| format!("{name}: unknown Status"))?,
+            None if default_status => PackageState::Installed,
+            None => PackageState::NotInstalled,
+        };
+        let version = match (value(2).or_else(|| value(5)), state) {
+            (Some(version), _) => version,
+            (None, PackageState::NotInstalled | PackageState::ConfigFiles) => String::new(),
+            (None, _) => return Err(format!("{name}: no Version")),
+        };
+        let (source_name, source_version) = match value(4) {
+            Some(source) => {
+                let (source, own) = split_source(&source);
+                let version = own.unwrap_or_else(|| version.clone());
+                (Some(source), Some(version).filter(|version| !version.is_empty()))
+            }
+            None => (None, None),
+        };
+        Ok(Found { name, version, arch: value(3), state, source_name, source_version })
+    }
+}
+
+/// `want flag state`, as in `install ok installed`.
+fn state(status: &str) -> Option<PackageState> {
+    let mut words = status.split_ascii_whitespace();
+    let (_want, _flag, state) = (words.next()?, words.next()?, words.next()?);
+    PackageState::from_name(state).filter(|_| words.next().is_none())
+}
+
+/// `name` or `name (version)`.
+fn split_source(source: &str) -> (String, Option<String>) {
+    match source.split_once('(') {
+        Some((name, version)) => {
+            let version = version.trim().trim_end_matches(')').trim();
+            (name.trim().to_owned(), Some(version.to_owned()).filter(|version| !version.is_empty()))
+        }
+        None => (source.to_owned(), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::MemoryView;
+    use coldread_model::{Findings, SystemIdentity};
+    use proptest::prelude::*;
+
+    fn read(path: &str, text: &[u8]) -> Findings {
+        let mut found = Findings::default();
+        let mut view = MemoryView::from(text.to_vec());
+        let system = SystemIdentity {
+            id: Some("debian".into()),
+            version_id: Some("12".into()),
+            ..SystemIdentity::default()
+        };
+        let mut context = Context::default();
+        context.system = system;
+        Dpkg.extract(&mut Input::new(path.as_bytes(), "p1", &mut view), &context, &mut found);
+        found
+    }
+
+    #[test]
+    fn installed_removed_and_from_another_source() {
+        let found = read(
+            "/var/lib/dpkg/status",
+            b"Package: libacl1\nStatus: install ok installed\nArchitecture: amd64\nMulti-Arch: same\n\
+              Source: acl (2.3.1-3)\nVersion: 2.3.1-3+b1\nDescription: x\n Version: 9\n .\n\n\n\
+              package: bash\nSTATUS: hold reinstreq half-configured\nversion: 1:5\nArchitecture: all\n\n\
+              Package: gone\nStatus: deinstall ok config-files\nConfig-Version: 3\nSource: old\n\n\
+              Package: known\nStatus: unknown ok not-installed\n",
+        );
+        assert_eq!(found.gaps, []);
+        let shown: Vec<_> = found
+            .packages
+            .iter()
+            .map(|package| (package.name.as_str(), package.version.as_str(), package.state.name()))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("libacl1", "2.3.1-3+b1", "installed"),
+                ("bash", "1:5", "half-configured"),
+                ("gone", "3", "config-files"),
+                ("known", "", "not-installed"),
+            ]
+        );
+        let acl = &found.packages[0];
+        assert_eq!(acl.purl, "pkg:deb/debian/libacl1@2.3.1-3%2Bb1?arch=amd64&distro=debian-12");
+        assert_eq!(
+            (acl.source_name.as_deref(), acl.source_version.as_deref()),
+            (Some("acl"), Some("2.3.1-3"))
+        );
+        assert_eq!(found.packages[1].source_name, None);
+        assert_eq!(found.packages[2].source_version.as_deref(), Some("3"));
+        assert_eq!(acl.origin.path, b"/var/lib/dpkg/status");
+    }
+
+    #[test]
+    fn a_control_file_of_an_image_without_dpkg_is_installed() {
+        let text = b"Package: base-files\nVersion: 12.4\nArchitecture: amd64\n";
+        let state = |path| read(path, text).packages.first().map(|package| package.state);
+        assert_eq!(state("/var/lib/dpkg/status.d/base-files"), Some(PackageState::Installed));
+        let found = read("/var/lib/dpkg/status", text);
+        assert_eq!(found.packages[0].state, PackageState::NotInstalled);
+    }
+
+    #[test]
+    fn a_broken_stanza_is_a_gap_with_its_place_and_the_rest_goes_on() {
+        let found = read(
+            "/var/lib/dpkg/status",
+            b"Package: a\nStatus: install ok installed\nVersion: 1\n\nStatus: install ok installed\n\n\
+              Package: b\nStatus: install ok installed\n\nPackage: c\nStatus: bogus\nVersion: 1\n\n\
+              no field here\nPackage: d\nStatus: install ok installed\nVersion: 4\n",
+        );
+        let names: Vec<_> = found.packages.iter().map(|package| package.name.as_str()).collect();
+        assert_eq!(names, ["a", "d"]);
+        let reasons: Vec<_> = found.gaps.iter().map(|gap| gap.reason.as_str()).collect();
+        assert_eq!(
+            reasons,
+            [
+                "stanza at byte 52: no Package",
+                "stanza at byte 82: b: no Version",
+                "stanza at byte 123: c: unknown Status",
+                "stanza at byte 160: line at byte 160: no field",
+            ]
+        );
+        assert!(found.gaps.iter().all(|gap| gap.kind == GapKind::Corrupt && gap.volume == "p1"));
+    }
+
+    #[test]
+    fn much_damage_is_told_in_few_words() {
+        let found = read("/var/lib/dpkg/status", &b"x\n\n".repeat(10_000));
+        assert_eq!(found.gaps.len(), 65);
+        assert_eq!(found.gaps[64].reason, "9936 more like those told");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read(parts in prop::collection::vec(prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..20),
+            prop::sample::select(vec![&b"Package: x\n"[..], b"Status: install ok installed\n", b"Version: 1\n",
+                b"\n", b" fold\n", b"Source: a (\n", b": \n"]).prop_map(<[u8]>::to_vec),
+        ], 0..20)) {
+            read("/var/lib/dpkg/status", &parts.concat());
+        }
+    }
+}

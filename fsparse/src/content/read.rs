@@ -1,0 +1,290 @@
+//! Keeping reads under way and putting their pieces into order.
+
+use super::{
+    ContentError, Item, Sink,
+    plan::{Step, Steps},
+};
+use crate::{
+    fs::ntfs::lznt1,
+    source::{Piece, ReadQueue},
+};
+use coldread_model::ByteRange;
+use std::collections::{BTreeMap, HashMap};
+
+/// Bytes of one request.
+const REQUEST_BYTES: u64 = 1 << 20;
+/// Items under way at once: bounds what small files hold besides their bytes.
+const MAX_ACTIVE: usize = 1024;
+
+/// A piece that arrived before its turn.
+enum Early {
+    Piece(Piece),
+    Failed(ContentError, u64),
+}
+
+impl Early {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Piece(piece) => piece.len(),
+            Self::Failed(_, len) => *len,
+        }
+    }
+}
+
+/// An item of which something was asked or is still to be fed.
+struct Active<'a> {
+    item: usize,
+    /// Goes ahead and asks; `rest` is what is left of its current step.
+    asking: Steps<'a>,
+    rest: Option<ByteRange>,
+    asked_all: bool,
+    /// Position in the bytes asked for, counted over the item's reads.
+    asked: u64,
+    /// Goes behind and feeds.
+    feeding: Steps<'a>,
+    step: Option<Step>,
+    fed: u64,
+    early: BTreeMap<u64, Early>,
+    packed: Vec<u8>,
+    packed_range: ByteRange,
+    outstanding: u32,
+    failed: bool,
+}
+
+/// A request under way.
+struct Request {
+    slot: usize,
+    /// Position of its first byte in the bytes asked for.
+    position: u64,
+    range: ByteRange,
+    left: u64,
+}
+
+/// Reads `items` in the order given and feeds `sink`, with at most about `budget` bytes asked for and not
+/// yet fed. `items` gives index and item; the index comes back in the sink's calls.
+pub fn read_items<'a>(
+    items: impl IntoIterator<Item = (usize, Item<'a>)>,
+    queue: &mut dyn ReadQueue,
+    budget: u64,
+    sink: &mut dyn Sink,
+) {
+    let mut reader = Reader {
+        slots: Vec::new(),
+        free: Vec::new(),
+        asking: Vec::new(),
+        requests: HashMap::new(),
+        next_tag: 0,
+        held: 0,
+        unpacked: Vec::new(),
+    };
+    let mut items = items.into_iter().fuse();
+    while !sink.stop() {
+        while reader.held < budget.max(1) {
+            if !reader.ask_next(queue) {
+                if reader.slots.len() - reader.free.len() >= MAX_ACTIVE {
+                    break;
+                }
+                let Some((index, item)) = items.next() else { break };
+                let slot = reader.activate(index, item);
+                reader.feed(slot, sink);
+            }
+        }
+        let Some(done) = queue.next() else {
+            if reader.requests.is_empty() {
+                break;
+            }
+            reader.give_up(sink);
+            break;
+        };
+        let Some(request) = reader.requests.get_mut(&done.tag) else { continue };
+        let slot = request.slot;
+        let position = request.position + done.offset.saturating_sub(request.range.start);
+        let early = match done.result {
+            Ok(piece) => Early::Piece(piece),
+            Err(error) => {
+                let range = ByteRange::new(done.offset, error.len);
+                Early::Failed(ContentError::Io { range, reason: error.error.to_string() }, error.len)
+            }
+        };
+        request.left = request.left.saturating_sub(early.len());
+        if request.left == 0 {
+            reader.requests.remove(&done.tag);
+            if let Some(active) = &mut reader.slots[slot] {
+                active.outstanding -= 1;
+            }
+        }
+        if let Some(active) = &mut reader.slots[slot] {
+            active.early.insert(position, early);
+        }
+        reader.feed(slot, sink);
+    }
+}
+
+struct Reader<'a> {
+    slots: Vec<Option<Active<'a>>>,
+    free: Vec<usize>,
+    /// The slot that still has something to ask, if any: items ask one after the other.
+    asking: Vec<usize>,
+    requests: HashMap<u64, Request>,
+    next_tag: u64,
+    /// Bytes asked for and not yet fed.
+    held: u64,
+    unpacked: Vec<u8>,
+}
+
+impl<'a> Reader<'a> {
+    fn activate(&mut self, index: usize, item: Item<'a>) -> usize {
+        let steps = Steps::new(item);
+        let active = Active {
+            item: index,
+            asking: steps.clone(),
+            rest: None,
+            asked_all: false,
+            asked: 0,
+            feeding: steps,
+            step: None,
+            fed: 0,
+            early: BTreeMap::new(),
+            packed: Vec::new(),
+            packed_range: ByteRange::default(),
+            outstanding: 0,
+            failed: false,
+        };
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        self.slots[slot] = Some(active);
+        self.asking.push(slot);
+        slot
+    }
+
+    /// Asks for the next bytes of the item whose turn it is; false where no item has any left to ask for.
+    fn ask_next(&mut self, queue: &mut dyn ReadQueue) -> bool {
+        while let Some(&slot) = self.asking.first() {
+            let Some(active) = &mut self.slots[slot] else {
+                self.asking.remove(0);
+                continue;
+            };
+            while active.rest.is_none() && !active.asked_all && !active.failed {
+                match active.asking.next() {
+                    Some(Step::Read(range) | Step::Packed(range)) => active.rest = Some(range),
+                    Some(Step::Zeros(_) | Step::Unpack { .. }) => {}
+                    None => active.asked_all = true,
+                }
+            }
+            let Some(rest) = active.rest.filter(|_| !active.failed) else {
+                self.asking.remove(0);
+                continue;
+            };
+            let range = ByteRange::new(rest.start, rest.len.min(REQUEST_BYTES));
+            active.rest = Some(ByteRange::between(range.end(), rest.end())).filter(|rest| !rest.is_empty());
+            let request = Request { slot, position: active.asked, range, left: range.len };
+            active.asked += range.len;
+            active.outstanding += 1;
+            self.held += range.len;
+            self.requests.insert(self.next_tag, request);
+            queue.push(self.next_tag, range);
+            self.next_tag += 1;
+            return true;
+        }
+        false
+    }
+
+    /// Feeds what is there in order; frees the slot when the item is over and nothing is outstanding.
+    fn feed(&mut self, slot: usize, sink: &mut dyn Sink) {
+        let Some(active) = &mut self.slots[slot] else { return };
+        while !active.failed {
+            if active.step.is_none() {
+                active.step = active.feeding.next();
+            }
+            match active.step {
+                None => break,
+                Some(Step::Zeros(len)) => {
+                    sink.zeros(active.item, len);
+                    active.step = None;
+                }
+                Some(Step::Unpack { at, len, keep }) => {
+                    if let Err(reason) = unpack(&active.packed, &mut self.unpacked, keep) {
+                        let range = active.packed_range;
+                        sink.failed(active.item, ContentError::Corrupt { at, range, reason });
+                        active.failed = true;
+                        break;
+                    }
+                    sink.bytes(active.item, &self.unpacked);
+                    if (self.unpacked.len() as u64) < len {
+                        sink.zeros(active.item, len - self.unpacked.len() as u64);
+                    }
+                    active.packed.clear();
+                    active.step = None;
+                }
+                Some(Step::Read(range) | Step::Packed(range)) => {
+                    let Some(early) = active.early.remove(&active.fed) else { break };
+                    let packed = matches!(active.step, Some(Step::Packed(_)));
+                    let piece = match early {
+                        Early::Piece(piece) => piece,
+                        Early::Failed(error, len) => {
+                            self.held = self.held.saturating_sub(len);
+                            sink.failed(active.item, error);
+                            active.failed = true;
+                            break;
+                        }
+                    };
+                    let len = piece.len();
+                    self.held = self.held.saturating_sub(len);
+                    if packed && active.packed.is_empty() {
+                        active.packed_range = range;
+                    }
+                    match piece {
+                        Piece::Bytes(bytes) if packed => active.packed.extend_from_slice(&bytes),
+                        Piece::Bytes(bytes) => sink.bytes(active.item, &bytes),
+                        // A unit has at most a few clusters; its length was bounded when it was planned.
+                        Piece::Zeros(len) if packed => {
+                            active.packed.resize(active.packed.len() + len as usize, 0)
+                        }
+                        Piece::Zeros(len) => sink.zeros(active.item, len),
+                    }
+                    active.fed += len;
+                    let left = ByteRange::between(range.start.saturating_add(len), range.end());
+                    active.step = (!left.is_empty()).then_some(if packed {
+                        Step::Packed(left)
+                    } else {
+                        Step::Read(left)
+                    });
+                }
+            }
+        }
+        if active.failed {
+            for early in std::mem::take(&mut active.early).into_values() {
+                self.held = self.held.saturating_sub(early.len());
+            }
+        }
+        let over = active.failed || active.step.is_none();
+        if over && active.outstanding == 0 {
+            if !active.failed {
+                sink.done(active.item);
+            }
+            self.slots[slot] = None;
+            self.asking.retain(|&asking| asking != slot);
+            self.free.push(slot);
+        }
+    }
+
+    /// The queue ended with requests outstanding: each item concerned fails.
+    fn give_up(&mut self, sink: &mut dyn Sink) {
+        for active in self.slots.iter_mut().filter_map(Option::take) {
+            if !active.failed {
+                let reason = "the queue ended before its requests".to_owned();
+                sink.failed(active.item, ContentError::Io { range: ByteRange::default(), reason });
+            }
+        }
+    }
+}
+
+/// Unpacks a compression unit: at most `keep` bytes.
+fn unpack(packed: &[u8], out: &mut Vec<u8>, keep: u64) -> Result<(), String> {
+    out.clear();
+    lznt1::decompress(packed, out, keep as usize).map_err(|error| error.to_string())?;
+    out.truncate(keep as usize);
+    Ok(())
+}

@@ -1,0 +1,324 @@
+//! From a file's attributes to its inode, names and streams in a [`Survey`].
+
+use super::{
+    attributes::{Attributes, ELSEWHERE, HIDDEN, Part, REPARSE, SYSTEM, StandardInformation, Wanted, Whole},
+    geometry::{FIRST_USER, ROOT},
+    loader::{File, Sink},
+    record::{ENCRYPTED, kind, malformed},
+    runs::Clusters,
+    special::{self, MAX_EA_BYTES, MAX_REPARSE_BYTES, Special, tag},
+    value::{Need, Value},
+    wtf8::push_wtf8,
+};
+use crate::survey::{Encoding, Entry, Extent, Inode, Run, Span, Stream, Survey, SurveyFull};
+use coldread_model::{ByteRange, FileKind, Gap, GapKind, RowFlags};
+
+/// Puts files into a survey.
+pub(super) struct Builder {
+    /// What was found.
+    pub(super) survey: Survey,
+    clusters: Clusters,
+    /// Whether names are wanted.
+    names: bool,
+    scratch: Vec<u8>,
+    full: bool,
+}
+
+/// What a file is, before its streams are kept.
+struct Judged {
+    special: Special,
+    /// Why its unnamed stream is not its content.
+    elsewhere: Option<String>,
+}
+
+impl Builder {
+    /// An empty survey; with `names`, directory entries are kept.
+    pub(super) fn new(clusters: Clusters, names: bool) -> Self {
+        Self { survey: Survey::default(), clusters, names, scratch: Vec::new(), full: false }
+    }
+
+    fn keep(&mut self, file: File<'_>) -> Result<Vec<Need>, SurveyFull> {
+        let number = file.number;
+        let mut all = Attributes::gather(&file, self.clusters);
+        let internal = (number < FIRST_USER && number != ROOT) || all.extends();
+        let judged = match self.judge(&file, &all, internal) {
+            Ok(judged) => judged,
+            Err(Wanted::Load(need)) => return Ok(vec![need]),
+            Err(Wanted::Malformed(wrong)) => {
+                all.gaps.push(wrong.to_gap("$REPARSE_POINT", number, file.at));
+                let directory = file.records.first().is_some_and(|(header, _)| header.directory);
+                let kind = if directory { FileKind::Dir } else { FileKind::Reparse };
+                Judged { special: Special::of(kind), elsewhere: None }
+            }
+        };
+        self.survey.gaps.append(&mut all.gaps);
+        for range in &all.metadata {
+            self.survey.metadata.insert(*range);
+        }
+        for parts in all.values(kind::REPARSE_POINT).chain(all.values(kind::EA)) {
+            all.pieces_of(parts).for_each(|piece| self.survey.metadata.insert(piece.range));
+        }
+
+        let Judged { special: Special { kind, target, device }, elsewhere } = judged;
+        let mut flags = RowFlags::TIMED | RowFlags::BORN | RowFlags::LINKED;
+        flags.set(RowFlags::INTERNAL, internal);
+        let standard = all.standard.unwrap_or_else(|| {
+            let wrong = malformed("the attribute $STANDARD_INFORMATION", 0);
+            self.survey.gaps.push(wrong.to_gap("MFT record", number, file.at));
+            flags.remove(RowFlags::TIMED | RowFlags::BORN);
+            StandardInformation::default()
+        });
+        if self.names {
+            self.keep_names(&file, &all)?;
+        }
+        let streams = self.keep_streams(&file, &all, kind, internal, elsewhere.as_deref())?;
+        let own = self.survey.streams.get(streams.range()).unwrap_or_default();
+        let encrypted =
+            |stream: &Stream| matches!(stream.encoding, Encoding::Unreadable { encrypted: true, .. });
+        flags.set(RowFlags::ENCRYPTED, own.iter().any(encrypted));
+        flags.set(RowFlags::SIZED, matches!(kind, FileKind::File | FileKind::Symlink));
+        flags.set(RowFlags::DEVICE, matches!(kind, FileKind::Char | FileKind::Block));
+        let size = match kind {
+            FileKind::File => {
+                own.first().filter(|stream| stream.name.len == 0).map_or(0, |stream| stream.size)
+            }
+            FileKind::Symlink => target.len() as u64,
+            _ => 0,
+        };
+        let target = self.survey.keep(&target)?;
+        self.survey.inodes.push(Inode {
+            number,
+            generation: file.records.first().map_or(0, |(header, _)| header.sequence),
+            kind,
+            flags,
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            nlink: all.names.len() as u32,
+            size,
+            mtime: standard.modified,
+            ctime: standard.changed,
+            atime: standard.accessed,
+            crtime: standard.created,
+            rdev: device,
+            target,
+            xattrs: Span::default(),
+            streams,
+        });
+        Ok(Vec::new())
+    }
+
+    /// Finds out what a file is; where that takes a value that is not loaded yet, the error asks for it.
+    fn judge(&self, file: &File<'_>, all: &Attributes<'_>, internal: bool) -> Result<Judged, Wanted> {
+        let directory = file.records.first().is_some_and(|(header, _)| header.directory);
+        let attributes = all.standard.unwrap_or_default().attributes;
+        let plain = |special| Ok(Judged { special, elsewhere: None });
+        if attributes & REPARSE != 0 {
+            let value = all.value(Value::Reparse, MAX_REPARSE_BYTES, self.clusters, file.loaded)?;
+            let missing = malformed("the attribute $REPARSE_POINT", 0);
+            let value = value.ok_or(Wanted::Malformed(missing))?;
+            let found = special::tag_of(value).unwrap_or(0);
+            let content = |words: &str| format!("{words} (reparse tag {found:#010x})");
+            if found == tag::WOF && !directory {
+                let elsewhere = Some(content("compressed by the Windows Overlay Filter"));
+                return Ok(Judged { special: Special::of(FileKind::File), elsewhere });
+            }
+            if directory && found & tag::NAME_SURROGATE == 0 {
+                // A directory of a cloud's or another filter's: what it holds is on this volume.
+                return plain(Special::of(FileKind::Dir));
+            }
+            let ea = match found {
+                tag::LX_CHR | tag::LX_BLK => {
+                    all.value(Value::Ea, MAX_EA_BYTES, self.clusters, file.loaded)?
+                }
+                _ => None,
+            };
+            if found & !tag::CLOUD_VARIANT == tag::CLOUD && attributes & ELSEWHERE == 0 {
+                // A cloud's file that is wholly on this volume.
+                return plain(Special::of(FileKind::File));
+            }
+            let special = special::reparse(value, ea).map_err(Wanted::Malformed)?;
+            let hollow = special.kind == FileKind::Reparse;
+            return Ok(Judged { special, elsewhere: hollow.then(|| content("the content is elsewhere")) });
+        }
+        if directory || internal || attributes & SYSTEM == 0 {
+            return plain(Special::of(if directory { FileKind::Dir } else { FileKind::File }));
+        }
+        // A system file may be one of Interix'.
+        let unnamed = all.values(kind::DATA).next().filter(|parts| parts[0].name.is_empty());
+        let size = match unnamed.map(|parts| (parts, Attributes::join(parts, self.clusters))) {
+            Some((parts, _)) if parts[0].flags & ENCRYPTED != 0 => None,
+            Some((_, Ok(Whole::Resident(value)))) => Some(value.len() as u64),
+            Some((_, Ok(Whole::Clusters { size, .. }))) => Some(size),
+            _ => None,
+        };
+        match size {
+            Some(0) if attributes & HIDDEN == 0 => plain(Special::of(FileKind::Fifo)),
+            Some(1) if attributes & HIDDEN == 0 => plain(Special::of(FileKind::Socket)),
+            Some(size) if special::may_be_interix(size) => {
+                let data = match all.value(Value::Data, size, self.clusters, file.loaded) {
+                    // What is wrong with the stream is said where it is kept.
+                    Err(Wanted::Malformed(_)) => None,
+                    other => other?,
+                };
+                plain(data.and_then(special::interix).unwrap_or_else(|| Special::of(FileKind::File)))
+            }
+            _ => plain(Special::of(FileKind::File)),
+        }
+    }
+
+    fn keep_names(&mut self, file: &File<'_>, all: &Attributes<'_>) -> Result<(), SurveyFull> {
+        for found in all.listed(file.number) {
+            let mut name = std::mem::take(&mut self.scratch);
+            name.clear();
+            push_wtf8(found.name, &mut name);
+            if name.is_empty()
+                || name == b"."
+                || name == b".."
+                || name.iter().any(|byte| matches!(byte, 0 | b'/'))
+            {
+                let wrong =
+                    format!("a name that no directory can hold: {:?}", String::from_utf8_lossy(&name));
+                let gap = Gap::new(GapKind::Corrupt, "$FILE_NAME", wrong).at_inode(file.number);
+                self.survey.gaps.push(Gap { at: file.at, ..gap });
+            } else {
+                let span = self.survey.keep(&name)?;
+                self.survey.entries.push(Entry {
+                    parent: found.parent.number,
+                    parent_generation: found.parent.sequence,
+                    child: file.number,
+                    name: span,
+                });
+            }
+            self.scratch = name;
+        }
+        Ok(())
+    }
+
+    /// Keeps a file's streams, the unnamed one first.
+    fn keep_streams(
+        &mut self,
+        file: &File<'_>,
+        all: &Attributes<'_>,
+        kind: FileKind,
+        internal: bool,
+        elsewhere: Option<&str>,
+    ) -> Result<Run, SurveyFull> {
+        let first = self.survey.streams.len();
+        let contents = matches!(kind, FileKind::File | FileKind::Reparse);
+        let directory = file.records.first().is_some_and(|(header, _)| header.directory);
+        if contents && !directory && all.values(kind::DATA).all(|parts| !parts[0].name.is_empty()) {
+            let encoding = Encoding::Inline(Span::default());
+            self.survey.streams.push(Stream { name: Span::default(), size: 0, initialized: 0, encoding });
+        }
+        for parts in all.values(kind::DATA) {
+            let unnamed = parts[0].name.is_empty();
+            if internal || (unnamed && !contents) {
+                all.pieces_of(parts).for_each(|piece| self.survey.metadata.insert(piece.range));
+            }
+            if unnamed && !contents {
+                continue;
+            }
+            let name = if unnamed {
+                Span::default()
+            } else {
+                let mut name = std::mem::take(&mut self.scratch);
+                name.clear();
+                push_wtf8(parts[0].name, &mut name);
+                let span = self.survey.keep(&name)?;
+                self.scratch = name;
+                span
+            };
+            let elsewhere = elsewhere.filter(|_| unnamed);
+            let stream = self.stream(file, all, parts, name, elsewhere)?;
+            self.survey.streams.push(stream);
+        }
+        let Survey { streams, arena, .. } = &mut self.survey;
+        let bytes = |span: Span| &arena[span.start as usize..][..span.len as usize];
+        streams[first..].sort_by(|a, b| bytes(a.name).cmp(bytes(b.name)));
+        let first = u32::try_from(first).map_err(|_| SurveyFull)?;
+        let end = u32::try_from(streams.len()).map_err(|_| SurveyFull)?;
+        Ok(Run { first, count: end - first })
+    }
+
+    /// Keeps one stream.
+    fn stream(
+        &mut self,
+        file: &File<'_>,
+        all: &Attributes<'_>,
+        parts: &[Part<'_>],
+        name: Span,
+        elsewhere: Option<&str>,
+    ) -> Result<Stream, SurveyFull> {
+        let whole = Attributes::join(parts, self.clusters);
+        let (size, initialized) = match whole {
+            Ok(Whole::Resident(value)) => (value.len() as u64, value.len() as u64),
+            Ok(Whole::Clusters { size, initialized }) => (size, initialized),
+            Err(_) => (0, 0),
+        };
+        if let (Ok(Whole::Resident(value)), None) = (whole, elsewhere) {
+            let encoding = Encoding::Inline(self.survey.keep(value)?);
+            return Ok(Stream { name, size, initialized, encoding });
+        }
+        let extents = self.survey.keep_extents(all.pieces_of(parts).map(|piece| Extent {
+            logical: piece.logical,
+            physical: piece.range.start,
+            len: piece.range.len,
+            unwritten: false,
+        }))?;
+        let encoding = match whole {
+            Ok(_) if parts[0].flags & ENCRYPTED != 0 => {
+                let reason = self.survey.keep(b"encrypted by EFS")?;
+                Encoding::Unreadable { encrypted: true, reason, extents }
+            }
+            Ok(_) if elsewhere.is_some() && size > 0 => {
+                let gap = Gap::new(GapKind::Unsupported, "$DATA", elsewhere.unwrap_or_default());
+                self.unreadable(gap.at_inode(file.number), extents)?
+            }
+            Ok(_) if parts[0].unit_is_too_large(self.clusters) => {
+                let reason =
+                    format!("LZNT1 in units of 2^{} clusters is not supported", parts[0].compression_unit);
+                let gap = Gap::new(GapKind::Unsupported, "$DATA", reason).at_inode(file.number);
+                self.unreadable(gap, extents)?
+            }
+            Ok(_) => match parts[0].unit_bytes(self.clusters) {
+                Some(unit) => Encoding::Lznt1 { extents, unit_bytes: unit as u32 },
+                None => Encoding::Plain(extents),
+            },
+            Err(wrong) => self.unreadable(wrong.to_gap("$DATA", file.number, file.at), extents)?,
+        };
+        Ok(Stream { name, size, initialized, encoding })
+    }
+
+    /// Records a gap as the reason why a stream cannot be read.
+    fn unreadable(&mut self, gap: Gap, extents: Run) -> Result<Encoding, SurveyFull> {
+        let reason = self.survey.keep(gap.reason.as_bytes())?;
+        self.survey.gaps.push(gap);
+        Ok(Encoding::Unreadable { encrypted: false, reason, extents })
+    }
+}
+
+impl Sink for Builder {
+    fn file(&mut self, file: File<'_>) -> Vec<Need> {
+        if self.full {
+            return Vec::new();
+        }
+        match self.keep(file) {
+            Ok(needs) => needs,
+            Err(full) => {
+                self.full = true;
+                let gap = Gap::new(GapKind::Limit, "survey", full.to_string());
+                self.survey.gaps.push(gap.at_inode(file.number));
+                Vec::new()
+            }
+        }
+    }
+
+    fn gap(&mut self, gap: Gap) {
+        self.survey.gaps.push(gap);
+    }
+
+    fn damaged(&mut self, range: ByteRange) {
+        self.survey.damaged.insert(range);
+    }
+}

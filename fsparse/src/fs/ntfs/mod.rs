@@ -1,0 +1,64 @@
+//! NTFS, as ntfs-3g shows it.
+//!
+//! All that is known of a file is in the MFT: names, times, streams and where their bytes lie. So a survey
+//! reads MFT records and no directory index: on a consistent volume the indexes repeat the `$FILE_NAME`
+//! attributes. A unit is a run of 1024 records; an equal share of the cluster bitmap goes with it.
+//!
+//! [`boot`] → [`probe`] finds the MFT's own map → [`loader`] reads records with what belongs to them →
+//! [`attributes`] joins a file's attributes → [`file`] puts it into a survey.
+
+mod attributes;
+mod bitmap;
+mod boot;
+mod file;
+mod geometry;
+mod loader;
+mod logfile;
+pub mod lznt1;
+mod probe;
+mod record;
+mod runs;
+mod special;
+mod survey;
+#[cfg(test)]
+mod tests;
+mod value;
+mod wtf8;
+
+use crate::{
+    error::ParseError,
+    fs::{Filesystem, ProbeMachine, SurveyMachine},
+};
+use geometry::Geometry;
+use std::ops::Range;
+
+/// The driver.
+#[derive(Clone, Copy, Debug)]
+pub struct Ntfs;
+
+impl Filesystem for Ntfs {
+    fn name(&self) -> &'static str {
+        "ntfs"
+    }
+
+    fn recognises(&self, head: &[u8]) -> bool {
+        boot::is_ntfs(head)
+    }
+
+    fn probe(&self, volume_bytes: u64) -> Box<dyn ProbeMachine> {
+        Box::new(probe::NtfsProbe::new(volume_bytes))
+    }
+
+    fn survey(&self, geometry: &[u8], units: Range<u64>) -> Result<Box<dyn SurveyMachine>, ParseError> {
+        let geometry = Geometry::decode(geometry)?;
+        Ok(Box::new(survey::NtfsSurvey::of_units(geometry, &units)))
+    }
+
+    fn inodes(&self, geometry: &[u8], numbers: &[u64]) -> Result<Box<dyn SurveyMachine>, ParseError> {
+        Ok(Box::new(survey::NtfsSurvey::of_numbers(Geometry::decode(geometry)?, numbers)))
+    }
+
+    fn root(&self, _geometry: &[u8]) -> Result<u64, ParseError> {
+        Ok(geometry::ROOT)
+    }
+}

@@ -1,0 +1,403 @@
+//! The probe: boot sector, the MFT's own map, the volume's name and state.
+
+use super::{
+    attributes::{Attributes, Whole},
+    boot::{BOOT_BYTES, BootSector, u16_at},
+    geometry::{Geometry, joined},
+    loader::{File, Loader, Sink},
+    logfile::{LogState, RESTART_BYTES, log_state},
+    record::{Form, kind},
+    runs::{Clusters, Piece, locate},
+    value::Need,
+    wtf8::push_wtf8,
+};
+use crate::{
+    error::ParseError,
+    fs::{ProbeMachine, Probed},
+    machine::{Fetched, Machine, Requests},
+};
+use coldread_model::{ByteRange, Gap, GapKind, VolumeState};
+
+const MFT: u64 = 0;
+const LOG_FILE: u64 = 2;
+const VOLUME: u64 = 3;
+const BITMAP: u64 = 6;
+
+/// Flag of `$VOLUME_INFORMATION`: the volume is to be checked.
+const VOLUME_IS_DIRTY: u16 = 1;
+
+/// What single records say of the volume.
+struct Facts {
+    clusters: Clusters,
+    /// The unnamed streams of the MFT, the log and the bitmap: pieces, initialized size, and whether all of
+    /// it is mapped.
+    mft: Option<Mapped>,
+    log: Option<Mapped>,
+    bitmap: Option<Mapped>,
+    label: Option<String>,
+    version: Option<(u8, u8)>,
+    volume_flags: u16,
+    gaps: Vec<Gap>,
+}
+
+struct Mapped {
+    pieces: Vec<Piece>,
+    initialized: u64,
+    whole: bool,
+}
+
+impl Facts {
+    fn new(clusters: Clusters) -> Self {
+        Self {
+            clusters,
+            mft: None,
+            log: None,
+            bitmap: None,
+            label: None,
+            version: None,
+            volume_flags: 0,
+            gaps: Vec::new(),
+        }
+    }
+
+    fn mapped(&self, file: &File<'_>) -> Option<Mapped> {
+        let all = Attributes::gather(file, self.clusters);
+        let parts = all.values(kind::DATA).next().filter(|parts| parts[0].name.is_empty())?;
+        let pieces = all.pieces_of(parts).copied().collect();
+        match Attributes::join(parts, self.clusters) {
+            Ok(Whole::Resident(_)) => None,
+            Ok(Whole::Clusters { initialized, .. }) => Some(Mapped { pieces, initialized, whole: true }),
+            Err(_) => Some(Mapped { pieces, initialized: u64::MAX, whole: false }),
+        }
+    }
+}
+
+impl Sink for Facts {
+    fn file(&mut self, file: File<'_>) -> Vec<Need> {
+        match file.number {
+            MFT => self.mft = self.mapped(&file),
+            LOG_FILE => self.log = self.mapped(&file),
+            BITMAP => self.bitmap = self.mapped(&file),
+            _ => {
+                let attributes = file.records.iter().flat_map(|(header, record)| header.attributes(record));
+                // Source: Flatcap NTFS documentation, "$VOLUME_NAME (0x60)", "$VOLUME_INFORMATION (0x70)".
+                for attribute in attributes.map_while(Result::ok) {
+                    match (attribute.kind, attribute.form) {
+                        (kind::VOLUME_NAME, Form::Resident(name)) if !name.is_empty() => {
+                            let mut label = Vec::new();
+                            push_wtf8(name, &mut label);
+                            self.label = Some(String::from_utf8_lossy(&label).into_owned());
+                        }
+                        (kind::VOLUME_INFORMATION, Form::Resident(value)) => {
+                            self.version = value.get(8).copied().zip(value.get(9).copied());
+                            self.volume_flags = u16_at(value, 10).unwrap_or(0);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    fn gap(&mut self, gap: Gap) {
+        self.gaps.push(gap);
+    }
+
+    fn damaged(&mut self, _range: ByteRange) {}
+}
+
+enum Stage {
+    /// The boot sector and its copy at the end.
+    Boot,
+    /// Record 0, read through what is known of the MFT; from the mirror if `mirror`.
+    Mft { loader: Box<Loader<Facts>>, known: u64, mirror: bool },
+    /// The log, the volume and the bitmap.
+    Files(Box<Loader<Facts>>),
+    /// The log's restart pages.
+    Log,
+    /// Nothing is left to read.
+    Done,
+}
+
+/// The machine that probes.
+pub(super) struct NtfsProbe {
+    volume_bytes: u64,
+    stage: Stage,
+    /// Requests under way.
+    left: usize,
+    /// The boot sector and its copy, or why they could not be read.
+    sectors: [Option<Result<Vec<u8>, ParseError>>; 2],
+    identity: Vec<u8>,
+    boot: Option<BootSector>,
+    geometry: Option<Geometry>,
+    facts: Option<Facts>,
+    restart: Vec<u8>,
+    /// Why the volume is not clean.
+    unreplayed: Vec<String>,
+    partial: Vec<String>,
+    gaps: Vec<Gap>,
+    error: Option<ParseError>,
+}
+
+impl NtfsProbe {
+    /// Probes a volume of so many bytes.
+    pub(super) fn new(volume_bytes: u64) -> Self {
+        Self {
+            volume_bytes,
+            stage: Stage::Boot,
+            left: 0,
+            sectors: [None, None],
+            identity: Vec::new(),
+            boot: None,
+            geometry: None,
+            facts: None,
+            restart: vec![0; RESTART_BYTES as usize],
+            unreplayed: Vec::new(),
+            partial: Vec::new(),
+            gaps: Vec::new(),
+            error: None,
+        }
+    }
+
+    /// Where the boot sector and its copy are: the copy is the volume's last sector.
+    fn boot_places(&self) -> [u64; 2] {
+        [0, (self.volume_bytes.saturating_sub(BOOT_BYTES)) / BOOT_BYTES * BOOT_BYTES]
+    }
+
+    /// Goes on once a stage has all that it asked for.
+    fn advance(&mut self, ask: &mut Requests) {
+        while self.left == 0 {
+            let before = ask.len();
+            match std::mem::replace(&mut self.stage, Stage::Done) {
+                Stage::Boot => {
+                    if let Some(boot) = self.read_boot() {
+                        self.boot = Some(boot);
+                        self.ask_mft(boot.mft_lcn, false, ask);
+                    }
+                }
+                Stage::Mft { loader, known, mirror } => self.read_mft(loader.sink, known, mirror, ask),
+                Stage::Files(loader) => self.read_files(loader.sink, ask),
+                Stage::Log => self.read_log(),
+                Stage::Done => break,
+            }
+            self.left += ask.len() - before;
+        }
+    }
+
+    fn read_boot(&mut self) -> Option<BootSector> {
+        let mut first_error = None;
+        for (index, at) in self.boot_places().into_iter().enumerate() {
+            let parsed = match self.sectors[index].take() {
+                Some(Ok(bytes)) => BootSector::parse(&bytes, at).map(|boot| (boot, bytes)),
+                Some(Err(error)) => Err(error),
+                None => continue,
+            };
+            match parsed {
+                Ok((boot, bytes)) => {
+                    self.identity = bytes;
+                    if let Some(error) = &first_error {
+                        let gap: Gap = ParseError::to_gap(error);
+                        self.gaps.push(gap);
+                    }
+                    return Some(boot);
+                }
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        self.error = first_error;
+        None
+    }
+
+    /// Reads record 0 at a cluster, of which nothing else is known.
+    fn ask_mft(&mut self, lcn: u64, mirror: bool, ask: &mut Requests) {
+        let Some(boot) = self.boot else { return };
+        let start = lcn * u64::from(boot.cluster_bytes);
+        let record = u64::from(boot.record_bytes);
+        let pieces = [Piece { logical: 0, range: ByteRange::new(start, record) }];
+        self.ask_mft_through(&boot, &pieces, record, mirror, ask);
+    }
+
+    fn ask_mft_through(
+        &mut self,
+        boot: &BootSector,
+        pieces: &[Piece],
+        known: u64,
+        mirror: bool,
+        ask: &mut Requests,
+    ) {
+        let geometry = Geometry::new(boot, pieces, known);
+        let facts = Facts::new(geometry.clusters());
+        let mut loader = Box::new(Loader::of_numbers(geometry, &[MFT], facts));
+        loader.start(ask);
+        self.stage = Stage::Mft { loader, known, mirror };
+    }
+
+    /// Record 0 was read through `known` bytes of the MFT.
+    fn read_mft(&mut self, mut facts: Facts, known: u64, mirror: bool, ask: &mut Requests) {
+        let Some(boot) = self.boot else { return };
+        let Some(mft) = facts.mft.take() else {
+            self.gaps.append(&mut facts.gaps);
+            if mirror {
+                let at = boot.mft_lcn * u64::from(boot.cluster_bytes);
+                let wrong = "neither it nor its mirror is";
+                self.error =
+                    Some(ParseError::corrupt(at, "MFT record 0", "a record that maps the MFT", wrong));
+            } else {
+                self.ask_mft(boot.mft_mirror_lcn, true, ask);
+            }
+            return;
+        };
+        let mapped: u64 = joined(&mft.pieces).iter().map(|range| range.len).sum();
+        if !mft.whole && mapped > known && mapped <= boot.size_bytes {
+            // What is mapped now leads to the records that map the rest.
+            self.ask_mft_through(&boot, &mft.pieces, mapped, mirror, ask);
+            return;
+        }
+        self.gaps.append(&mut facts.gaps);
+        let initialized = if mft.whole { mft.initialized } else { mapped };
+        let geometry = Geometry::new(&boot, &mft.pieces, initialized);
+        let bytes = geometry.records * u64::from(geometry.record_bytes);
+        if !mft.whole || bytes + u64::from(geometry.record_bytes) <= initialized {
+            let reason = format!("only {bytes} bytes of the MFT are mapped");
+            self.gaps.push(Gap::new(GapKind::Corrupt, "$MFT", reason.clone()).at_inode(MFT));
+            self.partial.push(reason);
+        }
+        let facts = Facts::new(geometry.clusters());
+        let mut loader = Box::new(Loader::of_numbers(geometry.clone(), &[LOG_FILE, VOLUME, BITMAP], facts));
+        loader.start(ask);
+        self.geometry = Some(geometry);
+        self.stage = Stage::Files(loader);
+    }
+
+    fn read_files(&mut self, mut facts: Facts, ask: &mut Requests) {
+        self.gaps.append(&mut facts.gaps);
+        if let (Some(bitmap), Some(geometry)) = (&facts.bitmap, &mut self.geometry) {
+            geometry.bitmap = joined(&bitmap.pieces);
+            let bytes: u64 = geometry.bitmap.iter().map(|range| range.len).sum();
+            if bytes.min(bitmap.initialized) < geometry.clusters.div_ceil(8) {
+                let reason = format!("{bytes} bytes for {} clusters", geometry.clusters);
+                self.gaps.push(Gap::new(GapKind::Corrupt, "$Bitmap", reason).at_inode(BITMAP));
+            }
+        }
+        if let Some((major, minor)) = facts.version
+            && !matches!((major, minor), (3, 0 | 1) | (1, 0..=2))
+        {
+            let reason = format!("NTFS version {major}.{minor} is not known");
+            self.gaps.push(Gap::new(GapKind::Unsupported, "$VOLUME_INFORMATION", reason).at_inode(VOLUME));
+        }
+        if facts.volume_flags & VOLUME_IS_DIRTY != 0 {
+            self.unreplayed.push("the volume is marked dirty".to_owned());
+        }
+        if let Some(log) = &facts.log {
+            for (offset, range) in locate(&log.pieces, 0, RESTART_BYTES) {
+                ask.push(offset, range);
+            }
+            self.stage = Stage::Log;
+        }
+        self.facts = Some(facts);
+    }
+
+    fn read_log(&mut self) {
+        match log_state(&self.restart) {
+            Ok(LogState::Clean) => {}
+            Ok(LogState::Open) => self.unreplayed.push("the log was not closed".to_owned()),
+            Err(wrong) => {
+                self.gaps.push(wrong.to_gap("$LogFile", LOG_FILE, None));
+                self.unreplayed.push("the log's restart pages are damaged".to_owned());
+            }
+        }
+    }
+}
+
+impl Machine for NtfsProbe {
+    fn start(&mut self, ask: &mut Requests) {
+        let places = self.boot_places();
+        for (tag, at) in (0..).zip(places) {
+            if at + BOOT_BYTES <= self.volume_bytes && (tag == 0 || at != 0) {
+                ask.push(tag, ByteRange::new(at, BOOT_BYTES));
+            }
+        }
+        self.left = ask.len();
+        if self.left == 0 {
+            let wanted = format!("{BOOT_BYTES} bytes or more");
+            self.error = Some(ParseError::corrupt(0, "NTFS boot sector", wanted, self.volume_bytes));
+            self.stage = Stage::Done;
+        }
+    }
+
+    fn feed(&mut self, fetched: Fetched<'_>, ask: &mut Requests) {
+        self.left = self.left.saturating_sub(1);
+        let before = ask.len();
+        match &mut self.stage {
+            Stage::Boot => {
+                let sector = match fetched.bad.first() {
+                    None => Ok(fetched.bytes.to_vec()),
+                    Some((range, error)) => Err(ParseError::Io {
+                        at: range.start,
+                        structure: "NTFS boot sector",
+                        reason: error.to_string(),
+                    }),
+                };
+                if let Some(place) = self.sectors.get_mut(fetched.tag as usize) {
+                    *place = Some(sector);
+                }
+            }
+            Stage::Mft { loader, .. } | Stage::Files(loader) => loader.feed(fetched, ask),
+            Stage::Log => {
+                if let Some((range, error)) = fetched.bad.first() {
+                    self.gaps.push(Gap::new(GapKind::Io, "$LogFile", error.to_string()).at_byte(range.start));
+                }
+                let start = fetched.tag as usize;
+                if let Some(place) = self.restart.get_mut(start..start + fetched.bytes.len()) {
+                    place.copy_from_slice(fetched.bytes);
+                }
+            }
+            Stage::Done => {}
+        }
+        self.left += ask.len() - before;
+        self.advance(ask);
+    }
+}
+
+impl ProbeMachine for NtfsProbe {
+    fn finish(mut self: Box<Self>) -> Result<Probed, ParseError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let (Some(boot), Some(geometry), Some(facts)) = (self.boot, self.geometry, self.facts) else {
+            return Err(ParseError::NotFound { what: "the MFT".to_owned() });
+        };
+        // The copy of the boot sector may lie outside the partition's image; clusters must not.
+        let clusters_end = geometry.clusters().range(boot.clusters, 0).start;
+        if clusters_end > self.volume_bytes {
+            let reason = format!("{} of {clusters_end} bytes are there", self.volume_bytes);
+            self.gaps
+                .push(Gap::new(GapKind::Corrupt, "NTFS volume", reason.clone()).at_byte(self.volume_bytes));
+            self.partial.push(reason);
+        }
+        let (state, reason) = if !self.unreplayed.is_empty() {
+            let reason = self.unreplayed.join("; ");
+            self.gaps.push(Gap::new(GapKind::Unreplayed, "$LogFile", reason.clone()));
+            (VolumeState::Unreplayed, reason)
+        } else if self.partial.is_empty() {
+            (VolumeState::Clean, String::new())
+        } else {
+            (VolumeState::Partial, self.partial.join("; "))
+        };
+        Ok(Probed {
+            geometry: geometry.encode(),
+            units: geometry.units(),
+            name: "ntfs".to_owned(),
+            label: facts.label,
+            uuid: Some(format!("{:016X}", boot.serial)),
+            size_bytes: boot.size_bytes.min(self.volume_bytes),
+            block_bytes: boot.cluster_bytes,
+            state,
+            reason,
+            patches: Vec::new(),
+            identity: self.identity,
+            gaps: self.gaps,
+        })
+    }
+}

@@ -1,0 +1,93 @@
+//! What a survey has found so far, and the bounds on it.
+
+use crate::{
+    error::ParseError,
+    survey::{Extent, Inode, Run, Span, Stream, Survey},
+};
+use coldread_model::{ByteRange, Gap, GapKind};
+
+/// Gaps of one survey; what a hostile volume has beyond them is counted, not listed.
+const MAX_GAPS: usize = 100_000;
+
+/// A survey being filled.
+#[derive(Default)]
+pub(super) struct Findings {
+    survey: Survey,
+    full: bool,
+    gaps_left_out: u64,
+}
+
+impl Findings {
+    pub(super) fn gap(&mut self, gap: Gap) {
+        if self.survey.gaps.len() < MAX_GAPS {
+            self.survey.gaps.push(gap);
+        } else {
+            self.gaps_left_out += 1;
+        }
+    }
+
+    /// Records an error, of `inode` if one is concerned, and that the bytes of `part` are damaged.
+    pub(super) fn error(&mut self, error: &ParseError, inode: Option<u64>, part: ByteRange) {
+        let gap = error.to_gap();
+        self.gap(match inode {
+            Some(inode) => gap.at_inode(inode),
+            None => gap,
+        });
+        self.survey.damaged.insert(part);
+    }
+
+    pub(super) fn metadata(&mut self, part: ByteRange) {
+        self.survey.metadata.insert(part);
+    }
+
+    pub(super) fn free(&mut self, part: ByteRange) {
+        self.survey.free.insert(part);
+    }
+
+    /// Puts bytes into the arena; nothing once it is full, which [`Findings::finish`] records.
+    pub(super) fn keep(&mut self, bytes: &[u8]) -> Span {
+        self.survey.keep(bytes).unwrap_or_else(|_| {
+            self.full = true;
+            Span::default()
+        })
+    }
+
+    pub(super) fn keep_extents(&mut self, extents: impl IntoIterator<Item = Extent>) -> Run {
+        self.survey.keep_extents(extents).unwrap_or_else(|_| {
+            self.full = true;
+            Run::default()
+        })
+    }
+
+    pub(super) fn keep_stream(&mut self, stream: Stream) -> Run {
+        self.survey.keep_streams([stream]).unwrap_or_else(|_| {
+            self.full = true;
+            Run::default()
+        })
+    }
+
+    pub(super) fn entry(&mut self, parent: u64, child: u64, name: &[u8]) {
+        let name = self.keep(name);
+        if name.len > 0 {
+            self.survey.entries.push(crate::survey::Entry { parent, parent_generation: 0, child, name });
+        }
+    }
+
+    pub(super) fn inode(&mut self, inode: Inode) {
+        self.survey.inodes.push(inode);
+    }
+
+    /// The survey, its inodes in order.
+    pub(super) fn finish(mut self) -> Survey {
+        self.survey.inodes.sort_unstable_by_key(|inode| inode.number);
+        if self.full {
+            let reason = crate::survey::SurveyFull.to_string();
+            self.survey.gaps.push(Gap::new(GapKind::Limit, "survey", reason));
+        }
+        if self.gaps_left_out > 0 {
+            let reason = format!("{} more gaps are not listed", self.gaps_left_out);
+            self.survey.gaps.push(Gap::new(GapKind::Limit, "survey", reason));
+        }
+        self.survey
+    }
+}

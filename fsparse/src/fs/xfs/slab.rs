@@ -1,0 +1,50 @@
+//! Numbered places that are reused.
+
+/// Values under small numbers, which serve as tags of requests.
+pub(super) struct Slab<T> {
+    places: Vec<Option<T>>,
+    free: Vec<usize>,
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self { places: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T> Slab<T> {
+    /// Keeps a value; the number stands for it until it is removed.
+    pub(super) fn insert(&mut self, value: T) -> usize {
+        if let Some(number) = self.free.pop()
+            && let Some(place) = self.places.get_mut(number)
+        {
+            *place = Some(value);
+            return number;
+        }
+        self.places.push(Some(value));
+        self.places.len() - 1
+    }
+
+    pub(super) fn remove(&mut self, number: usize) -> Option<T> {
+        let value = self.places.get_mut(number)?.take()?;
+        self.free.push(number);
+        Some(value)
+    }
+
+    /// Takes a value out for a while; its number stays taken.
+    pub(super) fn check_out(&mut self, number: usize) -> Option<T> {
+        self.places.get_mut(number)?.take()
+    }
+
+    /// Puts back what was checked out.
+    pub(super) fn check_in(&mut self, number: usize, value: T) {
+        if let Some(place) = self.places.get_mut(number) {
+            *place = Some(value);
+        }
+    }
+
+    /// Frees the number of a value that is checked out.
+    pub(super) fn release(&mut self, number: usize) {
+        self.free.push(number);
+    }
+}

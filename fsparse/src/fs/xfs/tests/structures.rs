@@ -1,0 +1,221 @@
+//! Single structures from crafted and from arbitrary bytes.
+
+use super::super::{
+    btree, dir, extent, extent::Mapping, fork_image::ForkImage, geometry::Geometry, inode, log, superblock,
+    xattr::Xattrs,
+};
+use coldread_model::{ByteRange, Timestamp};
+use proptest::prelude::*;
+
+fn geometry(v5: bool) -> Geometry {
+    Geometry {
+        v5,
+        block_log: 12,
+        sector_bytes: 512,
+        inode_log: 9,
+        ag_block_log: 15,
+        dir_block_log: 0,
+        ag_blocks: 25_600,
+        ag_count: 4,
+        blocks: 102_000,
+        root: 128,
+        log: ByteRange::default(),
+        uuid: [0; 16],
+        ftype: true,
+        sparse_inodes: true,
+        free_inode_tree: true,
+        reverse_map: true,
+        reflink: true,
+        internal: vec![129, 130],
+    }
+}
+
+/// A version 4 inode of 512 bytes: a regular file with one extent.
+fn plain_inode() -> Vec<u8> {
+    let mut bytes = vec![0; 512];
+    bytes[..6].copy_from_slice(&[b'I', b'N', 0, 0, 2, 2]);
+    bytes[2..4].copy_from_slice(&0o100_644u16.to_be_bytes());
+    bytes[16..20].copy_from_slice(&1u32.to_be_bytes());
+    bytes[40..44].copy_from_slice(&(-5i32).to_be_bytes());
+    bytes[44..48].copy_from_slice(&7u32.to_be_bytes());
+    bytes[56..64].copy_from_slice(&4096u64.to_be_bytes());
+    bytes[76..80].copy_from_slice(&1u32.to_be_bytes());
+    bytes
+}
+
+#[test]
+fn an_inode_of_version_4_has_no_birth_and_signed_seconds() {
+    let bytes = plain_inode();
+    let inode = inode::parse(&geometry(false), 131, &bytes, 0).unwrap().unwrap();
+    assert_eq!(inode.mtime, Timestamp::new(-5, 7));
+    assert_eq!((inode.crtime, inode.nlink, inode.size, inode.mode), (None, 1, 4096, 0o644));
+    assert_eq!(inode.data.extents, 1);
+    let mut wrong = bytes.clone();
+    wrong[82] = 200;
+    assert!(inode::parse(&geometry(false), 131, &wrong, 0).is_err(), "a fork outside the inode");
+    let mut version_1 = bytes;
+    version_1[4] = 1;
+    version_1[6..8].copy_from_slice(&3u16.to_be_bytes());
+    assert_eq!(inode::parse(&geometry(false), 131, &version_1, 0).unwrap().unwrap().nlink, 3);
+}
+
+#[test]
+fn an_opaque_geometry_reads_back_and_a_changed_one_is_refused() {
+    let good = geometry(true);
+    assert_eq!(Geometry::from_opaque(&good.to_opaque()), Ok(good.clone()));
+    for wrong in [
+        Geometry { block_log: 60, ..good.clone() },
+        Geometry { inode_log: 13, ..good.clone() },
+        Geometry { ag_count: 0, ..good.clone() },
+        Geometry { ag_blocks: u32::MAX, ..good.clone() },
+        Geometry { dir_block_log: 9, ..good },
+    ] {
+        assert!(Geometry::from_opaque(&wrong.to_opaque()).is_err());
+    }
+    assert!(Geometry::from_opaque(b"other bytes").is_err());
+}
+
+#[test]
+fn extents_outside_a_group_and_overlapping_ones_are_corrupt() {
+    let geometry = geometry(false);
+    let record = |offset: u64, block: u64, count: u64, unwritten: bool| {
+        let high = u64::from(unwritten) << 63 | offset << 9 | block >> 43;
+        [high.to_be_bytes(), (block << 21 | count).to_be_bytes()].concat()
+    };
+    let mut out = Vec::new();
+    extent::decode(&geometry, &record(5, (1 << 15) + 100, 7, true), 0, &mut out).unwrap();
+    assert_eq!(out, [Mapping { offset: 5, block: 25_700, count: 7, unwritten: true }]);
+    for (block, count) in [(25_599, 2), (0, 1), (4 << 15, 1), (100, 0), (1 << 51, 1), ((3 << 15) + 25_199, 2)]
+    {
+        assert!(extent::decode(&geometry, &record(0, block, count, false), 0, &mut out).is_err(), "{block}");
+    }
+    let mapping = |offset, count| Mapping { offset, block: 100, count, unwritten: false };
+    assert!(extent::settle(&mut [mapping(9, 2), mapping(0, 9)], 0).is_ok());
+    assert!(extent::settle(&mut [mapping(9, 2), mapping(0, 10)], 0).is_err());
+}
+
+#[test]
+fn a_short_form_directory_gives_its_names() {
+    let mut fork = vec![2, 0, 0, 0, 0, 128];
+    for (name, number) in [(b"one".as_slice(), 131u32), (b"two-two", 132)] {
+        fork.extend([name.len() as u8, 0, 0]);
+        fork.extend(name);
+        fork.push(1);
+        fork.extend(number.to_be_bytes());
+    }
+    let mut names = Vec::new();
+    dir::short_form(&geometry(true), &fork, 0, &mut |name, child| names.push((name.to_vec(), child)))
+        .unwrap();
+    assert_eq!(names, [(b"one".to_vec(), 131), (b"two-two".to_vec(), 132)]);
+    assert!(dir::short_form(&geometry(true), &fork[..fork.len() - 1], 0, &mut |_, _| ()).is_err());
+    fork[9] = b'/';
+    assert!(dir::short_form(&geometry(true), &fork, 0, &mut |_, _| ()).is_err());
+}
+
+#[test]
+fn attributes_are_sorted_and_private_ones_hidden() {
+    let mut fork = vec![0, 0, 4, 0];
+    for (flags, name, value) in [(0, "b", "2"), (8, "parent", "3"), (4, "selinux", "4"), (0x80, "half", "5")]
+    {
+        fork.extend([name.len() as u8, value.len() as u8, flags]);
+        fork.extend(name.bytes().chain(value.bytes()));
+    }
+    let mut xattrs = Xattrs::default();
+    xattrs.short_form(&fork, 0).unwrap();
+    let mut out = Vec::new();
+    xattrs.encode(&mut out);
+    let list: Vec<_> = coldread_model::listing::Xattrs(&out).collect();
+    assert_eq!(list, [(b"security.selinux".as_slice(), b"4".as_slice()), (b"user.b", b"2")]);
+}
+
+proptest! {
+    /// Whatever the bytes, parsing ends, without a panic, having handed over no more than they can hold.
+    #[test]
+    fn arbitrary_bytes_are_survived(
+        mut bytes in prop::collection::vec(any::<u8>(), 0..4200),
+        magic in prop::sample::select(vec![*b"XD2B", *b"XD2D", *b"ABTB", *b"IABT", *b"BMAP", *b"XFSB"]),
+        level in 0u32..3,
+    ) {
+        let geometry = geometry(false);
+        let mut names = 0;
+        let _ = dir::short_form(&geometry, &bytes, 0, &mut |_, _| names += 1);
+        if bytes.len() > 4 {
+            bytes[..4].copy_from_slice(&magic);
+        }
+        let _ = dir::data_block(&geometry, 5, &bytes, 0, &mut |_, _| names += 1);
+        prop_assert!(names <= bytes.len());
+        for tree in [btree::Tree::FreeByBlock, btree::Tree::Inode] {
+            let _ = btree::short(&geometry, tree, 0, level, &bytes, 0);
+        }
+        let _ = btree::long(&geometry, 5, level, &bytes, 0);
+        let _ = btree::fork_root(&bytes);
+        let _ = superblock::parse(&bytes, 1 << 30);
+        let _ = inode::parse(&geometry, 131, &bytes, 0);
+        let mut xattrs = Xattrs::default();
+        let _ = xattrs.short_form(&bytes, 0);
+    }
+
+    /// Attribute blocks of arbitrary content, with the magic of a leaf or a node.
+    #[test]
+    fn arbitrary_attribute_forks_are_survived(
+        seed in prop::collection::vec(any::<u8>(), 64..512),
+        leaf: bool,
+        count in 0u16..600,
+        blocks in 1u64..4,
+    ) {
+        let geometry = geometry(false);
+        let mapping = Mapping { offset: 0, block: 100, count: blocks, unwritten: false };
+        let mut image = ForkImage::new(&geometry, vec![mapping]);
+        let mut bytes: Vec<u8> = seed.iter().copied().cycle().take(4096).collect();
+        bytes[8..10].copy_from_slice(&if leaf { 0xfbeeu16 } else { 0xfebe }.to_be_bytes());
+        bytes[12..14].copy_from_slice(&count.to_be_bytes());
+        for block in 0..blocks {
+            image.fill(block as usize * 4096, &bytes, &[]);
+        }
+        let mut xattrs = Xattrs::default();
+        let mut errors = Vec::new();
+        xattrs.walk(&geometry, 131, &image, &mut errors);
+        let mut out = Vec::new();
+        xattrs.encode(&mut out);
+        prop_assert!(out.len() <= 64 * blocks as usize * 4096);
+    }
+
+    /// A log of any size whose head is anywhere is judged, in few rounds.
+    #[test]
+    fn the_head_of_a_log_is_found(blocks in 600u64..9000, head in 0u64..9000, cycle in 2u32..9) {
+        let head = head % blocks;
+        let mut image = vec![0; (blocks * 512) as usize];
+        for block in 0..blocks {
+            let stamp = if block < head { cycle } else { cycle - 1 };
+            image[block as usize * 512..][..4].copy_from_slice(&stamp.to_be_bytes());
+        }
+        // The unmount record: a header and one block, around the end of the log if need be.
+        let header = ((head + blocks - 2) % blocks) as usize * 512;
+        let data = ((head + blocks - 1) % blocks) as usize * 512;
+        let stamp = image[header..header + 4].to_vec();
+        image[header..header + 4].copy_from_slice(&0xfeed_babeu32.to_be_bytes());
+        image[header + 4..header + 8].copy_from_slice(&stamp);
+        image[header + 8..header + 16].copy_from_slice(&[0, 0, 0, 2, 0, 0, 2, 0]);
+        image[header + 40..header + 44].copy_from_slice(&1u32.to_be_bytes());
+        image[data + 9] = 0x20;
+        let mut machine = Log(log::LogSearch::new(ByteRange::new(0, blocks * 512), [0; 16]));
+        let source = crate::source::memory::MemorySource::new(image);
+        let mut queue = crate::source::BlockSource::open_queue(&source).unwrap();
+        let stats = crate::machine::run(&mut machine, &mut *queue);
+        prop_assert_eq!(machine.0.verdict(), log::LogState::Clean);
+        prop_assert!(stats.rounds <= 4);
+    }
+}
+
+/// The search alone as a machine.
+struct Log(log::LogSearch);
+
+impl crate::machine::Machine for Log {
+    fn start(&mut self, ask: &mut crate::machine::Requests) {
+        self.0.start(ask);
+    }
+
+    fn feed(&mut self, fetched: crate::machine::Fetched<'_>, ask: &mut crate::machine::Requests) {
+        self.0.feed(&fetched, ask);
+    }
+}

@@ -1,0 +1,229 @@
+//! From a survey's inodes and names to a tree, and from the tree to rows in listing order.
+//!
+//! Names are sorted once and directories are placed breadth first from the root, so a directory with two
+//! names, a cycle, or a name without an inode costs one gap and nothing else.
+
+mod index;
+mod rows;
+
+pub use rows::for_each_row;
+
+use crate::survey::{Inode, Span, Survey};
+use coldread_model::{FileKind, Gap, GapKind, RowFlags};
+use index::NumberIndex;
+
+/// Bytes of directory paths that one volume may have; beyond it directories are not entered.
+const MAX_PATH_BYTES: usize = 1 << 30;
+/// Bytes of one directory's path.
+const MAX_PATH: usize = 64 << 10;
+
+/// A name that leads to an inode.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Name in the survey's arena.
+    pub name: Span,
+    /// Index into the survey's inodes.
+    pub inode: u32,
+}
+
+/// A directory that can be reached from the root.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    /// Index into the survey's inodes.
+    pub inode: u32,
+    /// Whether it, or a directory above it, is the filesystem's own: then all below it is, too.
+    pub internal: bool,
+    path: std::ops::Range<usize>,
+    places: std::ops::Range<usize>,
+}
+
+/// The tree of one volume.
+#[derive(Debug)]
+pub struct Tree<'a> {
+    survey: &'a Survey,
+    /// Sorted by directory (breadth first), then name.
+    places: Vec<Place>,
+    directories: Vec<Directory>,
+    /// Indexes of `directories`, sorted by path.
+    by_path: Vec<u32>,
+    /// For each inode the directory it is, plus one; 0 for none.
+    directory_of: Vec<u32>,
+    paths: Vec<u8>,
+    numbers: NumberIndex,
+    gaps: Vec<Gap>,
+}
+
+impl<'a> Tree<'a> {
+    /// Joins the names of a whole volume's survey below the inode `root`.
+    pub fn build(survey: &'a Survey, root: u64) -> Self {
+        let numbers = NumberIndex::new(survey.inodes.iter().map(|inode| inode.number));
+        let mut tree = Self {
+            survey,
+            places: Vec::with_capacity(survey.entries.len()),
+            directories: Vec::new(),
+            by_path: Vec::new(),
+            directory_of: vec![0; survey.inodes.len()],
+            paths: Vec::new(),
+            numbers,
+            gaps: Vec::new(),
+        };
+        tree.place_all(root);
+        tree.by_path = (0..tree.directories.len() as u32).collect();
+        let (paths, directories) = (&tree.paths, &tree.directories);
+        tree.by_path.sort_unstable_by_key(|&index| &paths[directories[index as usize].path.clone()]);
+        tree
+    }
+
+    fn place_all(&mut self, root: u64) {
+        let survey = self.survey;
+        let Some(root) = self.numbers.get(root) else {
+            let gap =
+                Gap::new(GapKind::NotFound, "root directory", "the root directory's inode is not in use");
+            self.gaps.push(gap.at_inode(root));
+            return;
+        };
+        // Names by their directory, then by their bytes.
+        let mut names: Vec<(u32, u32)> = Vec::with_capacity(survey.entries.len());
+        let mut strangers = 0_u64;
+        for (i, entry) in survey.entries.iter().enumerate() {
+            let parent = self.numbers.get(entry.parent).filter(|&parent| {
+                let directory = &survey.inodes[parent as usize];
+                entry.parent_generation == 0
+                    || directory.generation == 0
+                    || entry.parent_generation == directory.generation
+            });
+            match parent {
+                Some(parent) => names.push((parent, i as u32)),
+                None => strangers += 1,
+            }
+        }
+        if strangers > 0 {
+            let reason = format!("{strangers} names stand in directories that are not in use");
+            self.gaps.push(Gap::new(GapKind::Corrupt, "directory", reason));
+        }
+        let bytes = |&(_, entry): &(u32, u32)| survey.bytes(survey.entries[entry as usize].name);
+        names.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| bytes(a).cmp(bytes(b))));
+
+        let mut named = vec![false; survey.inodes.len()];
+        named[root as usize] = true;
+        self.enter(root, b"/", false);
+        let mut next = 0;
+        while next < self.directories.len() {
+            let inode = self.directories[next].inode;
+            let first = names.partition_point(|name| name.0 < inode);
+            let count = names[first..].partition_point(|name| name.0 == inode);
+            let start = self.places.len();
+            for &(_, entry) in &names[first..first + count] {
+                let entry = &survey.entries[entry as usize];
+                if let Some(child) = self.numbers.get(entry.child) {
+                    named[child as usize] = true;
+                    self.places.push(Place { name: entry.name, inode: child });
+                } else {
+                    let path = self.path_in(next, survey.bytes(entry.name));
+                    let gap =
+                        Gap::new(GapKind::NotFound, "inode", "a name leads to an inode that is not in use");
+                    self.gaps.push(gap.at_inode(entry.child).at_path(&path));
+                }
+            }
+            self.directories[next].places = start..self.places.len();
+            for place in start..self.places.len() {
+                let Place { name, inode } = self.places[place];
+                if survey.inodes[inode as usize].kind == FileKind::Dir {
+                    let path = self.path_in(next, survey.bytes(name));
+                    self.enter(inode, &path, self.directories[next].internal);
+                }
+            }
+            next += 1;
+        }
+        self.count_nameless(&named);
+    }
+
+    /// Takes a directory in, unless it was before or its path passes a bound.
+    fn enter(&mut self, inode: u32, path: &[u8], internal: bool) {
+        let number = self.survey.inodes[inode as usize].number;
+        let internal = internal || self.survey.inodes[inode as usize].flags.contains(RowFlags::INTERNAL);
+        if self.directory_of[inode as usize] != 0 {
+            let reason = "a directory has two names; the other one is followed";
+            self.gaps.push(Gap::new(GapKind::Corrupt, "directory", reason).at_inode(number).at_path(path));
+            return;
+        }
+        if path.len() > MAX_PATH || self.paths.len() + path.len() > MAX_PATH_BYTES {
+            let reason = format!("paths of directories pass {MAX_PATH} bytes, or {MAX_PATH_BYTES} together");
+            let shown = &path[..path.len().min(4096)];
+            self.gaps.push(Gap::new(GapKind::Limit, "directory", reason).at_inode(number).at_path(shown));
+            return;
+        }
+        let start = self.paths.len();
+        self.paths.extend_from_slice(path);
+        self.directories.push(Directory { inode, internal, path: start..self.paths.len(), places: 0..0 });
+        self.directory_of[inode as usize] = self.directories.len() as u32;
+    }
+
+    fn path_in(&self, directory: usize, name: &[u8]) -> Vec<u8> {
+        coldread_model::listing::path_of(&self.paths[self.directories[directory].path.clone()], name)
+    }
+
+    /// One gap for all inodes in use that no name leads to.
+    fn count_nameless(&mut self, named: &[bool]) {
+        let quiet = RowFlags::INTERNAL | RowFlags::DELETED;
+        let nameless = |(inode, named): &(&Inode, &bool)| !**named && !inode.flags.intersects(quiet);
+        let mut lost = self.survey.inodes.iter().zip(named).filter(nameless).map(|(inode, _)| inode.number);
+        if let Some(first) = lost.next() {
+            let reason = format!("{} inodes in use have no name; this is the first", 1 + lost.count());
+            self.gaps.push(Gap::new(GapKind::Corrupt, "inode", reason).at_inode(first));
+        }
+    }
+
+    /// What could not be joined.
+    pub fn gaps(&self) -> &[Gap] {
+        &self.gaps
+    }
+
+    /// The survey it was made from.
+    pub fn survey(&self) -> &'a Survey {
+        self.survey
+    }
+
+    /// The directories, sorted by path.
+    pub fn directories(&self) -> impl Iterator<Item = &Directory> {
+        self.by_path.iter().map(|&index| &self.directories[index as usize])
+    }
+
+    /// A directory's path.
+    pub fn path(&self, directory: &Directory) -> &[u8] {
+        &self.paths[directory.path.clone()]
+    }
+
+    /// The names in a directory, sorted.
+    pub fn places(&self, directory: &Directory) -> &[Place] {
+        &self.places[directory.places.clone()]
+    }
+
+    /// The root, unless its inode is missing.
+    pub fn root(&self) -> Option<&Directory> {
+        self.directories.first()
+    }
+
+    /// The directory that an inode is, if it can be reached.
+    pub fn directory(&self, inode: u32) -> Option<&Directory> {
+        let index = self.directory_of.get(inode as usize)?.checked_sub(1)?;
+        self.directories.get(index as usize)
+    }
+
+    /// The inode that `name` leads to in a directory.
+    pub fn lookup(&self, directory: &Directory, name: &[u8]) -> Option<u32> {
+        let places = self.places(directory);
+        let found = places.binary_search_by(|place| self.survey.bytes(place.name).cmp(name)).ok()?;
+        Some(places[found].inode)
+    }
+
+    /// An inode by its index.
+    pub fn inode(&self, index: u32) -> &'a Inode {
+        &self.survey.inodes[index as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) use tests::survey as test_survey;

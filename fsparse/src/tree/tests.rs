@@ -1,0 +1,107 @@
+use super::*;
+use crate::survey::{Entry, Run};
+use coldread_model::Timestamp;
+
+fn inode(number: u64, kind: FileKind) -> Inode {
+    let time = Timestamp::new(0, 0);
+    Inode {
+        number,
+        generation: 0,
+        kind,
+        flags: RowFlags::empty(),
+        mode: 0,
+        uid: 0,
+        gid: 0,
+        nlink: 1,
+        size: 0,
+        mtime: time,
+        ctime: time,
+        atime: time,
+        crtime: time,
+        rdev: (0, 0),
+        target: Span::default(),
+        xattrs: Span::default(),
+        streams: Run::default(),
+    }
+}
+
+pub(crate) fn survey(inodes: &[(u64, FileKind)], names: &[(u64, u64, &str)]) -> Survey {
+    let mut survey = Survey::default();
+    survey.inodes = inodes.iter().map(|&(number, kind)| inode(number, kind)).collect();
+    for &(parent, child, name) in names {
+        let name = survey.keep(name.as_bytes()).unwrap();
+        survey.entries.push(Entry { parent, parent_generation: 0, child, name });
+    }
+    survey
+}
+
+fn paths(tree: &Tree<'_>) -> Vec<String> {
+    let mut paths = Vec::new();
+    for_each_row(tree, |row, _, _| {
+        let path = coldread_model::listing::path_of(row.stable.parent, row.stable.name);
+        paths.push(String::from_utf8(path).unwrap());
+    });
+    paths
+}
+
+#[test]
+fn rows_come_by_parent_path_then_name() {
+    let survey = survey(
+        &[(2, FileKind::Dir), (11, FileKind::Dir), (12, FileKind::File), (13, FileKind::Dir)],
+        &[(2, 13, "a-b"), (2, 11, "a"), (11, 12, "z"), (13, 12, "y"), (2, 12, "b")],
+    );
+    let tree = Tree::build(&survey, 2);
+    assert_eq!(paths(&tree), ["/", "/a", "/a-b", "/b", "/a/z", "/a-b/y"]);
+    assert!(tree.gaps().is_empty());
+    let root = tree.root().unwrap();
+    assert_eq!(tree.lookup(root, b"a-b").map(|i| tree.inode(i).number), Some(13));
+    assert_eq!(tree.lookup(root, b"c").map(|i| tree.inode(i).number), None);
+}
+
+#[test]
+fn cycles_lost_names_and_lost_inodes_are_gaps() {
+    let survey = survey(
+        &[(2, FileKind::Dir), (3, FileKind::Dir), (4, FileKind::Dir), (9, FileKind::File)],
+        &[(2, 3, "d"), (3, 2, "up"), (3, 4, "e"), (2, 4, "again"), (2, 77, "gone"), (66, 3, "lost")],
+    );
+    let tree = Tree::build(&survey, 2);
+    assert_eq!(paths(&tree), ["/", "/again", "/d", "/d/e", "/d/up"]);
+    let kinds: Vec<_> = tree.gaps().iter().map(|gap| (gap.kind, gap.inode)).collect();
+    assert!(kinds.contains(&(GapKind::NotFound, Some(77))), "{kinds:?}");
+    assert!(kinds.contains(&(GapKind::Corrupt, Some(2))), "{kinds:?}");
+    assert!(kinds.contains(&(GapKind::Corrupt, Some(4))), "{kinds:?}");
+    assert!(kinds.contains(&(GapKind::Corrupt, Some(9))), "{kinds:?}");
+    assert!(kinds.contains(&(GapKind::Corrupt, None)), "{kinds:?}");
+}
+
+#[test]
+fn a_missing_root_is_a_gap() {
+    let survey = survey(&[(9, FileKind::File)], &[]);
+    let tree = Tree::build(&survey, 2);
+    assert_eq!(paths(&tree), Vec::<String>::new());
+    assert_eq!(tree.gaps()[0].kind, GapKind::NotFound);
+}
+
+#[test]
+fn a_chain_of_directories_ends_at_the_path_bound() {
+    let name = "n".repeat(250);
+    let inodes: Vec<_> = (2..1000).map(|number| (number, FileKind::Dir)).collect();
+    let names: Vec<_> = (2..999).map(|number| (number, number + 1, name.as_str())).collect();
+    let survey = survey(&inodes, &names);
+    let tree = Tree::build(&survey, 2);
+    assert!(tree.gaps().iter().any(|gap| gap.kind == GapKind::Limit));
+    assert!(tree.directories().count() < 300);
+}
+
+#[test]
+fn what_lies_below_an_internal_directory_is_internal() {
+    let mut survey = survey(
+        &[(2, FileKind::Dir), (3, FileKind::Dir), (4, FileKind::Dir), (5, FileKind::File)],
+        &[(2, 3, "$Extend"), (3, 4, "$RmMetadata"), (4, 5, "$Repair")],
+    );
+    survey.inodes[1].flags |= RowFlags::INTERNAL;
+    let tree = Tree::build(&survey, 2);
+    let mut flags = Vec::new();
+    for_each_row(&tree, |row, _, _| flags.push(row.stable.flags.contains(RowFlags::INTERNAL)));
+    assert_eq!(flags, [false, true, true, true]);
+}

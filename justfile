@@ -1,0 +1,22 @@
+# https://just.systems; every recipe is one or two commands that can be typed by hand.
+
+# What is quick enough to run before every commit.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# The whole suite; as root it also makes and mounts filesystems.
+test:
+    cargo test --workspace
+
+# Criterion benches.
+bench:
+    cargo bench --workspace
+
+# Makes samples/server.img.zst and samples/expected.json anew (root).
+sample:
+    cargo run -p xtask -- sample-disk --out samples/server.img.zst
+
+# Everything that must hold before a change lands.
+ci:
+    .ci/run

@@ -1,0 +1,138 @@
+//! Positioned reads through the page cache: for kernels and containers that refuse io_uring, for file
+//! systems without `O_DIRECT`, and for files that are in the cache already.
+//!
+//! The kernel's own read-ahead is switched off (`POSIX_FADV_RANDOM`): the queue knows better what comes
+//! next and asks for up to [`AHEAD`] merged reads in advance (`POSIX_FADV_WILLNEED`), so that the disk
+//! works while this thread's consumer does.
+
+use super::{
+    file::{DiskFile, RawRead},
+    holes,
+    pool::Pool,
+    salvage,
+    waiting::{Part, Waiting, answer},
+};
+use coldread_fsparse::source::{BlockSource, Completion, MappedRange, Memory, ReadQueue, SourceError};
+use coldread_model::ByteRange;
+use rustix::fs::{Advice, fadvise};
+use std::{collections::VecDeque, num::NonZeroU64, sync::Arc};
+
+/// So many merged reads are asked for in advance.
+const AHEAD: usize = 8;
+/// Buffers of 64 KiB and of 1 MiB that a queue keeps.
+const POOL: (u16, u16) = (32, 16);
+
+/// A file or device read by `pread(2)`.
+pub(super) struct PreadSource {
+    file: Arc<DiskFile>,
+    /// What is really read; tests put a failing disk here.
+    raw: Arc<dyn RawRead>,
+}
+
+impl PreadSource {
+    /// Reads `file`.
+    pub(super) fn new(file: Arc<DiskFile>) -> Self {
+        // A hint: file systems that do not take it read as they always do.
+        let _ = fadvise(file.cached(), 0, None, Advice::Random);
+        Self { raw: Arc::clone(&file) as Arc<dyn RawRead>, file }
+    }
+
+    /// Reads `raw` in the place of the file's bytes.
+    #[cfg(test)]
+    pub(super) fn over(file: Arc<DiskFile>, raw: Arc<dyn RawRead>) -> Self {
+        Self { file, raw }
+    }
+}
+
+impl BlockSource for PreadSource {
+    fn size_bytes(&self) -> u64 {
+        self.file.size()
+    }
+
+    fn map(&self, range: ByteRange) -> Result<Vec<MappedRange>, SourceError> {
+        Ok(holes::map(&self.file, range))
+    }
+
+    fn open_queue(&self) -> Result<Box<dyn ReadQueue + '_>, SourceError> {
+        Ok(Box::new(PreadQueue {
+            source: self,
+            waiting: Waiting::new(&self.file),
+            ahead: VecDeque::new(),
+            spare: Vec::new(),
+            pool: Pool::new(POOL.0, POOL.1),
+            ready: VecDeque::new(),
+        }))
+    }
+}
+
+struct PreadQueue<'a> {
+    source: &'a PreadSource,
+    waiting: Waiting<'a>,
+    /// Reads that the kernel has been told of.
+    ahead: VecDeque<(ByteRange, Vec<Part>)>,
+    /// Lists that were used and can be again.
+    spare: Vec<Vec<Part>>,
+    pool: Pool,
+    ready: VecDeque<Completion>,
+}
+
+impl PreadQueue<'_> {
+    fn look_ahead(&mut self) {
+        while self.ahead.len() < AHEAD && !self.waiting.is_empty() {
+            let mut parts = self.spare.pop().unwrap_or_default();
+            let Some(span) = self.waiting.take(&mut parts) else { break };
+            // A read that is made at once gains nothing from a hint.
+            if !self.ahead.is_empty() {
+                let _ = fadvise(
+                    self.source.file.cached(),
+                    span.start,
+                    NonZeroU64::new(span.len),
+                    Advice::WillNeed,
+                );
+            }
+            self.ahead.push_back((span, parts));
+        }
+    }
+
+    fn read(&mut self, span: ByteRange, parts: &[Part]) {
+        let file = &self.source.file;
+        let taken = self.pool.take(span.len);
+        let (mut slab, _) = match taken {
+            Ok(taken) => taken,
+            Err(error) => {
+                let bad = [(span, file.error(span, format!("no memory for it: {error}")))];
+                let none: Arc<dyn Memory> = Arc::new(Vec::new());
+                answer(parts, &none, span.start, &bad, &mut self.ready);
+                return;
+            }
+        };
+        let bad = match Arc::get_mut(&mut slab) {
+            Some(own) => {
+                salvage::read(&*self.source.raw, file, own.room(), span, salvage::wanted_end(parts), 0)
+            }
+            None => vec![(span, file.error(span, "its buffer is in use".to_owned()))],
+        };
+        let memory = Arc::clone(&slab) as Arc<dyn Memory>;
+        answer(parts, &memory, span.start, &bad, &mut self.ready);
+        drop(memory);
+        self.pool.give(slab);
+    }
+}
+
+impl ReadQueue for PreadQueue<'_> {
+    fn push(&mut self, tag: u64, range: ByteRange) {
+        self.waiting.push(tag, range, &mut self.ready);
+    }
+
+    fn next(&mut self) -> Option<Completion> {
+        loop {
+            if let Some(done) = self.ready.pop_front() {
+                return Some(done);
+            }
+            self.look_ahead();
+            let (span, parts) = self.ahead.pop_front()?;
+            self.read(span, &parts);
+            self.spare.push(parts);
+        }
+    }
+}

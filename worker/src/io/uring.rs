@@ -1,0 +1,356 @@
+//! io_uring: one ring a queue, registered buffers and files, past the page cache where the file allows it.
+//!
+//! `push` only collects. `next` hands out what is ready; when nothing is, it takes in what has completed,
+//! fills the ring from what waits (in disk order, merged) and only then waits for the disk. Up to
+//! [`ring::DEPTH`] reads and [`MAX_IN_FLIGHT`] bytes are under way.
+//!
+//! A read that comes back whole is answered from its buffer. Whatever else comes back (short, interrupted,
+//! refused, a bad sector) is read again by [`salvage`] in the calling thread: it is rare, and the other
+//! reads stay under way meanwhile.
+//!
+//! **A buffer belongs to the kernel until its completion.** A dropped queue waits for its reads; a disk that
+//! hangs hangs it. Should waiting fail, the buffers are leaked and never reused.
+
+use super::{
+    file::{DirectFirst, DiskFile, RawRead},
+    holes,
+    pool::{Pool, Slab},
+    pread::PreadSource,
+    ring::{self, Ring},
+    salvage,
+    waiting::{Part, Waiting, answer},
+};
+use coldread_fsparse::source::{BlockSource, Completion, MappedRange, Memory, ReadQueue, SourceError};
+use coldread_model::ByteRange;
+use io_uring::{opcode, squeue, types::Fixed};
+use std::{collections::VecDeque, io, sync::Arc, time::Duration};
+
+/// Bytes under way in one queue: enough for the deepest disk, little enough for many threads.
+const MAX_IN_FLIGHT: u64 = 32 << 20;
+/// Buffers of 64 KiB and of 1 MiB that a queue keeps, made when first needed.
+const POOL: (u16, u16) = (128, 64);
+/// So many reads are submitted at once, at most.
+const BATCH: u32 = 8;
+/// So often, a millisecond apart, a ring that is out of memory is asked again.
+const MAX_TRIES: u32 = 10_000;
+
+/// A file or device read through io_uring.
+pub(super) struct UringSource {
+    file: Arc<DiskFile>,
+    raw: Arc<dyn RawRead>,
+    /// Serves queues for which the kernel has no ring left, where io_uring was not insisted on.
+    instead: Option<PreadSource>,
+    /// What a test makes of a completion's result.
+    #[cfg(test)]
+    distort: Option<Distort>,
+}
+
+/// From the range read and the kernel's result to the result that the queue sees.
+#[cfg(test)]
+pub(super) type Distort = Box<dyn Fn(ByteRange, i32) -> i32 + Send + Sync>;
+
+impl UringSource {
+    /// Reads `file`, or says why this kernel or container does not let us.
+    pub(super) fn new(file: Arc<DiskFile>) -> Result<Self, String> {
+        ring::set_up(&file, POOL.0 + POOL.1).map_err(|error| ring::refusal(&error))?;
+        let raw = Arc::new(DirectFirst(Arc::clone(&file)));
+        Ok(Self {
+            file,
+            raw,
+            instead: None,
+            #[cfg(test)]
+            distort: None,
+        })
+    }
+
+    /// Lets queues that get no ring (a limit of the user's, met by many threads) read by `pread`.
+    pub(super) fn or_pread(mut self) -> Self {
+        self.instead = Some(PreadSource::new(Arc::clone(&self.file)));
+        self
+    }
+
+    /// Completions as `distort` would have them, and `raw` to read again from.
+    #[cfg(test)]
+    pub(super) fn distorted(mut self, distort: Distort, raw: Arc<dyn RawRead>) -> Self {
+        self.distort = Some(distort);
+        self.raw = raw;
+        self
+    }
+}
+
+impl BlockSource for UringSource {
+    fn size_bytes(&self) -> u64 {
+        self.file.size()
+    }
+
+    fn map(&self, range: ByteRange) -> Result<Vec<MappedRange>, SourceError> {
+        Ok(holes::map(&self.file, range))
+    }
+
+    fn open_queue(&self) -> Result<Box<dyn ReadQueue + '_>, SourceError> {
+        let ring = match (ring::set_up(&self.file, POOL.0 + POOL.1), &self.instead) {
+            (Ok(ring), _) => ring,
+            (Err(_), Some(instead)) => return instead.open_queue(),
+            (Err(error), None) => {
+                let context = format!("open a queue on {}", self.file.path().display());
+                return Err(SourceError::Io { context, reason: ring::refusal(&error) });
+            }
+        };
+        Ok(Box::new(UringQueue {
+            source: self,
+            waiting: Waiting::new(&self.file),
+            flights: Vec::new(),
+            grounded: Vec::new(),
+            in_flight: 0,
+            in_flight_bytes: 0,
+            landed: Vec::new(),
+            pool: Pool::new(POOL.0, POOL.1),
+            ready: VecDeque::new(),
+            broken: None,
+            ring,
+        }))
+    }
+}
+
+/// A read under way, or room for one.
+#[derive(Default)]
+struct Flight {
+    span: ByteRange,
+    parts: Vec<Part>,
+    /// The kernel's until the completion: it is not looked into before.
+    slab: Option<Arc<Slab>>,
+    direct: bool,
+}
+
+struct UringQueue<'a> {
+    source: &'a UringSource,
+    waiting: Waiting<'a>,
+    flights: Vec<Flight>,
+    /// Numbers of flights that are not under way.
+    grounded: Vec<usize>,
+    in_flight: usize,
+    in_flight_bytes: u64,
+    /// Completions taken off the ring: flight and result.
+    landed: Vec<(u64, i32)>,
+    pool: Pool,
+    ready: VecDeque<Completion>,
+    /// Why the ring can no longer be used.
+    broken: Option<String>,
+    ring: Ring,
+}
+
+impl UringQueue<'_> {
+    /// Whether another read may start.
+    fn has_room(&self) -> bool {
+        self.in_flight < ring::DEPTH as usize && self.in_flight_bytes < MAX_IN_FLIGHT
+    }
+
+    /// Puts waiting requests on the ring. Whether some are not submitted yet.
+    fn board(&mut self) -> bool {
+        let mut unsubmitted = 0;
+        while self.has_room() && !self.waiting.is_empty() {
+            let number = self.grounded.pop().unwrap_or_else(|| {
+                self.flights.push(Flight::default());
+                self.flights.len() - 1
+            });
+            let mut flight = std::mem::take(&mut self.flights[number]);
+            let Some(span) = self.waiting.take(&mut flight.parts) else {
+                self.grounded.push(number);
+                break;
+            };
+            flight.span = span;
+            match self.launch(&mut flight, number as u64) {
+                Ok(()) => {
+                    self.in_flight += 1;
+                    self.in_flight_bytes += span.len;
+                    unsubmitted += 1;
+                }
+                Err(error) => {
+                    self.fail(&flight, &error.to_string());
+                    self.grounded.push(number);
+                }
+            }
+            self.flights[number] = flight;
+            // The disk starts while the next buffers are still being made.
+            if unsubmitted == BATCH {
+                unsubmitted = 0;
+                if !self.enter(0) {
+                    break;
+                }
+            }
+        }
+        unsubmitted > 0
+    }
+
+    /// Writes the submission of `flight`.
+    fn launch(&mut self, flight: &mut Flight, number: u64) -> io::Result<()> {
+        let (mut slab, fresh) = self.pool.take(flight.span.len)?;
+        let own = Arc::get_mut(&mut slab).ok_or_else(|| io::Error::other("its buffer is in use"))?;
+        if let (true, Some(index)) = (fresh && self.ring.registers_buffers, own.number) {
+            own.registered = self.ring.may_lock(own.room().len() as u64) && register(&self.ring, own, index);
+            // The limit on locked memory is met: further buffers would meet it too.
+            self.ring.registers_buffers = own.registered;
+        }
+        let (len, room) = (flight.span.len as u32, own.room().as_mut_ptr());
+        flight.direct = self.source.file.direct().is_some();
+        let file = Fixed(if flight.direct { ring::DIRECT } else { ring::CACHED });
+        let entry = match own.number.filter(|_| own.registered) {
+            Some(index) => opcode::ReadFixed::new(file, room, len, index).offset(flight.span.start).build(),
+            None => opcode::Read::new(file, room, len).offset(flight.span.start).build(),
+        };
+        flight.slab = Some(slab);
+        let entry: squeue::Entry = entry.user_data(number);
+        // SAFETY: the buffer is at least `len` bytes (the pool's contract), nobody else holds it (checked
+        // above), and the flight keeps it, unread, until its completion is taken off the ring.
+        let pushed = unsafe { self.ring.uring.submission().push(&entry) };
+        if pushed.is_err() {
+            if let Some(slab) = flight.slab.take() {
+                self.pool.give(slab);
+            }
+            return Err(io::Error::other("the submission queue is full"));
+        }
+        Ok(())
+    }
+
+    /// Takes completions off the ring and answers their requests.
+    fn reap(&mut self) {
+        let mut landed = std::mem::take(&mut self.landed);
+        landed.extend(self.ring.uring.completion().map(|entry| (entry.user_data(), entry.result())));
+        for (number, result) in landed.drain(..) {
+            self.land(number as usize, result);
+        }
+        self.landed = landed;
+    }
+
+    fn land(&mut self, number: usize, result: i32) {
+        let Some(slot) = self.flights.get_mut(number) else { return };
+        let mut flight = std::mem::take(slot);
+        let Some(mut slab) = flight.slab.take() else { return };
+        self.in_flight -= 1;
+        self.in_flight_bytes -= flight.span.len;
+        let file = &self.source.file;
+        #[cfg(test)]
+        let result = self.source.distort.as_ref().map_or(result, |distort| distort(flight.span, result));
+        let end = salvage::wanted_end(&flight.parts);
+        let done = usize::try_from(result).unwrap_or(0);
+        let mut bad = Vec::new();
+        if (done as u64) < end.saturating_sub(flight.span.start) {
+            if result == -libc::EINVAL && flight.direct {
+                file.refuse_direct();
+            }
+            bad = match Arc::get_mut(&mut slab) {
+                Some(own) => salvage::read(&*self.source.raw, file, own.room(), flight.span, end, done),
+                None => vec![(flight.span, file.error(flight.span, "its buffer is in use".to_owned()))],
+            };
+        }
+        let memory = Arc::clone(&slab) as Arc<dyn Memory>;
+        answer(&flight.parts, &memory, flight.span.start, &bad, &mut self.ready);
+        drop(memory);
+        self.pool.give(slab);
+        self.flights[number] = flight;
+        self.grounded.push(number);
+    }
+
+    /// Submits what boarded and waits for `want` completions. `false`: the ring is broken.
+    fn enter(&mut self, want: usize) -> bool {
+        for _ in 0..MAX_TRIES {
+            match self.ring.uring.submit_and_wait(want) {
+                Ok(_) => return true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Short of memory, or completions must be taken off first.
+                Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY)) => {
+                    if !self.ring.uring.completion().is_empty() {
+                        return true;
+                    }
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Err(error) => {
+                    self.broken = Some(format!("io_uring failed: {error}"));
+                    return false;
+                }
+            }
+        }
+        self.broken = Some("io_uring is out of memory".to_owned());
+        false
+    }
+
+    /// Answers a flight's requests with an error.
+    fn fail(&mut self, flight: &Flight, reason: &str) {
+        let none: Arc<dyn Memory> = Arc::new(Vec::new());
+        let bad = [(flight.span, self.source.file.error(flight.span, reason.to_owned()))];
+        answer(&flight.parts, &none, flight.span.start, &bad, &mut self.ready);
+    }
+
+    /// Answers everything outstanding with an error. The kernel may still write to the buffers of reads
+    /// under way, so these are never used again.
+    fn fail_all(&mut self, reason: &str) {
+        for number in 0..self.flights.len() {
+            let mut flight = std::mem::take(&mut self.flights[number]);
+            if let Some(slab) = flight.slab.take() {
+                std::mem::forget(slab);
+                self.fail(&flight, reason);
+            }
+        }
+        self.in_flight = 0;
+        self.in_flight_bytes = 0;
+        let mut flight = Flight::default();
+        while let Some(span) = self.waiting.take(&mut flight.parts) {
+            flight.span = span;
+            self.fail(&flight, reason);
+        }
+    }
+}
+
+impl ReadQueue for UringQueue<'_> {
+    fn push(&mut self, tag: u64, range: ByteRange) {
+        self.waiting.push(tag, range, &mut self.ready);
+    }
+
+    fn next(&mut self) -> Option<Completion> {
+        loop {
+            if let Some(done) = self.ready.pop_front() {
+                return Some(done);
+            }
+            if let Some(reason) = self.broken.clone() {
+                self.fail_all(&reason);
+                return self.ready.pop_front();
+            }
+            self.reap();
+            let boarded = self.board();
+            let want = usize::from(self.ready.is_empty());
+            if self.in_flight == 0 {
+                if self.ready.is_empty() {
+                    return None;
+                }
+            } else if boarded || want > 0 {
+                self.enter(want);
+            }
+        }
+    }
+}
+
+impl Drop for UringQueue<'_> {
+    fn drop(&mut self) {
+        while self.in_flight > 0 && self.broken.is_none() && self.enter(1) {
+            for entry in self.ring.uring.completion() {
+                let flight = self.flights.get_mut(entry.user_data() as usize);
+                if flight.is_some_and(|flight| flight.slab.take().is_some()) {
+                    self.in_flight -= 1;
+                }
+            }
+        }
+        for flight in &mut self.flights {
+            // Only after a failure: see `fail_all`.
+            std::mem::forget(flight.slab.take());
+        }
+    }
+}
+
+/// Makes a buffer known to the kernel under `index`. Whether it worked.
+fn register(ring: &Ring, slab: &mut Slab, index: u16) -> bool {
+    let room = slab.room();
+    let vector = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
+    // SAFETY: the vector names the slab's whole memory. The registration pins its pages, so that they stay
+    // valid for the kernel until the ring is gone even if the slab is unmapped before.
+    unsafe { ring.uring.submitter().register_buffers_update(u32::from(index), &[vector], None) }.is_ok()
+}

@@ -1,0 +1,190 @@
+//! Assemble: joins an asset's surveys into trees and the trees into one namespace, runs the extractors,
+//! writes the listing, and hashes contents or plans the shards that do.
+//!
+//! It is one task an asset, not one a volume: fstab joins the volumes, and extractors read the joined tree.
+
+mod extract;
+mod joined;
+mod listing;
+
+use super::{
+    Job, TaskError,
+    content::Digests,
+    plan::{self, Plan},
+    survey::{self, Opened},
+};
+use coldread_fsparse::{
+    coverage::{StreamUse, volume_coverage},
+    survey::Survey,
+    tree::{Tree, for_each_row},
+};
+use coldread_model::{
+    ByteRange, Gap, GapKind, SystemIdentity, VolumeState,
+    task::{AssembleOutput, AssembledVolume, ContentMode, ProbeOutput, SourceSpec, VolumeSpec},
+};
+use std::collections::HashSet;
+
+/// An assemble task's input.
+pub(super) struct Work<'a> {
+    pub(super) source: &'a SourceSpec,
+    pub(super) probe: &'a ProbeOutput,
+    pub(super) surveys: &'a [Vec<String>],
+    pub(super) content: ContentMode,
+    pub(super) shard_bytes: u64,
+    pub(super) whole: bool,
+}
+
+impl Job<'_> {
+    pub(super) fn assemble(&self, work: &Work<'_>) -> Result<AssembleOutput, TaskError> {
+        let specs = &work.probe.volumes;
+        let mut opened: Vec<Option<Opened<'_>>> = Vec::new();
+        let mut surveys: Vec<Option<Survey>> = Vec::new();
+        let mut gaps = Vec::new();
+        for (index, spec) in specs.iter().enumerate() {
+            if spec.filesystem.is_none() {
+                opened.push(None);
+                surveys.push(None);
+                continue;
+            }
+            let volume = self.open_volume(work.source, spec)?;
+            let mut survey = self.surveyed(work, index, spec, &volume, &mut gaps)?;
+            gaps.extend(survey.gaps.drain(..).map(|gap| gap.in_volume(&spec.name)));
+            opened.push(Some(volume));
+            surveys.push(Some(survey));
+        }
+        let mut trees: Vec<Option<Tree<'_>>> = Vec::new();
+        for ((survey, volume), spec) in surveys.iter().zip(&opened).zip(specs) {
+            let (Some(survey), Some(volume)) = (survey, volume) else {
+                trees.push(None);
+                continue;
+            };
+            let root = volume.driver.root(&volume.spec.geometry);
+            let tree = Tree::build(survey, root.map_err(|error| TaskError::Invalid(error.to_string()))?);
+            gaps.extend(tree.gaps().iter().cloned().map(|gap| gap.in_volume(&spec.name)));
+            trees.push(Some(tree));
+        }
+        self.check()?;
+
+        let asset = joined::Asset::new(specs, &opened, &trees);
+        let extracted = extract::extract(&asset, self)?;
+        gaps.extend(extracted.findings.gaps.iter().cloned());
+
+        let mut output = AssembleOutput {
+            volumes: Vec::new(),
+            system: SystemIdentity::default(),
+            findings: extracted.findings,
+            coverage: Vec::new(),
+            gaps: Vec::new(),
+        };
+        // Gaps of extractors are told once, with the others.
+        output.findings.gaps.clear();
+        output.system = output.findings.system.clone();
+        for (index, spec) in specs.iter().enumerate() {
+            let mut assembled = AssembledVolume {
+                name: spec.name.clone(),
+                mount: asset.mount_of(index).map(|mount| String::from_utf8_lossy(&mount).into_owned()),
+                chunks: Vec::new(),
+                rows: 0,
+                state: spec.state,
+                reason: spec.reason.clone(),
+                shards: Vec::new(),
+            };
+            if let (Some(volume), Some(tree)) = (&opened[index], &trees[index]) {
+                let part = VolumePart { work, spec, volume, tree, read: &extracted.read[index] };
+                self.finish_volume(&part, &mut assembled, &mut output, &mut gaps)?;
+            }
+            output.volumes.push(assembled);
+        }
+        gaps.sort_unstable();
+        gaps.dedup();
+        output.gaps = gaps;
+        Ok(output)
+    }
+
+    /// A volume's survey: made here, or joined from the results of survey tasks.
+    fn surveyed(
+        &self,
+        work: &Work<'_>,
+        index: usize,
+        spec: &VolumeSpec,
+        volume: &Opened<'_>,
+        gaps: &mut Vec<Gap>,
+    ) -> Result<Survey, TaskError> {
+        if work.whole {
+            return self.survey(volume, 0..volume.spec.units);
+        }
+        let names = work.surveys.get(index).map(Vec::as_slice).unwrap_or_default();
+        let mut whole = Survey::default();
+        for (part, name) in names.iter().enumerate() {
+            if name.is_empty() {
+                let reason =
+                    format!("part {} of {} of the survey failed at every try", part + 1, names.len());
+                gaps.push(Gap::new(GapKind::Limit, "survey", reason).in_volume(&spec.name));
+                continue;
+            }
+            let bytes = self.context.get_output(name)?;
+            let part = Survey::from_bytes(&bytes).map_err(|error| TaskError::Invalid(error.to_string()))?;
+            survey::join(&mut whole, part)?;
+        }
+        Ok(whole)
+    }
+
+    /// Content, listing and coverage of one volume.
+    fn finish_volume(
+        &self,
+        part: &VolumePart<'_>,
+        assembled: &mut AssembledVolume,
+        output: &mut AssembleOutput,
+        gaps: &mut Vec<Gap>,
+    ) -> Result<(), TaskError> {
+        let (work, spec, tree) = (part.work, part.spec, part.tree);
+        let survey = tree.survey();
+        let mut damaged = Vec::new();
+        let mut content = None;
+        let mut hashed = vec![false; survey.inodes.len()];
+        if work.content == ContentMode::Hash {
+            for_each_row(tree, |_, inode, _| hashed[inode as usize] = true);
+            let plan = Plan::of(survey, &hashed);
+            gaps.extend(plan.gaps.iter().cloned().map(|gap| gap.in_volume(&spec.name)));
+            if work.whole {
+                let mut hashed = self.hash(part.volume, spec, &plan.streams)?;
+                gaps.append(&mut hashed.gaps);
+                damaged.append(&mut hashed.coverage);
+                content = Some(hashed.digests);
+            } else {
+                for (number, shard) in plan.shards(work.shard_bytes.max(1)).into_iter().enumerate() {
+                    let name = format!("content-{}-{number}", spec.name);
+                    self.context.put_output(&name, plan::encode(shard))?;
+                    assembled.shards.push((name, plan::allocated(shard)));
+                }
+            }
+        }
+        let digests = content.as_deref().map(Digests::new);
+        listing::write(tree, digests.as_ref(), self, assembled)?;
+        let volume = ByteRange::new(spec.range.start, spec.range.len);
+        let size = part.volume.spec.size_bytes;
+        let coverage = volume_coverage(&spec.name, volume, size, survey, |inode, stream| {
+            let sparse = || coldread_fsparse::content::is_too_sparse(stream.size, survey.extents_of(stream));
+            let extracted = stream.name.len == 0 && part.read.contains(&(inode as u32));
+            if extracted || hashed[inode] && !sparse() { StreamUse::Read } else { StreamUse::NotAsked }
+        });
+        output.coverage.extend(coverage);
+        output.coverage.extend(damaged);
+        let hurt = gaps.iter().any(|gap| gap.volume == spec.name && gap.kind != GapKind::Unreplayed);
+        if hurt && assembled.state == Some(VolumeState::Clean) {
+            assembled.state = Some(VolumeState::Partial);
+            "some of it could not be read; see gaps".clone_into(&mut assembled.reason);
+        }
+        Ok(())
+    }
+}
+
+/// A volume on its last steps.
+struct VolumePart<'a> {
+    work: &'a Work<'a>,
+    spec: &'a VolumeSpec,
+    volume: &'a Opened<'a>,
+    tree: &'a Tree<'a>,
+    /// Inodes whose content extractors read.
+    read: &'a HashSet<u32>,
+}

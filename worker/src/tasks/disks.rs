@@ -1,0 +1,51 @@
+//! Open disks, kept between the tasks of a scan.
+
+use super::TaskError;
+use crate::io::{self, OpenSource};
+use coldread_model::task::{IoMode, SourceSpec};
+use std::{
+    os::unix::fs::MetadataExt,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// So many disks stay open; a worker works on few scans at once.
+const KEPT: usize = 4;
+
+/// What a location meant when it was opened: another file under the same name is another disk.
+#[derive(Clone, PartialEq, Eq)]
+struct Key {
+    location: String,
+    io: IoMode,
+    file: Option<(u64, u64, u64, i64, i64)>,
+}
+
+/// The disks that are open, the last used last.
+#[derive(Default)]
+pub(super) struct Disks {
+    open: Mutex<Vec<(Key, Arc<OpenSource>)>>,
+}
+
+impl Disks {
+    /// The disk at a location, opened unless it is.
+    pub(super) fn open(&self, spec: &SourceSpec) -> Result<Arc<OpenSource>, TaskError> {
+        let file = std::fs::metadata(&spec.location).ok();
+        let file = file.map(|m| (m.dev(), m.ino(), m.size(), m.mtime(), m.mtime_nsec()));
+        let key = Key { location: spec.location.clone(), io: spec.io, file };
+        // Held while opening, so that two tasks of one scan do not unpack an image twice.
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = open.iter().position(|(kept, _)| *kept == key) {
+            let found = open.remove(at);
+            let disk = Arc::clone(&found.1);
+            open.push(found);
+            return Ok(disk);
+        }
+        let opened = io::open(Path::new(&spec.location), spec.io);
+        let disk = Arc::new(opened.map_err(|error| TaskError::Source(error.to_string()))?);
+        if open.len() >= KEPT {
+            open.remove(0);
+        }
+        open.push((key, Arc::clone(&disk)));
+        Ok(disk)
+    }
+}

@@ -1,0 +1,202 @@
+//! Probe: from a source to its volumes and their filesystems' geometry.
+
+use super::{Job, TaskError};
+use coldread_fsparse::{
+    fs::{Filesystem, Probed},
+    machine::{self, RunStats},
+    source::{BlockSource, slice::Slice},
+    volume::{DiskProbe, FoundVolume, recognise::Content},
+};
+use coldread_model::{
+    ByteRange, CoverageClass, CoverageRange, Gap, GapKind, ObjectId, ObjectKind, SourceIdentity, VolumeState,
+    task::{FilesystemSpec, ProbeOutput, SourceSpec, VolumeSpec},
+};
+use std::sync::Arc;
+
+/// Partition types whose partitions hold no filesystem; what they hold is firmware's business.
+const NO_FILESYSTEM: [&str; 4] =
+    ["BIOS boot partition", "Microsoft reserved", "PowerPC PReP boot", "PowerPC PReP boot (0x41)"];
+
+impl Job<'_> {
+    pub(super) fn probe(&self, spec: &SourceSpec) -> Result<ProbeOutput, TaskError> {
+        let disk = self.disks.open(spec)?;
+        let size = disk.source.size_bytes();
+        let mut machine = DiskProbe::new(size);
+        run(&mut machine, &*disk.source, self)?;
+        let found = machine.finish();
+        let mut identity = found.identity;
+        let mut output = ProbeOutput {
+            identity: SourceIdentity {
+                location: spec.location.clone(),
+                container: disk.container.clone(),
+                size,
+                table_id: found.table_id.clone(),
+                volume_ids: Vec::new(),
+                metadata_digest: ObjectId::of(ObjectKind::Manifest, &[]),
+            },
+            volumes: Vec::new(),
+            coverage: Vec::new(),
+            gaps: found.gaps,
+            reader: format!("{}: {}", disk.reader.mode.name(), disk.reader.reason),
+        };
+        if found.table_id.is_some() || !found.coverage.is_empty() {
+            output.coverage.push(CoverageRange {
+                volume: String::new(),
+                range: ByteRange::new(0, size),
+                class: CoverageClass::Gap,
+                detail: "outside any partition".to_owned(),
+            });
+        }
+        for volume in found.volumes {
+            output.volume(self, &disk.source, volume, &mut identity)?;
+        }
+        output.coverage.extend(found.coverage);
+        if disk.live {
+            output.mark_live();
+        }
+        output.identity.volume_ids = output.volumes.iter().filter_map(|volume| volume.uuid.clone()).collect();
+        output.identity.metadata_digest = ObjectId::of(ObjectKind::Manifest, &identity);
+        Ok(output)
+    }
+}
+
+/// Runs a machine over a source on this thread.
+pub(super) fn run(
+    machine: &mut dyn machine::Machine,
+    source: &dyn BlockSource,
+    job: &Job<'_>,
+) -> Result<RunStats, TaskError> {
+    let mut queue = source.open_queue().map_err(|error| TaskError::Source(error.to_string()))?;
+    let stats = machine::run(machine, &mut *queue);
+    job.context.progress(stats.bytes);
+    Ok(stats)
+}
+
+/// What a probe's output takes in.
+trait Take {
+    fn volume(
+        &mut self,
+        job: &Job<'_>,
+        disk: &Arc<dyn BlockSource>,
+        found: FoundVolume,
+        identity: &mut Vec<u8>,
+    ) -> Result<(), TaskError>;
+    fn mark_live(&mut self);
+}
+
+impl Take for ProbeOutput {
+    fn volume(
+        &mut self,
+        job: &Job<'_>,
+        disk: &Arc<dyn BlockSource>,
+        found: FoundVolume,
+        identity: &mut Vec<u8>,
+    ) -> Result<(), TaskError> {
+        let mut spec = VolumeSpec {
+            name: found.name,
+            range: found.range,
+            content: String::new(),
+            filesystem: None,
+            label: None,
+            uuid: None,
+            partition_label: found.label,
+            partition_uuid: found.uuid,
+            state: None,
+            reason: String::new(),
+        };
+        let table_type =
+            if found.table_type.is_empty() { String::new() } else { format!(" (type {})", found.table_type) };
+        let (class, detail, gap) = match found.content {
+            Content::Filesystem(driver) => match probe_filesystem(job, disk, driver, spec.range)? {
+                Ok(probed) => {
+                    identity.extend_from_slice(&probed.identity);
+                    self.gaps.extend(probed.gaps.iter().cloned().map(|gap| gap.in_volume(&spec.name)));
+                    spec.take(driver, probed);
+                    self.volumes.push(spec);
+                    return Ok(());
+                }
+                Err(error) => {
+                    driver.name().clone_into(&mut spec.content);
+                    let gap = error.to_gap();
+                    let class = match gap.kind {
+                        GapKind::Unsupported => CoverageClass::Unsupported,
+                        _ => CoverageClass::Damaged,
+                    };
+                    spec.state = Some(VolumeState::Partial);
+                    spec.reason = error.to_string();
+                    (class, error.to_string(), Some(gap))
+                }
+            },
+            Content::Named { name, class, gap } => {
+                name.clone_into(&mut spec.content);
+                let reason = match gap {
+                    Some(GapKind::Encrypted) => format!("{name}{table_type} is encrypted"),
+                    _ => format!("{name}{table_type} is recognised and not read"),
+                };
+                (class, name.to_owned(), gap.map(|kind| Gap::new(kind, name, reason)))
+            }
+            Content::Unknown | Content::Blank if NO_FILESYSTEM.contains(&found.table_type.as_str()) => {
+                spec.content.clone_from(&found.table_type);
+                (CoverageClass::Unsupported, found.table_type.clone(), None)
+            }
+            Content::Unknown | Content::Blank => {
+                let blank = matches!(found.content, Content::Blank);
+                let what =
+                    if blank { "only zeros where a filesystem would start" } else { "no known filesystem" };
+                let reason = format!("{what}{table_type}");
+                "unknown".clone_into(&mut spec.content);
+                (CoverageClass::Gap, reason.clone(), Some(Gap::new(GapKind::Unsupported, "volume", reason)))
+            }
+        };
+        self.gaps.extend(gap.map(|gap| gap.in_volume(&spec.name)));
+        self.coverage.push(CoverageRange { volume: spec.name.clone(), range: spec.range, class, detail });
+        self.volumes.push(spec);
+        Ok(())
+    }
+
+    /// A disk in use changes while it is read: what its journals hold is not a fault of the disk.
+    fn mark_live(&mut self) {
+        for volume in self.volumes.iter_mut().filter(|volume| volume.filesystem.is_some()) {
+            volume.state = Some(VolumeState::Live);
+            "the device is mounted read-write while it is read".clone_into(&mut volume.reason);
+        }
+        for gap in self.gaps.iter_mut().filter(|gap| gap.kind == GapKind::Unreplayed) {
+            gap.kind = GapKind::Live;
+        }
+    }
+}
+
+/// What a driver says of a volume; the outer error is the source's.
+fn probe_filesystem(
+    job: &Job<'_>,
+    disk: &Arc<dyn BlockSource>,
+    driver: &'static dyn Filesystem,
+    range: ByteRange,
+) -> Result<Result<Probed, coldread_fsparse::ParseError>, TaskError> {
+    let slice = Slice::new(Arc::clone(disk), range);
+    let mut machine = driver.probe(range.len);
+    run(&mut *machine, &slice, job)?;
+    Ok(machine.finish())
+}
+
+/// What a volume's spec takes over from its probe.
+trait TakeProbed {
+    fn take(&mut self, driver: &dyn Filesystem, probed: Probed);
+}
+
+impl TakeProbed for VolumeSpec {
+    fn take(&mut self, driver: &dyn Filesystem, probed: Probed) {
+        self.content = probed.name;
+        self.label = probed.label;
+        self.uuid = probed.uuid;
+        self.state = Some(probed.state);
+        self.reason = probed.reason;
+        self.filesystem = Some(FilesystemSpec {
+            driver: driver.name().to_owned(),
+            geometry: probed.geometry,
+            units: probed.units.max(1),
+            size_bytes: probed.size_bytes,
+            patches: probed.patches,
+        });
+    }
+}

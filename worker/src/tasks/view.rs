@@ -1,0 +1,235 @@
+//! Files of a volume as extractors see them.
+//!
+//! Small files of one volume are fetched together in one batch ([`fetch`]); a large one is read through a
+//! window that moves over it ([`DiskView`]).
+
+use coldread_artifacts::view::{FileView, ViewError};
+use coldread_fsparse::{
+    content::{ContentError, Item, ItemEncoding, Sink, read_items},
+    source::{BlockSource, ReadQueue},
+    survey::{Encoding, Extent, Stream, Survey},
+};
+use coldread_model::ByteRange;
+
+/// Files up to this size are fetched whole.
+pub(super) const WHOLE_BYTES: u64 = 4 << 20;
+/// Bytes of a large file's window; a multiple of every compression unit.
+const WINDOW_BYTES: u64 = 4 << 20;
+/// Bytes under way while fetching.
+const BUDGET: u64 = 16 << 20;
+
+/// Collects items whole.
+struct Collect {
+    items: Vec<(Vec<u8>, Option<ContentError>)>,
+}
+
+impl Sink for Collect {
+    fn bytes(&mut self, item: usize, bytes: &[u8]) {
+        self.items[item].0.extend_from_slice(bytes);
+    }
+    fn zeros(&mut self, item: usize, len: u64) {
+        let bytes = &mut self.items[item].0;
+        // Items are at most a window or a whole small file.
+        bytes.resize(bytes.len() + len.min(WINDOW_BYTES.max(WHOLE_BYTES)) as usize, 0);
+    }
+    fn done(&mut self, _: usize) {}
+    fn failed(&mut self, item: usize, error: ContentError) {
+        self.items[item].1 = Some(error);
+    }
+}
+
+/// Why a stream has no bytes to show.
+fn unreadable(survey: &Survey, stream: &Stream) -> Option<ViewError> {
+    match stream.encoding {
+        Encoding::Unreadable { reason, .. } => {
+            Some(ViewError::Unsupported(String::from_utf8_lossy(survey.bytes(reason)).into_owned()))
+        }
+        _ => None,
+    }
+}
+
+/// Fetches streams of at most [`WHOLE_BYTES`] in one batch, sorted by where they lie.
+pub(super) fn fetch(
+    survey: &Survey,
+    streams: &[&Stream],
+    queue: &mut dyn ReadQueue,
+) -> Vec<Result<Vec<u8>, ViewError>> {
+    let mut collect = Collect { items: vec![(Vec::new(), None); streams.len()] };
+    let mut items: Vec<(usize, Item<'_>)> = Vec::new();
+    for (i, stream) in streams.iter().enumerate() {
+        match stream.encoding {
+            Encoding::Inline(span) => {
+                let bytes = survey.bytes(span);
+                let valid = stream.initialized.min(stream.size).min(bytes.len() as u64) as usize;
+                collect.items[i].0.extend_from_slice(&bytes[..valid]);
+                collect.items[i].0.resize(stream.size.min(WHOLE_BYTES) as usize, 0);
+            }
+            _ => items.extend(Item::of(survey, stream).map(|item| (i, item))),
+        }
+    }
+    items.sort_by_key(|(_, item)| item.first_physical());
+    read_items(items, queue, BUDGET, &mut collect);
+    let results = collect.items.into_iter().zip(streams);
+    results
+        .map(|((bytes, error), stream)| match (unreadable(survey, stream), error) {
+            (Some(error), _) => Err(error),
+            (None, Some(error)) => Err(view_error(&error, 0, stream.size)),
+            (None, None) => Ok(bytes),
+        })
+        .collect()
+}
+
+fn view_error(error: &ContentError, start: u64, len: u64) -> ViewError {
+    match error {
+        ContentError::Io { .. } => {
+            ViewError::Io { range: ByteRange::new(start, len), reason: error.to_string() }
+        }
+        ContentError::Corrupt { .. } => ViewError::Corrupt(error.to_string()),
+    }
+}
+
+/// A file on the disk, read through a window.
+pub(super) struct DiskView<'a> {
+    survey: &'a Survey,
+    stream: &'a Stream,
+    source: &'a dyn BlockSource,
+    segments: Vec<ByteRange>,
+    window: Option<(u64, Vec<u8>)>,
+}
+
+impl<'a> DiskView<'a> {
+    pub(super) fn new(survey: &'a Survey, stream: &'a Stream, source: &'a dyn BlockSource) -> Self {
+        let until = stream.initialized.min(stream.size);
+        let unit = match stream.encoding {
+            Encoding::Lznt1 { unit_bytes, .. } => u64::from(unit_bytes.max(1)),
+            _ => 1,
+        };
+        let mut segments: Vec<ByteRange> = Vec::new();
+        for extent in survey.extents_of(stream).iter().filter(|extent| !extent.unwritten) {
+            // A unit's allocated clusters come first, but its data may fill all of it.
+            let start = extent.logical / unit * unit;
+            let end =
+                extent.logical.saturating_add(extent.len).div_ceil(unit).saturating_mul(unit).min(until);
+            match segments.last_mut() {
+                Some(last) if start <= last.end() => {
+                    *last = ByteRange::between(last.start, end.max(last.end()))
+                }
+                _ if start < end => segments.push(ByteRange::between(start, end)),
+                _ => {}
+            }
+        }
+        Self { survey, stream, source, segments, window: None }
+    }
+
+    /// The window that starts at `start`, read anew.
+    fn load(&mut self, start: u64) -> Result<(), ViewError> {
+        if let Some(error) = unreadable(self.survey, self.stream) {
+            return Err(error);
+        }
+        let size = self.stream.size;
+        let len = WINDOW_BYTES.min(size - start);
+        let extents: Vec<Extent> = clip(self.survey.extents_of(self.stream), ByteRange::new(start, len));
+        let encoding = match self.stream.encoding {
+            Encoding::Lznt1 { unit_bytes, .. } => ItemEncoding::Lznt1 { unit_bytes },
+            _ => ItemEncoding::Plain,
+        };
+        let initialized = self.stream.initialized.saturating_sub(start);
+        let item = Item { size: len, initialized, encoding, extents: &extents };
+        let mut collect = Collect { items: vec![(Vec::new(), None)] };
+        let io = |reason: String| ViewError::Io { range: ByteRange::new(start, len), reason };
+        let mut queue = self.source.open_queue().map_err(|error| io(error.to_string()))?;
+        read_items([(0, item)], &mut *queue, BUDGET, &mut collect);
+        let (bytes, error) = collect.items.pop().unwrap_or_default();
+        match error {
+            Some(error) => Err(view_error(&error, start, len)),
+            None => {
+                self.window = Some((start, bytes));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The parts of extents inside a window, counted from its start.
+fn clip(extents: &[Extent], window: ByteRange) -> Vec<Extent> {
+    let first = extents.partition_point(|extent| extent.logical.saturating_add(extent.len) <= window.start);
+    let inside = extents[first..].iter().take_while(|extent| extent.logical < window.end());
+    let part = |extent: &Extent| {
+        let part = ByteRange::new(extent.logical, extent.len).intersect(window);
+        let skip = part.start - extent.logical;
+        Extent {
+            logical: part.start - window.start,
+            physical: extent.physical.saturating_add(skip),
+            len: part.len,
+            unwritten: extent.unwritten,
+        }
+    };
+    inside.map(part).collect()
+}
+
+impl FileView for DiskView<'_> {
+    fn len(&self) -> u64 {
+        self.stream.size
+    }
+
+    fn data_segments(&self) -> &[ByteRange] {
+        &self.segments
+    }
+
+    fn read_at(&mut self, offset: u64, out: &mut [u8]) -> Result<usize, ViewError> {
+        let mut done = 0;
+        while done < out.len() {
+            let at = offset.saturating_add(done as u64);
+            if at >= self.stream.size {
+                break;
+            }
+            let start = at / WINDOW_BYTES * WINDOW_BYTES;
+            if self.window.as_ref().is_none_or(|(held, _)| *held != start) {
+                self.load(start)?;
+            }
+            let Some((_, bytes)) = &self.window else { break };
+            let part = bytes.get((at - start) as usize..).unwrap_or_default();
+            if part.is_empty() {
+                break;
+            }
+            let len = part.len().min(out.len() - done);
+            out[done..done + len].copy_from_slice(&part[..len]);
+            done += len;
+        }
+        Ok(done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coldread_fsparse::{source::memory::MemorySource, survey::Span};
+
+    #[test]
+    fn a_sparse_file_is_read_through_its_window() {
+        let mut disk = vec![0; 64 << 10];
+        disk[4096..8192].fill(1);
+        disk[8192..12288].fill(2);
+        let source = MemorySource::new(disk).with_bad(vec![ByteRange::new(12288, 512)]);
+        let mut survey = Survey::default();
+        let tera = 1 << 40;
+        let extents = [
+            Extent { logical: 0, physical: 4096, len: 4096, unwritten: false },
+            Extent { logical: tera, physical: 8192, len: 4096, unwritten: false },
+            Extent { logical: 2 * tera, physical: 12288, len: 4096, unwritten: false },
+        ];
+        let run = survey.keep_extents(extents).unwrap();
+        let encoding = Encoding::Plain(run);
+        let stream = Stream { name: Span::default(), size: 3 * tera, initialized: 3 * tera, encoding };
+        let mut view = DiskView::new(&survey, &stream, &source);
+        assert_eq!(view.data_segments().len(), 3);
+        let mut out = [9; 8];
+        assert_eq!(view.read_at(4092, &mut out), Ok(8));
+        assert_eq!(out, [1, 1, 1, 1, 0, 0, 0, 0]);
+        assert_eq!(view.read_at(tera - 4, &mut out), Ok(8));
+        assert_eq!(out, [0, 0, 0, 0, 2, 2, 2, 2]);
+        assert!(matches!(view.read_at(2 * tera, &mut out), Err(ViewError::Io { .. })));
+        assert_eq!(view.read_at(3 * tera - 2, &mut out), Ok(2));
+        assert_eq!(view.read_at(3 * tera, &mut out), Ok(0));
+    }
+}
