@@ -1,7 +1,6 @@
 //! Answers as streams of batches, with back-pressure: a slow reader stops the one who reads the store.
 
-use coldread_proto::ServiceError;
-use prost::Message;
+use coldread_proto::{Message, ServiceError};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;

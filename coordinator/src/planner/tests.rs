@@ -19,6 +19,8 @@ fn volume(name: &str, bytes: u64, units: Option<u64>) -> VolumeSpec {
             driver: "ext4".to_owned(),
             geometry: Vec::new(),
             units,
+            size_bytes: bytes,
+            patches: Vec::new(),
         }),
         label: None,
         uuid: None,
