@@ -128,9 +128,9 @@ pub(crate) fn commit(
         hashed: results.content == ContentMode::Hash,
         system: findings.system.clone(),
         volumes,
-        volume_specs: writer.put_raw(ObjectKind::VolumeSpecs, &&specs)?,
+        volume_specs: writer.put_raw(ObjectKind::VolumeSpecs, &specs)?,
         findings: writer.put_raw(ObjectKind::Findings, &codec::to_bytes(&findings))?,
-        coverage: writer.put_raw(ObjectKind::Coverage, &&coverage)?,
+        coverage: writer.put_raw(ObjectKind::Coverage, &coverage)?,
         gaps: writer.put_raw(ObjectKind::Gaps, &codec::to_bytes(&gaps))?,
         counts,
     };
