@@ -5,7 +5,7 @@
 
 use crate::{
     digests::{self, Digests},
-    limits,
+    limits, paths,
     planner::Losses,
 };
 use coldread_model::{
@@ -97,13 +97,19 @@ pub(crate) fn commit(
     }
     contents.sort();
     ledger.claim(&contents);
+    mark_partial(&mut volumes, &gaps);
     findings.packages.sort();
     findings.packages.dedup();
+    // Equal events stay: "message repeated 5 times" is five attempts in one place.
     findings.logins.sort();
-    findings.logins.dedup();
     findings.gaps.sort();
     findings.gaps.dedup();
     gaps.extend(findings.gaps.iter().cloned());
+    if gaps.iter().any(paths::is_nameless) {
+        writer.finish()?;
+        writer = store.writer();
+        paths::fill(store, &volumes, &mut gaps)?;
+    }
     gaps.extend(shorten(&mut findings));
     let coverage = encoded_or(&ledger, "coverage ledger", &mut gaps, || {
         let mut coarse = Ledger::new(size);
@@ -150,6 +156,19 @@ fn volume_manifest(spec: &VolumeSpec, volume: AssembledVolume) -> VolumeManifest
         reason: volume.reason,
         chunks: volume.chunks,
         rows: volume.rows,
+    }
+}
+
+/// A volume of which something could not be read is partial. What is encrypted or not supported was read as far
+/// as anybody could; what a format inside a file contradicts is no fault of the volume.
+fn mark_partial(volumes: &mut [VolumeManifest], gaps: &[Gap]) {
+    let hurts = |kind| matches!(kind, GapKind::Io | GapKind::Corrupt | GapKind::NotFound | GapKind::Limit);
+    for volume in volumes {
+        let whole = matches!(volume.state, Some(VolumeState::Clean | VolumeState::Replayed));
+        if whole && gaps.iter().any(|gap| gap.volume == volume.name && hurts(gap.kind)) {
+            volume.state = Some(VolumeState::Partial);
+            "some of it could not be read: see its gaps".clone_into(&mut volume.reason);
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod digests;
 mod error;
 pub mod leases;
 pub mod limits;
+mod paths;
 pub mod planner;
 mod reading;
 mod resolve;

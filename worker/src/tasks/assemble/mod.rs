@@ -19,7 +19,7 @@ use coldread_fsparse::{
     tree::{Tree, for_each_row},
 };
 use coldread_model::{
-    ByteRange, Gap, GapKind, SystemIdentity, VolumeState,
+    ByteRange, Gap, SystemIdentity,
     task::{AssembleOutput, AssembledVolume, ContentMode, ProbeOutput, SourceSpec, VolumeSpec},
 };
 use std::collections::HashSet;
@@ -47,7 +47,7 @@ impl Job<'_> {
                 continue;
             }
             let volume = self.open_volume(work.source, spec)?;
-            let mut survey = self.surveyed(work, index, spec, &volume, &mut gaps)?;
+            let mut survey = self.surveyed(work, index, &volume)?;
             gaps.extend(survey.gaps.drain(..).map(|gap| gap.in_volume(&spec.name)));
             opened.push(Some(volume));
             surveys.push(Some(survey));
@@ -67,7 +67,6 @@ impl Job<'_> {
 
         let asset = joined::Asset::new(specs, &opened, &trees);
         let extracted = extract::extract(&asset, self)?;
-        gaps.extend(extracted.findings.gaps.iter().cloned());
 
         let mut output = AssembleOutput {
             volumes: Vec::new(),
@@ -76,8 +75,6 @@ impl Job<'_> {
             coverage: Vec::new(),
             gaps: Vec::new(),
         };
-        // Gaps of extractors are told once, with the others.
-        output.findings.gaps.clear();
         output.system = output.findings.system.clone();
         for (index, spec) in specs.iter().enumerate() {
             let mut assembled = AssembledVolume {
@@ -102,26 +99,14 @@ impl Job<'_> {
     }
 
     /// A volume's survey: made here, or joined from the results of survey tasks.
-    fn surveyed(
-        &self,
-        work: &Work<'_>,
-        index: usize,
-        spec: &VolumeSpec,
-        volume: &Opened<'_>,
-        gaps: &mut Vec<Gap>,
-    ) -> Result<Survey, TaskError> {
+    fn surveyed(&self, work: &Work<'_>, index: usize, volume: &Opened<'_>) -> Result<Survey, TaskError> {
         if work.whole {
             return self.survey(volume, 0..volume.spec.units);
         }
         let names = work.surveys.get(index).map(Vec::as_slice).unwrap_or_default();
         let mut whole = Survey::default();
-        for (part, name) in names.iter().enumerate() {
-            if name.is_empty() {
-                let reason =
-                    format!("part {} of {} of the survey failed at every try", part + 1, names.len());
-                gaps.push(Gap::new(GapKind::Limit, "survey", reason).in_volume(&spec.name));
-                continue;
-            }
+        // An empty name is a survey that failed at every try: whoever planned it tells the gap.
+        for name in names.iter().filter(|name| !name.is_empty()) {
             let bytes = self.context.get_output(name)?;
             let part = Survey::from_bytes(&bytes).map_err(|error| TaskError::Invalid(error.to_string()))?;
             survey::join(&mut whole, part)?;
@@ -170,11 +155,6 @@ impl Job<'_> {
         });
         output.coverage.extend(coverage);
         output.coverage.extend(damaged);
-        let hurt = gaps.iter().any(|gap| gap.volume == spec.name && gap.kind != GapKind::Unreplayed);
-        if hurt && assembled.state == Some(VolumeState::Clean) {
-            assembled.state = Some(VolumeState::Partial);
-            "some of it could not be read; see gaps".clone_into(&mut assembled.reason);
-        }
         Ok(())
     }
 }
