@@ -1,4 +1,5 @@
 //! Readers of real disks, the scan's tasks, and the loop that leases and runs them.
 
+pub mod client;
 pub mod io;
 pub mod tasks;

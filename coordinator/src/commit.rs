@@ -1,0 +1,166 @@
+//! Making a snapshot of what a scan's tasks found, and publishing it in one step.
+//!
+//! Everything is put in an order of its own first, so the snapshot's id depends on the bytes that were read and
+//! on nothing else: not on how the scan was sharded, nor on which task ended first.
+
+use crate::{
+    digests::{self, Digests},
+    limits,
+    planner::Losses,
+};
+use coldread_model::{
+    CoverageRange, Findings, Gap, GapKind, Ledger, LoginKind, ObjectKind, SnapshotManifest, Timestamp,
+    VolumeManifest, VolumeState, codec,
+    manifest::{Counts, Head},
+    task::{AssembleOutput, AssembledVolume, ContentMode, ContentOutput, ProbeOutput, VolumeSpec},
+};
+use coldread_store::{Error, PackWriter, Store};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// What a scan's tasks found.
+#[derive(Debug)]
+pub(crate) struct Results {
+    /// The asset's name.
+    pub(crate) asset: String,
+    /// Its account.
+    pub(crate) account: Option<String>,
+    /// Whether contents were wanted.
+    pub(crate) content: ContentMode,
+    /// Probe's result.
+    pub(crate) probe: ProbeOutput,
+    /// Assemble's result, unless it failed at every try.
+    pub(crate) assembled: Option<AssembleOutput>,
+    /// Content shards' results, each with its volume's index.
+    pub(crate) contents: Vec<(usize, ContentOutput)>,
+    /// What failed for good.
+    pub(crate) losses: Losses,
+}
+
+/// Publishes the results and gives what was published. `writer` holds the objects that the workers sent.
+pub(crate) fn commit(
+    store: &Arc<Store>,
+    mut writer: PackWriter,
+    mut results: Results,
+) -> Result<(SnapshotManifest, Head), Error> {
+    if results.contents.iter().any(|(_, content)| !content.digests.is_empty()) {
+        // The listing's chunks are read again, to give each its digests.
+        writer.finish()?;
+        writer = store.writer();
+    }
+    let mut ledger = Ledger::new(results.probe.identity.size);
+    ledger.claim(&results.probe.coverage);
+    let assembled = results.assembled.take();
+    let mut gaps = std::mem::take(&mut results.probe.gaps);
+    gaps.append(&mut results.losses.gaps);
+    let mut volumes = Vec::with_capacity(results.probe.volumes.len());
+    let mut findings = Findings::default();
+    if let Some(mut assembled) = assembled {
+        ledger.claim(&assembled.coverage);
+        gaps.append(&mut assembled.gaps);
+        findings = assembled.findings;
+        findings.system = assembled.system;
+        for (index, (spec, volume)) in results.probe.volumes.iter().zip(assembled.volumes).enumerate() {
+            let of_volume = results.contents.iter_mut().filter(|(one, _)| *one == index);
+            let lists = of_volume.map(|(_, content)| std::mem::take(&mut content.digests));
+            let digests = Digests::new(lists.collect::<Vec<_>>().into_iter().flatten());
+            let chunks = digests::join(store, &mut writer, &volume.chunks, &digests)?;
+            volumes.push(volume_manifest(spec, AssembledVolume { chunks, ..volume }));
+        }
+    } else {
+        let unlisted = |spec: &VolumeSpec| AssembledVolume {
+            name: spec.name.clone(),
+            mount: None,
+            chunks: Vec::new(),
+            rows: 0,
+            state: spec.state,
+            reason: spec.reason.clone(),
+            shards: Vec::new(),
+        };
+        volumes.extend(results.probe.volumes.iter().map(|spec| volume_manifest(spec, unlisted(spec))));
+    }
+    for (index, reason) in &results.losses.partial {
+        if let Some(volume) = volumes.get_mut(*index) {
+            volume.state = Some(VolumeState::Partial);
+            volume.reason.clone_from(reason);
+        }
+    }
+    let mut coverage: Vec<CoverageRange> = Vec::new();
+    for (_, content) in &mut results.contents {
+        coverage.append(&mut content.coverage);
+        gaps.append(&mut content.gaps);
+    }
+    coverage.sort();
+    ledger.claim(&coverage);
+    findings.packages.sort();
+    findings.packages.dedup();
+    findings.logins.sort();
+    findings.logins.dedup();
+    findings.gaps.sort();
+    findings.gaps.dedup();
+    gaps.extend(findings.gaps.iter().cloned());
+    gaps.extend(shorten(&mut findings));
+    gaps.sort();
+    gaps.dedup();
+    let counts = Counts {
+        packages: findings.packages.iter().filter(|package| package.state.is_installed()).count() as u64,
+        logins: findings.logins.len() as u64,
+        failed_logins: findings.logins.iter().filter(|login| login.kind == LoginKind::Failed).count() as u64,
+        gaps: gaps.len() as u64,
+    };
+    let manifest = SnapshotManifest {
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        asset: results.asset,
+        account: results.account,
+        source: results.probe.identity,
+        hashed: results.content == ContentMode::Hash,
+        system: findings.system.clone(),
+        volumes,
+        volume_specs: writer.put_raw(ObjectKind::VolumeSpecs, &codec::to_bytes(&results.probe.volumes))?,
+        findings: writer.put_raw(ObjectKind::Findings, &codec::to_bytes(&findings))?,
+        coverage: writer.put_raw(ObjectKind::Coverage, &codec::to_bytes(&ledger))?,
+        gaps: writer.put_raw(ObjectKind::Gaps, &codec::to_bytes(&gaps))?,
+        counts,
+    };
+    let head = writer.commit(&manifest, now())?;
+    Ok((manifest, head))
+}
+
+fn volume_manifest(spec: &VolumeSpec, volume: AssembledVolume) -> VolumeManifest {
+    VolumeManifest {
+        name: spec.name.clone(),
+        range: spec.range,
+        content: spec.content.clone(),
+        label: spec.label.clone(),
+        uuid: spec.uuid.clone(),
+        mount: volume.mount,
+        state: volume.state,
+        reason: volume.reason,
+        chunks: volume.chunks,
+        rows: volume.rows,
+    }
+}
+
+/// Drops the oldest login events where the findings are more than one object can hold, and says so.
+fn shorten(findings: &mut Findings) -> Option<Gap> {
+    let mut dropped = 0;
+    let mut bytes = codec::to_bytes(findings).len();
+    while bytes > limits::MAX_FINDINGS_BYTES && !findings.logins.is_empty() {
+        let count = findings.logins.len();
+        let surplus = bytes - limits::MAX_FINDINGS_BYTES;
+        // Events without a time sort first and go first.
+        let some = (count * surplus / bytes + 1).min(count);
+        findings.logins.drain(..some);
+        dropped += some;
+        bytes = codec::to_bytes(findings).len();
+    }
+    let reason = format!("the {dropped} oldest events are more than one snapshot holds");
+    (dropped > 0).then(|| Gap::new(GapKind::Limit, "login records", reason))
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::new(i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos())
+}

@@ -1,0 +1,166 @@
+//! Starting a coordinator, serving it on a socket or in memory, and ending it.
+
+use crate::{
+    cluster::Cluster,
+    config::CoordinatorConfig,
+    services::{QueryService, ScansService, WorkService},
+    spool,
+};
+use coldread_proto::{
+    FILE_DESCRIPTOR_SET, MAX_MESSAGE_BYTES,
+    v1::{query_server::QueryServer, scans_server::ScansServer, work_server::WorkServer},
+};
+use coldread_store::Store;
+use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, task::JoinHandle, time};
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::transport::{Channel, server::Router};
+
+/// Calls that have not ended so long after the coordinator has are cut off.
+const LAST_CALLS: Duration = Duration::from_secs(5);
+
+/// Why a coordinator does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] coldread_store::Error),
+    /// The spool cannot be emptied.
+    #[error("{}: {error}", path.display())]
+    Spool {
+        /// Its directory.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The services cannot be described; the build is broken.
+    #[error("reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The thread that opened the store did not end well.
+    #[error("{0}")]
+    Thread(#[from] tokio::task::JoinError),
+}
+
+/// A running coordinator. It lives until [`Coordinator::shutdown`], whatever serves it.
+pub struct Coordinator {
+    cluster: Arc<Cluster>,
+    clock: JoinHandle<()>,
+}
+
+impl Coordinator {
+    /// Opens the store and starts to keep time. Outputs that an earlier life left are removed.
+    pub async fn start(config: CoordinatorConfig) -> Result<Self, StartError> {
+        let cluster = tokio::task::spawn_blocking(move || {
+            // The store's lock keeps others out of the spool as well.
+            let store = Store::open(&config.store)?;
+            let root = config.store.join("spool");
+            spool::clear(&root).map_err(|error| StartError::Spool { path: root.clone(), error })?;
+            Ok::<_, StartError>(Cluster::new(config, store, root))
+        })
+        .await??;
+        let clock = tokio::spawn(Arc::clone(&cluster).keep_time());
+        Ok(Self { cluster, clock })
+    }
+
+    /// All services, with health and reflection.
+    pub async fn services(&self) -> Result<Router, StartError> {
+        let scans = ScansServer::new(ScansService(Arc::clone(&self.cluster)));
+        let query = QueryServer::new(QueryService(Arc::clone(&self.cluster)));
+        let work = WorkServer::new(WorkService(Arc::clone(&self.cluster)));
+        let (health, health_service) = tonic_health::server::health_reporter();
+        health.set_serving::<ScansServer<ScansService>>().await;
+        health.set_serving::<QueryServer<QueryService>>().await;
+        health.set_serving::<WorkServer<WorkService>>().await;
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()?;
+        Ok(coldread_proto::server()
+            .add_service(scans.max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(query.max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(work.max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(health_service)
+            .add_service(reflection))
+    }
+
+    /// Serves on a socket until the coordinator is shut down.
+    pub async fn serve(&self, listener: TcpListener) -> Result<(), ServeError> {
+        let router = self.services().await?;
+        let ended = self.ended();
+        let serving = router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), self.ended());
+        tokio::pin!(serving);
+        let cut_off = async {
+            ended.await;
+            time::sleep(LAST_CALLS).await;
+        };
+        tokio::select! {
+            served = &mut serving => Ok(served?),
+            () = cut_off => Ok(()),
+        }
+    }
+
+    /// Serves in this process: a channel to the same services over a connection in memory.
+    pub async fn serve_in_memory(&self) -> Result<Channel, StartError> {
+        let (channel, incoming) = coldread_proto::in_memory();
+        let router = self.services().await?;
+        let ended = self.ended();
+        tokio::spawn(async move {
+            let incoming = ReceiverStream::new(incoming);
+            if let Err(error) = router.serve_with_incoming_shutdown(incoming, ended).await {
+                tracing::error!(%error, "the connection in memory failed");
+            }
+        });
+        Ok(channel)
+    }
+
+    /// Completes once the coordinator is shut down.
+    fn ended(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut closing = self.cluster.closing();
+        async move {
+            // The sender lives in the cluster; when that is gone, so is the coordinator.
+            let _ = closing.wait_for(|closing| *closing).await;
+        }
+    }
+
+    /// Ends: no new work is taken or given, waiting calls end, commits under way are finished. Scans that are
+    /// not done are lost; their sources can be scanned again.
+    pub async fn shutdown(self) {
+        self.cluster.close();
+        self.cluster.commits_ended().await;
+        // It ends by itself; a panic in it has been reported by then.
+        let _ = self.clock.await;
+    }
+
+    /// A handle that shuts down what [`Coordinator::serve`] serves.
+    pub fn closer(&self) -> Closer {
+        Closer(Arc::clone(&self.cluster))
+    }
+}
+
+impl fmt::Debug for Coordinator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Coordinator").field("config", &self.cluster.config).finish_non_exhaustive()
+    }
+}
+
+/// Ends a coordinator from elsewhere, e.g. when a signal comes.
+#[derive(Clone, Debug)]
+pub struct Closer(Arc<Cluster>);
+
+impl Closer {
+    /// Ends waiting calls and lets [`Coordinator::serve`] return.
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+/// Why serving ended before it should.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The services could not be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The transport failed.
+    #[error(transparent)]
+    Transport(#[from] tonic::transport::Error),
+}

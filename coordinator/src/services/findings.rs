@@ -1,0 +1,107 @@
+//! Rows of packages and logins: which of them a question wants.
+
+use super::scope::Names;
+use coldread_model::{LoginEvent, LoginKind, Package, PackageType, Timestamp};
+use coldread_proto::{ServiceError, v1};
+
+/// Which packages are wanted.
+pub(crate) struct PackageFilter {
+    names: Names,
+    kind: Option<PackageType>,
+    all: bool,
+}
+
+impl PackageFilter {
+    /// Reads a question.
+    pub(crate) fn new(request: &v1::PackagesRequest) -> Result<Self, ServiceError> {
+        let kind = match request.r#type.as_str() {
+            "" => None,
+            word => Some(PackageType::from_name(word).ok_or_else(|| {
+                ServiceError::Invalid(format!("{:?} is not a type of package", crate::limits::cut(word)))
+            })?),
+        };
+        Ok(Self { names: Names::new(&request.name)?, kind, all: request.all })
+    }
+
+    /// Whether the package is wanted.
+    pub(crate) fn wants(&self, package: &Package) -> bool {
+        (self.all || package.state.is_installed())
+            && self.kind.is_none_or(|kind| kind == package.kind)
+            && self.names.matches(&package.name)
+    }
+}
+
+/// Which login events are wanted.
+pub(crate) struct LoginFilter {
+    failed: bool,
+    users: Option<Names>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    all: bool,
+}
+
+impl LoginFilter {
+    /// Reads a question.
+    pub(crate) fn new(request: &v1::LoginsRequest) -> Result<Self, ServiceError> {
+        let time = |time: Option<v1::Time>| time.map(Timestamp::try_from).transpose();
+        Ok(Self {
+            failed: request.failed,
+            users: if request.user.is_empty() { None } else { Some(Names::new(&request.user)?) },
+            since: time(request.since)?,
+            until: time(request.until)?,
+            all: request.all,
+        })
+    }
+
+    /// Whether the event is wanted. One without a time is outside every span.
+    pub(crate) fn wants(&self, event: &LoginEvent) -> bool {
+        let usual = matches!(
+            event.kind,
+            LoginKind::Login | LoginKind::Logout | LoginKind::Failed | LoginKind::Boot | LoginKind::Shutdown
+        );
+        let kind = if self.failed { event.kind == LoginKind::Failed } else { self.all || usual };
+        let user = |names: &Names| event.user.as_deref().is_some_and(|user| names.matches(user));
+        kind && self.users.as_ref().is_none_or(user)
+            && self.since.is_none_or(|since| event.time.is_some_and(|time| time >= since))
+            && self.until.is_none_or(|until| event.time.is_some_and(|time| time < until))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coldread_model::{LoginSource, Zone};
+
+    #[test]
+    fn logins_are_chosen_by_kind_user_and_time() {
+        let event = |kind, user: Option<&str>, time: Option<i64>| LoginEvent {
+            time: time.map(|seconds| Timestamp::new(seconds, 0)),
+            source: LoginSource::Wtmp,
+            kind,
+            user: user.map(str::to_owned),
+            from: None,
+            tty: None,
+            zone: Zone::Log,
+            ambiguous: false,
+            pid: None,
+            session: None,
+            method: None,
+            origin: Vec::new(),
+            offset: 0,
+        };
+        let wants =
+            |request: v1::LoginsRequest, event: &LoginEvent| LoginFilter::new(&request).unwrap().wants(event);
+        let login = event(LoginKind::Login, Some("root"), Some(10));
+        let sudo = event(LoginKind::Privilege, Some("root"), None);
+        assert!(wants(v1::LoginsRequest::default(), &login));
+        assert!(!wants(v1::LoginsRequest::default(), &sudo));
+        assert!(wants(v1::LoginsRequest { all: true, ..Default::default() }, &sudo));
+        assert!(!wants(v1::LoginsRequest { failed: true, ..Default::default() }, &login));
+        assert!(wants(v1::LoginsRequest { user: "ro*".to_owned(), ..Default::default() }, &login));
+        assert!(!wants(v1::LoginsRequest { user: "a*".to_owned(), ..Default::default() }, &login));
+        let at = |seconds| Some(v1::Time { seconds, nanos: 0 });
+        assert!(wants(v1::LoginsRequest { since: at(10), until: at(11), ..Default::default() }, &login));
+        assert!(!wants(v1::LoginsRequest { until: at(10), ..Default::default() }, &login));
+        assert!(!wants(v1::LoginsRequest { since: at(0), all: true, ..Default::default() }, &sudo));
+    }
+}

@@ -1,0 +1,258 @@
+//! Questions about what was found.
+
+use super::{
+    files,
+    findings::{LoginFilter, PackageFilter},
+    scope,
+};
+use crate::{
+    cluster::Cluster,
+    error, resolve,
+    stream::{self, Answer},
+};
+use coldread_model::{CoverageClass, SnapshotManifest};
+use coldread_proto::{
+    ServiceError,
+    v1::{self, query_server::Query},
+};
+use coldread_store::{Snapshot, Store};
+use std::{collections::BTreeMap, sync::Arc};
+use tonic::{Request, Response, Status};
+
+/// The service over a cluster's store.
+#[derive(Debug)]
+pub(crate) struct QueryService(pub(crate) Arc<Cluster>);
+
+impl QueryService {
+    fn store(&self) -> Arc<Store> {
+        Arc::clone(&self.0.store)
+    }
+}
+
+fn rows(manifest: &SnapshotManifest) -> u64 {
+    manifest.volumes.iter().map(|volume| volume.rows).sum()
+}
+
+fn asset(snapshot: &Snapshot) -> v1::Asset {
+    let manifest = &snapshot.manifest;
+    v1::Asset {
+        asset: manifest.asset.clone(),
+        account: manifest.account.clone(),
+        snapshot: snapshot.head.manifest.to_string(),
+        system: manifest.system.pretty_name.clone(),
+        hostname: manifest.system.hostname.clone(),
+        source: manifest.source.location.clone(),
+        size: manifest.source.size,
+        volumes: manifest.volumes.len() as u64,
+        files: rows(manifest),
+        packages: manifest.counts.packages,
+        logins: manifest.counts.logins,
+        failed_logins: manifest.counts.failed_logins,
+        gaps: manifest.counts.gaps,
+    }
+}
+
+fn detail(store: &Store, snapshot: &Snapshot) -> Result<v1::AssetDetail, ServiceError> {
+    let manifest = &snapshot.manifest;
+    let mut totals: BTreeMap<CoverageClass, u64> = BTreeMap::new();
+    for range in store.ledger(manifest).map_err(error::of_store)?.ranges() {
+        *totals.entry(range.class).or_default() += range.range.len;
+    }
+    let totals = totals.into_iter();
+    Ok(v1::AssetDetail {
+        asset: Some(asset(snapshot)),
+        tool_version: manifest.tool_version.clone(),
+        container: manifest.source.container.clone(),
+        table_id: manifest.source.table_id.clone(),
+        volume_ids: manifest.source.volume_ids.clone(),
+        metadata_digest: manifest.source.metadata_digest.to_string(),
+        hashed: manifest.hashed,
+        system: Some(manifest.system.clone().into()),
+        volumes: manifest.volumes.iter().map(Into::into).collect(),
+        coverage: totals
+            .map(|(class, bytes)| v1::CoverageTotal { class: class.name().to_owned(), bytes })
+            .collect(),
+    })
+}
+
+#[tonic::async_trait]
+impl Query for QueryService {
+    type AssetsStream = Answer<v1::AssetBatch>;
+
+    async fn assets(
+        &self,
+        request: Request<v1::AssetsRequest>,
+    ) -> Result<Response<Self::AssetsStream>, Status> {
+        let (request, store) = (request.into_inner(), self.store());
+        let answer = stream::rows(
+            |assets| v1::AssetBatch { assets },
+            move |out| scope::each(&store, request.scope, |snapshot| out.push(asset(&snapshot))),
+        );
+        Ok(Response::new(answer))
+    }
+
+    type SnapshotsStream = Answer<v1::SnapshotBatch>;
+
+    async fn snapshots(
+        &self,
+        request: Request<v1::SnapshotsRequest>,
+    ) -> Result<Response<Self::SnapshotsStream>, Status> {
+        let (request, store) = (request.into_inner(), self.store());
+        let answer = stream::rows(
+            |snapshots| v1::SnapshotBatch { snapshots },
+            move |out| {
+                let scope = request.scope.unwrap_or_default();
+                let prefix = scope.snapshot.to_ascii_lowercase();
+                scope::each_asset(&store, &scope.asset, |asset| {
+                    for head in store.snapshots(asset).map_err(error::of_store)? {
+                        let snapshot = head.manifest.to_string();
+                        if !snapshot.starts_with(&prefix) {
+                            continue;
+                        }
+                        let manifest = store.manifest(head.manifest).map_err(error::of_store)?;
+                        out.push(v1::Snapshot {
+                            files: rows(&manifest),
+                            asset: manifest.asset,
+                            snapshot,
+                            committed: Some(head.committed_at.into()),
+                            tool_version: manifest.tool_version,
+                            source: manifest.source.location,
+                            size: manifest.source.size,
+                            gaps: manifest.counts.gaps,
+                            hashed: manifest.hashed,
+                        })?;
+                    }
+                    Ok(())
+                })
+            },
+        );
+        Ok(Response::new(answer))
+    }
+
+    async fn show_asset(
+        &self,
+        request: Request<v1::ShowAssetRequest>,
+    ) -> Result<Response<v1::AssetDetail>, Status> {
+        let (request, store) = (request.into_inner(), self.store());
+        let answer = error::blocking(move || {
+            let snapshot = scope::one(&store, &request.asset, &request.snapshot)?;
+            detail(&store, &snapshot)
+        });
+        Ok(Response::new(answer.await?))
+    }
+
+    type PackagesStream = Answer<v1::PackageBatch>;
+
+    async fn packages(
+        &self,
+        request: Request<v1::PackagesRequest>,
+    ) -> Result<Response<Self::PackagesStream>, Status> {
+        let (request, store) = (request.into_inner(), self.store());
+        let filter = PackageFilter::new(&request)?;
+        let answer = stream::rows(
+            |packages| v1::PackageBatch { packages },
+            move |out| {
+                scope::each(&store, request.scope, |snapshot| {
+                    let findings = store.findings(&snapshot.manifest).map_err(error::of_store)?;
+                    let mut packages = findings.packages.into_iter().filter(|package| filter.wants(package));
+                    packages.try_for_each(|package| {
+                        out.push(v1::Package::from_model(&snapshot.manifest.asset, package))
+                    })
+                })
+            },
+        );
+        Ok(Response::new(answer))
+    }
+
+    type LoginsStream = Answer<v1::LoginBatch>;
+
+    async fn logins(
+        &self,
+        request: Request<v1::LoginsRequest>,
+    ) -> Result<Response<Self::LoginsStream>, Status> {
+        let (request, store) = (request.into_inner(), self.store());
+        let filter = LoginFilter::new(&request)?;
+        let answer = stream::rows(
+            |logins| v1::LoginBatch { logins },
+            move |out| {
+                scope::each(&store, request.scope, |snapshot| {
+                    let findings = store.findings(&snapshot.manifest).map_err(error::of_store)?;
+                    let mut logins = findings.logins.into_iter().filter(|login| filter.wants(login));
+                    logins.try_for_each(|login| {
+                        out.push(v1::Login::from_model(&snapshot.manifest.asset, login))
+                    })
+                })
+            },
+        );
+        Ok(Response::new(answer))
+    }
+
+    type FilesStream = Answer<v1::FileBatch>;
+
+    async fn files(&self, request: Request<v1::FilesRequest>) -> Result<Response<Self::FilesStream>, Status> {
+        let (request, store) = (request.into_inner(), self.store());
+        let question = files::Question::new(&request)?;
+        let answer = stream::rows(
+            |files| v1::FileBatch { files },
+            move |out| {
+                scope::each(&store, request.scope, |snapshot| {
+                    question.answer(&store, &snapshot, |file| out.push(file.into()))
+                })
+            },
+        );
+        Ok(Response::new(answer))
+    }
+
+    type CoverageStream = Answer<v1::CoverageBatch>;
+
+    async fn coverage(
+        &self,
+        request: Request<v1::CoverageRequest>,
+    ) -> Result<Response<Self::CoverageStream>, Status> {
+        let (request, store) = (request.into_inner(), self.store());
+        let answer = stream::rows(
+            |rows| v1::CoverageBatch { rows },
+            move |out| {
+                scope::each(&store, request.scope, |snapshot| {
+                    let ledger = store.ledger(&snapshot.manifest).map_err(error::of_store)?;
+                    let asset = &snapshot.manifest.asset;
+                    let mut ranges = ledger.ranges().iter();
+                    ranges.try_for_each(|range| out.push(v1::CoverageRow::from_model(asset, range)))
+                })
+            },
+        );
+        Ok(Response::new(answer))
+    }
+
+    type GapsStream = Answer<v1::GapBatch>;
+
+    async fn gaps(&self, request: Request<v1::GapsRequest>) -> Result<Response<Self::GapsStream>, Status> {
+        let (request, store) = (request.into_inner(), self.store());
+        let answer = stream::rows(
+            |gaps| v1::GapBatch { gaps },
+            move |out| {
+                scope::each(&store, request.scope, |snapshot| {
+                    let gaps = store.gaps(&snapshot.manifest).map_err(error::of_store)?;
+                    let asset = &snapshot.manifest.asset;
+                    gaps.into_iter().try_for_each(|gap| out.push(v1::Gap::from_model(asset, gap)))
+                })
+            },
+        );
+        Ok(Response::new(answer))
+    }
+
+    type ReadFileStream = Answer<v1::FileBytes>;
+
+    async fn read_file(
+        &self,
+        request: Request<v1::ReadFileRequest>,
+    ) -> Result<Response<Self::ReadFileStream>, Status> {
+        let (request, store) = (request.into_inner(), self.store());
+        let input = error::blocking(move || {
+            let snapshot = scope::one(&store, &request.asset, &request.snapshot)?;
+            resolve::read_task(&store, &snapshot.manifest, &request)
+        });
+        let pieces = self.0.read(input.await?);
+        Ok(Response::new(Answer::new(pieces)))
+    }
+}

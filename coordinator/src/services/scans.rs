@@ -1,0 +1,103 @@
+//! Starting scans and watching them.
+
+use crate::{
+    cluster::{Cluster, Submission},
+    limits,
+    scan::has_ended,
+    stream::Answer,
+};
+use coldread_model::task::SourceSpec;
+use coldread_proto::{
+    ServiceError,
+    v1::{ScanState, SubmitRequest, SubmitResponse, WatchRequest, scans_server::Scans},
+};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tonic::{Request, Response, Status};
+
+/// The service over a cluster.
+#[derive(Debug)]
+pub(crate) struct ScansService(pub(crate) Arc<Cluster>);
+
+/// The asset's name where none was given: the source's last component without what says how it is stored, or
+/// for a device the device's name.
+fn derived_name(source: &str) -> String {
+    let last = source.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let mut name = last;
+    for suffix in [".gz", ".zst", ".xz", ".img", ".raw", ".dd", ".bin", ".qcow2", ".vmdk", ".vhd", ".vhdx"] {
+        name = name.strip_suffix(suffix).filter(|rest| !rest.is_empty()).unwrap_or(name);
+    }
+    name.to_owned()
+}
+
+#[tonic::async_trait]
+impl Scans for ScansService {
+    async fn submit(&self, request: Request<SubmitRequest>) -> Result<Response<SubmitResponse>, Status> {
+        let request = request.into_inner();
+        let (content, io) = (request.content_mode()?, request.io_mode()?);
+        let texts = [&request.source, &request.asset, request.account.as_ref().unwrap_or(&request.asset)];
+        if texts.iter().any(|text| text.chars().count() > limits::MAX_TEXT_CHARS || text.contains('\0')) {
+            return Err(ServiceError::Invalid("a name is too long or holds a zero byte".to_owned()).into());
+        }
+        let asset = if request.asset.is_empty() { derived_name(&request.source) } else { request.asset };
+        if asset.is_empty() {
+            return Err(ServiceError::Invalid("neither a source nor a name was given".to_owned()).into());
+        }
+        if request.source.is_empty() {
+            return Err(ServiceError::Invalid("no source was given".to_owned()).into());
+        }
+        let scan_id = self.0.submit(Submission {
+            source: SourceSpec { location: request.source, io },
+            asset: asset.clone(),
+            account: request.account,
+            content,
+            shard_bytes: request.shard_bytes,
+        })?;
+        Ok(Response::new(SubmitResponse { scan_id, asset }))
+    }
+
+    type WatchStream = Answer<ScanState>;
+
+    async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let mut watching = self.0.watch(&request.into_inner().scan_id)?;
+        let mut closing = self.0.closing();
+        let (sender, receiver) = mpsc::channel(1);
+        tokio::spawn(async move {
+            loop {
+                let state = watching.borrow_and_update().clone();
+                let ended = has_ended(&state);
+                if sender.send(Ok(state)).await.is_err() || ended {
+                    return;
+                }
+                tokio::select! {
+                    changed = watching.changed() => if changed.is_err() { break },
+                    _ = closing.wait_for(|closing| *closing) => break,
+                    () = sender.closed() => return,
+                }
+            }
+            let error = ServiceError::Unavailable("the coordinator ended before the scan did".to_owned());
+            // Whoever watched may be gone too.
+            let _ = sender.send(Err(error.into())).await;
+        });
+        Ok(Response::new(Answer::new(receiver)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::derived_name;
+
+    #[test]
+    fn assets_are_named_after_their_source() {
+        for (source, name) in [
+            ("/images/web-1.img", "web-1"),
+            ("/images/web.2.raw.zst", "web.2"),
+            ("disk.qcow2", "disk"),
+            ("/dev/nvme0n1", "nvme0n1"),
+            ("/images/.img", ".img"),
+            ("/", ""),
+        ] {
+            assert_eq!(derived_name(source), name);
+        }
+    }
+}

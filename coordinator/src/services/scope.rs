@@ -1,0 +1,135 @@
+//! Which snapshots a question is about.
+
+use crate::{error, limits};
+use coldread_model::{ObjectId, SnapshotManifest, manifest::Head};
+use coldread_proto::{ServiceError, v1};
+use coldread_store::{Snapshot, Store};
+use globset::{Glob, GlobMatcher};
+
+/// Digits that a snapshot's id can be cut to.
+const MIN_PREFIX_DIGITS: usize = 8;
+
+/// A pattern on names; an empty one matches all.
+#[derive(Debug)]
+pub(crate) struct Names(Option<GlobMatcher>);
+
+impl Names {
+    /// Reads a pattern.
+    pub(crate) fn new(pattern: &str) -> Result<Self, ServiceError> {
+        if pattern.is_empty() {
+            return Ok(Self(None));
+        }
+        let glob = Glob::new(pattern).map_err(|error| {
+            ServiceError::Invalid(format!("pattern {:?}: {}", limits::cut(pattern), error.kind()))
+        })?;
+        Ok(Self(Some(glob.compile_matcher())))
+    }
+
+    /// Whether `name` matches.
+    pub(crate) fn matches(&self, name: &str) -> bool {
+        self.0.as_ref().is_none_or(|glob| glob.is_match(name))
+    }
+}
+
+/// The prefix of a snapshot's id, checked; none for the newest.
+fn prefix(text: &str) -> Result<Option<String>, ServiceError> {
+    let digits = text.len() >= MIN_PREFIX_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if text.is_empty() {
+        Ok(None)
+    } else if digits {
+        Ok(Some(text.to_ascii_lowercase()))
+    } else {
+        let shown = limits::cut(text);
+        Err(ServiceError::Invalid(format!(
+            "{shown:?} is not a snapshot: {MIN_PREFIX_DIGITS} hex digits or more"
+        )))
+    }
+}
+
+/// The one snapshot of an asset whose id starts with `prefix`.
+fn by_prefix(store: &Store, asset: &str, prefix: &str) -> Result<Option<Snapshot>, ServiceError> {
+    let mut found: Option<Head> = None;
+    for head in store.snapshots(asset).map_err(error::of_store)? {
+        if !head.manifest.to_string().starts_with(prefix) {
+            continue;
+        }
+        match &found {
+            Some(other) if other.manifest != head.manifest => {
+                return Err(ServiceError::Invalid(format!(
+                    "more than one snapshot of {asset} starts with {prefix}"
+                )));
+            }
+            Some(_) => {}
+            None => found = Some(head),
+        }
+    }
+    let with_manifest = |head: Head| -> Result<Snapshot, ServiceError> {
+        let manifest: SnapshotManifest = store.manifest(head.manifest).map_err(error::of_store)?;
+        Ok(Snapshot { head, manifest })
+    };
+    found.map(with_manifest).transpose()
+}
+
+/// The snapshot of one asset, by its exact name. `NotFound` names what is missing.
+pub(crate) fn one(store: &Store, asset: &str, snapshot: &str) -> Result<Snapshot, ServiceError> {
+    let newest = store.newest(asset).map_err(error::of_store)?;
+    let newest =
+        newest.ok_or_else(|| ServiceError::NotFound(format!("no asset {:?}", limits::cut(asset))))?;
+    match prefix(snapshot)? {
+        None => Ok(newest),
+        Some(prefix) => by_prefix(store, asset, &prefix)?
+            .ok_or_else(|| ServiceError::NotFound(format!("no snapshot {prefix} of {asset}"))),
+    }
+}
+
+/// Hands each snapshot in `scope` to `each`, by the assets' names. A name that stands for one asset and is not
+/// there, or an id that none has, is an error: nothing found is never nothing looked at.
+pub(crate) fn each(
+    store: &Store,
+    scope: Option<v1::Scope>,
+    mut each: impl FnMut(Snapshot) -> Result<(), ServiceError>,
+) -> Result<(), ServiceError> {
+    let scope = scope.unwrap_or_default();
+    if is_known(store, &scope.asset)? || !is_pattern(&scope.asset) {
+        return each(one(store, &scope.asset, &scope.snapshot)?);
+    }
+    let (names, prefix) = (Names::new(&scope.asset)?, prefix(&scope.snapshot)?);
+    let mut found: Option<ObjectId> = None;
+    for snapshot in store.assets(None) {
+        let snapshot = snapshot.map_err(error::of_store)?;
+        if !names.matches(&snapshot.manifest.asset) {
+            continue;
+        }
+        let Some(prefix) = &prefix else {
+            each(snapshot)?;
+            continue;
+        };
+        if let Some(snapshot) = by_prefix(store, &snapshot.manifest.asset, prefix)? {
+            found = Some(snapshot.head.manifest);
+            each(snapshot)?;
+        }
+    }
+    match (prefix, found) {
+        (Some(prefix), None) => Err(ServiceError::NotFound(format!("no snapshot {prefix}"))),
+        _ => Ok(()),
+    }
+}
+
+fn is_known(store: &Store, asset: &str) -> Result<bool, ServiceError> {
+    Ok(!asset.is_empty() && store.newest(asset).map_err(error::of_store)?.is_some())
+}
+
+/// Whether a name may stand for several assets.
+fn is_pattern(name: &str) -> bool {
+    name.is_empty() || name.contains(['*', '?', '[', '{', '\\'])
+}
+
+/// Hands every asset's name in `scope` to `each`.
+pub(crate) fn each_asset(
+    store: &Store,
+    pattern: &str,
+    mut each: impl FnMut(&str) -> Result<(), ServiceError>,
+) -> Result<(), ServiceError> {
+    let scope = v1::Scope { asset: pattern.to_owned(), snapshot: String::new() };
+    self::each(store, Some(scope), |snapshot| each(&snapshot.manifest.asset))
+}

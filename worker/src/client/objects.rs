@@ -1,0 +1,111 @@
+//! Objects on their way to the store: asked about and sent in batches, by one task in the background.
+
+use super::lease::Leased;
+use crate::tasks::TaskError;
+use bytes::Bytes;
+use coldread_model::{ObjectId, ObjectKind};
+use coldread_proto::{
+    MAX_MESSAGE_BYTES, ServiceError,
+    v1::{HaveRequest, Object, PutObjectsRequest},
+};
+use std::{collections::HashSet, sync::Arc};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+/// Objects that wait to be sent, before whoever makes them has to wait.
+const OBJECTS_AHEAD: usize = 64;
+/// A batch is sent when it has so many bytes …
+const BATCH_BYTES: usize = 4 << 20;
+/// … or so many objects.
+const BATCH_OBJECTS: usize = 512;
+/// No message of objects is longer; a quarter is left for all that is not content.
+const MESSAGE_BYTES: usize = MAX_MESSAGE_BYTES / 4 * 3;
+/// Names of objects that this task has sent already are remembered up to so many.
+const REMEMBERED: usize = 1 << 16;
+/// Level 1: columns compress nearly as well as at level 3, in half the time.
+const ZSTD_LEVEL: i32 = 1;
+
+/// Names and compresses an object, on the caller's thread.
+pub(super) fn pack(kind: ObjectKind, bytes: &[u8]) -> Result<(ObjectId, Object), TaskError> {
+    let id = ObjectId::of(kind, bytes);
+    let compressed = zstd::bulk::compress(bytes, ZSTD_LEVEL)
+        .map_err(|error| TaskError::Invalid(format!("object {id} cannot be compressed: {error}")))?;
+    if compressed.len() > MESSAGE_BYTES {
+        let reason = format!("object {id} is too large: {} bytes, compressed", compressed.len());
+        return Err(TaskError::Invalid(reason));
+    }
+    let object = Object {
+        id: id.0.to_vec(),
+        kind: u32::from(kind as u8),
+        raw_len: bytes.len() as u64,
+        compressed: Bytes::from(compressed),
+    };
+    Ok((id, object))
+}
+
+/// Where objects are put, and what ends, once all senders are dropped, when all objects are acknowledged.
+pub(super) fn start(
+    leased: Arc<Leased>,
+) -> (mpsc::Sender<(ObjectId, Object)>, JoinHandle<Result<(), TaskError>>) {
+    let (sender, receiver) = mpsc::channel(OBJECTS_AHEAD);
+    (sender, tokio::spawn(send_all(leased, receiver)))
+}
+
+async fn send_all(
+    leased: Arc<Leased>,
+    mut objects: mpsc::Receiver<(ObjectId, Object)>,
+) -> Result<(), TaskError> {
+    let mut sent: HashSet<ObjectId> = HashSet::new();
+    let mut batch: Vec<(ObjectId, Object)> = Vec::new();
+    let mut bytes = 0;
+    loop {
+        let next = objects.recv().await;
+        let ended = next.is_none();
+        if let Some((id, object)) = next {
+            if sent.len() >= REMEMBERED {
+                sent.clear();
+            }
+            if sent.insert(id) {
+                bytes += object.compressed.len();
+                batch.push((id, object));
+            }
+        }
+        if !batch.is_empty() && (ended || bytes >= BATCH_BYTES || batch.len() >= BATCH_OBJECTS) {
+            bytes = 0;
+            let full = std::mem::take(&mut batch);
+            send(&leased, full).await.map_err(|error| leased.trouble(error))?;
+        }
+        if ended {
+            return Ok(());
+        }
+    }
+}
+
+/// Sends those of the objects that the store lacks.
+async fn send(leased: &Leased, batch: Vec<(ObjectId, Object)>) -> Result<(), ServiceError> {
+    let ids: Vec<ObjectId> = batch.iter().map(|(id, _)| *id).collect();
+    let ask = || async { leased.client.clone().have(HaveRequest::about(&ids)).await };
+    let present = leased.retried(ask).await?.into_inner().present;
+    if present.len() != ids.len() {
+        return Err(ServiceError::Internal("the coordinator answered about other objects".to_owned()));
+    }
+    let missing =
+        batch.into_iter().zip(present).filter(|(_, present)| !present).map(|((_, object), _)| object);
+    let mut messages = Vec::new();
+    let mut room = 0;
+    for object in missing {
+        let size = object.compressed.len();
+        if room < size || messages.is_empty() {
+            room = MESSAGE_BYTES;
+            messages.push(PutObjectsRequest { key: Some(leased.key.clone()), objects: Vec::new() });
+        }
+        room -= size;
+        if let Some(message) = messages.last_mut() {
+            message.objects.push(object);
+        }
+    }
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let put = || async { leased.client.clone().put_objects(tokio_stream::iter(messages.clone())).await };
+    leased.retried(put).await.map(drop)
+}
