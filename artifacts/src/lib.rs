@@ -22,6 +22,7 @@ pub mod logins;
 pub mod output;
 pub mod packages;
 pub mod registry;
+pub mod sqlite;
 pub mod view;
 pub mod wants;
 pub mod zone;

@@ -18,5 +18,11 @@ pub trait Extractor: Send + Sync {
 }
 
 /// Every extractor.
-pub const EXTRACTORS: &[&dyn Extractor] =
-    &[&packages::dpkg::Dpkg, &logins::utmp::Utmp, &logins::lastlog::Lastlog, &logins::authlog::Authlog];
+pub const EXTRACTORS: &[&dyn Extractor] = &[
+    &packages::dpkg::Dpkg,
+    &packages::rpm::Rpm,
+    &packages::apk::Apk,
+    &logins::utmp::Utmp,
+    &logins::lastlog::Lastlog,
+    &logins::authlog::Authlog,
+];

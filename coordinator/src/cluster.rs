@@ -154,7 +154,8 @@ impl Cluster {
         for (task, worker, setback) in inner.leases.expire(Instant::now()) {
             let name = inner.workers.get(&worker).map_or(worker, |worker| worker.name.clone());
             tracing::warn!(task = task.0, worker = name, "a lease ran out");
-            self.set_back(&mut inner, task, setback, &format!("worker {name} did not renew its lease"));
+            let reason = ServiceError::Unavailable(format!("worker {name} did not renew its lease"));
+            self.set_back(&mut inner, task, setback, reason);
         }
     }
 
@@ -194,7 +195,7 @@ impl Cluster {
             inner.last_id += 1;
             let task = TaskId(inner.last_id);
             inner.jobs.insert(task, Job::Read(Arc::clone(&reading)));
-            inner.leases.add(task, 1, Place::Front);
+            inner.leases.add(task, self.config.max_tries, Place::Front);
             task
         };
         self.ready.notify_waiters();
@@ -209,17 +210,16 @@ impl Cluster {
         let ended = reading.ended.notified();
         let waited = time::sleep(self.config.read_wait);
         tokio::pin!(ended, waited);
-        let mut waiting = true;
         let reason = loop {
             tokio::select! {
                 () = &mut ended => return,
                 () = sink.closed() => break None,
                 _ = closing.wait_for(|closing| *closing) => break Some("the coordinator is ending"),
-                () = &mut waited, if waiting => {
-                    waiting = false;
+                () = &mut waited => {
                     if !self.lock().leases.is_leased(task) {
                         break Some("no worker took the reading of the file");
                     }
+                    waited.as_mut().reset(time::Instant::now() + self.config.read_wait);
                 }
             }
         };
@@ -386,26 +386,31 @@ impl Cluster {
         let mut inner = self.lock();
         let setback = inner.leases.fail(lease, retry).map_err(lost)?;
         tracing::warn!(task = lease.task.0, reason, retry, "a task failed");
-        self.set_back(&mut inner, lease.task, setback, reason);
+        self.set_back(&mut inner, lease.task, setback, ServiceError::Unreadable(limits::cut(reason)));
         Ok(())
     }
 
-    fn set_back(self: &Arc<Self>, inner: &mut Inner, task: TaskId, setback: Setback, reason: &str) {
+    /// What follows a lease that ended without a result, for this reason.
+    fn set_back(self: &Arc<Self>, inner: &mut Inner, task: TaskId, setback: Setback, reason: ServiceError) {
         if setback == Setback::Again {
-            self.ready.notify_waiters();
-            return;
+            // A file can be read anew as long as nobody has seen a part of it.
+            let begun = matches!(inner.jobs.get(&task), Some(Job::Read(reading)) if reading.has_begun());
+            if !begun {
+                self.ready.notify_waiters();
+                return;
+            }
+            inner.leases.remove(task);
         }
         match inner.jobs.remove(&task) {
             Some(Job::Scan(scan, step)) => {
                 let mut plan = scan.plan();
-                let next = plan.planner.give_up(step, &limits::cut(reason));
+                let next = plan.planner.give_up(step, &reason.to_string());
                 scan.publish(&plan);
                 drop(plan);
                 self.follow(inner, &scan, next);
             }
             Some(Job::Read(reading)) => {
-                let error = ServiceError::Unreadable(limits::cut(reason));
-                tokio::spawn(async move { reading.end(Some(Err(error.into()))).await });
+                tokio::spawn(async move { reading.end(Some(Err(reason.into()))).await });
             }
             None => {}
         }

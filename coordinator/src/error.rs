@@ -19,12 +19,12 @@ pub(crate) fn of_spool(path: &Path) -> impl FnOnce(io::Error) -> ServiceError + 
 }
 
 /// A result of a worker that does not decode.
-pub(crate) fn of_result(error: DecodeError) -> ServiceError {
+pub(crate) fn of_result(error: &DecodeError) -> ServiceError {
     ServiceError::Invalid(error.to_string())
 }
 
 /// A blocking job that panicked or was dropped at the end of the runtime.
-pub(crate) fn of_join(error: tokio::task::JoinError) -> ServiceError {
+fn of_join(error: &tokio::task::JoinError) -> ServiceError {
     ServiceError::Internal(format!("the job did not end well: {error}"))
 }
 
@@ -32,5 +32,5 @@ pub(crate) fn of_join(error: tokio::task::JoinError) -> ServiceError {
 pub(crate) async fn blocking<T: Send + 'static>(
     job: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
 ) -> Result<T, ServiceError> {
-    tokio::task::spawn_blocking(job).await.map_err(of_join)?
+    tokio::task::spawn_blocking(job).await.map_err(|error| of_join(&error))?
 }

@@ -43,7 +43,7 @@ pub enum Step {
 #[derive(Clone, Debug)]
 pub enum Done {
     /// Probe's output.
-    Probe(ProbeOutput),
+    Probe(Box<ProbeOutput>),
     /// A survey's result is kept.
     Survey,
     /// Assemble's result is kept; the names of each volume's content plans.
@@ -121,7 +121,7 @@ impl Planner {
         }
         self.done.insert(step);
         match done {
-            Done::Probe(probe) => self.after_probe(probe),
+            Done::Probe(probe) => self.after_probe(*probe),
             Done::Assemble(plans) => self.after_assemble(plans),
             Done::Survey | Done::Content => self.when_all_ended(),
         }

@@ -48,6 +48,11 @@ impl Reading {
         self.progress().sink.clone()
     }
 
+    /// Whether a part of the file has gone out.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.progress().size.is_some()
+    }
+
     /// Whether nobody waits any more.
     pub(crate) fn is_deserted(&self) -> bool {
         self.progress().sink.as_ref().is_none_or(mpsc::Sender::is_closed)
@@ -59,11 +64,11 @@ impl Reading {
         let (sink, first) = {
             let mut progress = self.progress();
             let sent = progress.sent.saturating_add(data.len() as u64);
+            let first = progress.size.is_none();
             let announced = *progress.size.get_or_insert(size);
             if sent > announced {
                 return Err(ServiceError::Invalid(format!("more bytes than the file's {announced}")));
             }
-            let first = progress.sent == 0;
             progress.sent = sent;
             (progress.sink.clone().ok_or_else(gone)?, first)
         };

@@ -22,9 +22,9 @@ pub(crate) fn check(scan: &Scan, step: Step, name: &str) -> Result<Done, Service
     match step {
         Step::Probe => {
             let probe = codec::from_bytes("probe's result", &scan.spool.read_result(name)?);
-            let probe = probe.map_err(error::of_result)?;
+            let probe = probe.map_err(|error| error::of_result(&error))?;
             check_probe(&probe)?;
-            Ok(Done::Probe(probe))
+            Ok(Done::Probe(Box::new(probe)))
         }
         Step::Survey { .. } => {
             if scan.spool.has(name) {
@@ -35,12 +35,12 @@ pub(crate) fn check(scan: &Scan, step: Step, name: &str) -> Result<Done, Service
         }
         Step::Assemble => {
             let output = codec::from_bytes("assemble's result", &scan.spool.read_result(name)?);
-            check_assemble(scan, output.map_err(error::of_result)?).map(Done::Assemble)
+            check_assemble(scan, output.map_err(|error| error::of_result(&error))?).map(Done::Assemble)
         }
         Step::Content { .. } => {
             let output =
                 codec::from_bytes::<ContentOutput>("content's result", &scan.spool.read_result(name)?);
-            output.map_err(error::of_result)?;
+            output.map_err(|error| error::of_result(&error))?;
             Ok(Done::Content)
         }
     }
@@ -121,11 +121,11 @@ pub(crate) fn collect(scan: &Scan) -> Result<Results, ServiceError> {
             Step::Probe | Step::Survey { .. } => {}
             Step::Assemble => {
                 let output = codec::from_bytes("assemble's result", &scan.spool.read_result(&name)?);
-                results.assembled = Some(output.map_err(error::of_result)?);
+                results.assembled = Some(output.map_err(|error| error::of_result(&error))?);
             }
             Step::Content { volume, .. } => {
                 let output = codec::from_bytes("content's result", &scan.spool.read_result(&name)?);
-                results.contents.push((volume, output.map_err(error::of_result)?));
+                results.contents.push((volume, output.map_err(|error| error::of_result(&error))?));
             }
         }
     }

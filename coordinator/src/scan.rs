@@ -92,12 +92,12 @@ impl Scan {
         self.state.send_modify(|state| match result {
             Ok(summary) => {
                 state.phase = Phase::Done.into();
-                state.activity = "done".to_owned();
+                "done".clone_into(&mut state.activity);
                 state.summary = Some(summary);
             }
             Err(error) => {
                 state.phase = Phase::Failed.into();
-                state.activity = "failed".to_owned();
+                "failed".clone_into(&mut state.activity);
                 state.error = error;
             }
         });

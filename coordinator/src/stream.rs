@@ -1,7 +1,6 @@
 //! Answers as streams of batches, with back-pressure: a slow reader stops the one who reads the store.
 
-use coldread_proto::ServiceError;
-use prost::Message;
+use coldread_proto::{Message, ServiceError};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -23,7 +22,7 @@ fn gone() -> ServiceError {
 
 /// Collects rows into batches and sends them.
 pub(crate) struct Rows<R, B> {
-    rows: Vec<R>,
+    batch: Vec<R>,
     bytes: usize,
     wrap: fn(Vec<R>) -> B,
     sender: mpsc::Sender<Result<B, Status>>,
@@ -33,13 +32,13 @@ impl<R: Message, B> Rows<R, B> {
     /// Adds a row. Blocks while the reader is slow; fails when it is gone.
     pub(crate) fn push(&mut self, row: R) -> Result<(), ServiceError> {
         self.bytes += row.encoded_len();
-        self.rows.push(row);
-        if self.rows.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
+        self.batch.push(row);
+        if self.batch.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<(), ServiceError> {
         self.bytes = 0;
-        let batch = (self.wrap)(std::mem::take(&mut self.rows));
+        let batch = (self.wrap)(std::mem::take(&mut self.batch));
         self.sender.blocking_send(Ok(batch)).map_err(|_| gone())
     }
 }
@@ -55,9 +54,9 @@ where
 {
     let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
     tokio::task::spawn_blocking(move || {
-        let mut rows = Rows { rows: Vec::new(), bytes: 0, wrap, sender };
+        let mut rows = Rows { batch: Vec::new(), bytes: 0, wrap, sender };
         let end = produce(&mut rows);
-        let end = end.and_then(|()| if rows.rows.is_empty() { Ok(()) } else { rows.flush() });
+        let end = end.and_then(|()| if rows.batch.is_empty() { Ok(()) } else { rows.flush() });
         if let Err(error) = end {
             // Nobody listens any more: then the error is for nobody.
             let _ = rows.sender.blocking_send(Err(error.into()));

@@ -46,9 +46,16 @@ pub fn volume_coverage(
     let mut claims = Vec::new();
     let mut claim = |ranges: Vec<ByteRange>, class: CoverageClass, detail: &str| {
         for range in ranges {
-            let Some(range) = range.shifted(volume.start).map(|range| range.intersect(volume)) else { continue };
+            let Some(range) = range.shifted(volume.start).map(|range| range.intersect(volume)) else {
+                continue;
+            };
             if !range.is_empty() {
-                claims.push(CoverageRange { volume: name.to_owned(), range, class, detail: detail.to_owned() });
+                claims.push(CoverageRange {
+                    volume: name.to_owned(),
+                    range,
+                    class,
+                    detail: detail.to_owned(),
+                });
             }
         }
     };
@@ -90,8 +97,11 @@ mod tests {
         let read = |index, _: &Stream| if index == 0 { StreamUse::Read } else { StreamUse::NotAsked };
         let mut ledger = Ledger::new(300);
         ledger.claim(&volume_coverage("p1", volume, 90, &survey, read));
-        let shown: Vec<_> =
-            ledger.ranges().iter().map(|part| (part.range.start, part.range.len, part.class.name())).collect();
+        let shown: Vec<_> = ledger
+            .ranges()
+            .iter()
+            .map(|part| (part.range.start, part.range.len, part.class.name()))
+            .collect();
         assert_eq!(
             shown,
             [

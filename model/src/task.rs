@@ -67,6 +67,33 @@ pub struct FilesystemSpec {
     pub units: u64,
     /// Bytes that the filesystem covers, counted from the volume's start.
     pub size_bytes: u64,
+    /// What the journal or log changes: sorted by place, without overlap.
+    pub patches: Vec<Patch>,
+}
+
+/// Bytes of a volume that a journal or log holds in a newer form than the volume's own blocks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Patch {
+    /// First byte on the volume that it replaces.
+    pub at: u64,
+    /// How many bytes.
+    pub len: u64,
+    /// What stands there instead.
+    pub content: PatchContent,
+}
+
+/// What a patch puts in place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PatchContent {
+    /// These bytes, as many as the patch is long.
+    Bytes(Vec<u8>),
+    /// Bytes that lie elsewhere on the same volume, as they are: a block's copy in the journal.
+    Moved {
+        /// Where they lie.
+        from: u64,
+        /// What to change in them afterwards: offset in the patch, and bytes (an escaped magic number).
+        fixups: Vec<(u32, Vec<u8>)>,
+    },
 }
 
 /// A volume, as probe found it.

@@ -10,6 +10,7 @@ mod status;
 mod transport;
 
 pub use convert::ConvertError;
+pub use prost::Message;
 pub use status::ServiceError;
 pub use transport::{MAX_MESSAGE_BYTES, MAX_PIECE_BYTES, endpoint, in_memory, server};
 

@@ -1,4 +1,6 @@
 //! Package databases.
 
+pub mod apk;
 pub mod dpkg;
 pub mod purl;
+pub mod rpm;

@@ -88,7 +88,7 @@ fn authlog_corpus() {
         let times: Vec<_> = found.logins.iter().map(|event| event.time.unwrap().to_string()).collect();
         match file {
             "secure" => {
-                assert_eq!(times, ["2021-12-31T03:14:00.000000000Z", "2022-01-01T13:37:00.000000000Z"])
+                assert_eq!(times, ["2021-12-31T03:14:00.000000000Z", "2022-01-01T13:37:00.000000000Z"]);
             }
             "auth.log" => assert_eq!(times[0], "2022-11-14T06:39:01.000000000Z"),
             _ => {}

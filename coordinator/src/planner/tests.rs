@@ -19,6 +19,8 @@ fn volume(name: &str, bytes: u64, units: Option<u64>) -> VolumeSpec {
             driver: "ext4".to_owned(),
             geometry: Vec::new(),
             units,
+            size_bytes: bytes,
+            patches: Vec::new(),
         }),
         label: None,
         uuid: None,
@@ -55,7 +57,7 @@ fn planner(shard_bytes: u64) -> Planner {
 fn a_small_disk_is_one_task_after_probe() {
     let mut plan = planner(1000);
     let disk = probe(vec![volume("p1", 600, Some(5)), volume("p2", 400, Some(5)), volume("p3", 9999, None)]);
-    assert_eq!(plan.finish(Step::Probe, Done::Probe(disk)), Next::Run(vec![Step::Assemble]));
+    assert_eq!(plan.finish(Step::Probe, Done::Probe(Box::new(disk))), Next::Run(vec![Step::Assemble]));
     let input = plan.input(Step::Assemble);
     assert!(matches!(input, Some(TaskInput::Assemble { whole: true, surveys, .. }) if surveys.is_empty()));
     assert_eq!(plan.finish(Step::Assemble, Done::Assemble(vec![vec![], vec![], vec![]])), Next::Commit);
@@ -72,7 +74,9 @@ fn a_large_one_is_cut_evenly_and_joined_in_unit_order() {
         volume("p3", 1000, Some(3)),
         volume("p4", 500, Some(0)),
     ]);
-    let Next::Run(surveys) = plan.finish(Step::Probe, Done::Probe(disk)) else { panic!("nothing to run") };
+    let Next::Run(surveys) = plan.finish(Step::Probe, Done::Probe(Box::new(disk))) else {
+        panic!("nothing to run")
+    };
     let units = |volume, part| match plan.input(Step::Survey { volume, part }) {
         Some(TaskInput::Survey { units, .. }) => Some(units),
         _ => None,
@@ -116,7 +120,10 @@ fn without_probe_a_scan_fails_and_without_assemble_it_commits_what_probe_knows()
     let mut plan = planner(100);
     assert_eq!(plan.give_up(Step::Probe, "no such file"), Next::Failed("no such file".to_owned()));
     let mut plan = planner(1000);
-    plan.finish(Step::Probe, Done::Probe(probe(vec![volume("p1", 600, Some(5)), volume("p2", 1, None)])));
+    plan.finish(
+        Step::Probe,
+        Done::Probe(Box::new(probe(vec![volume("p1", 600, Some(5)), volume("p2", 1, None)]))),
+    );
     assert_eq!(plan.give_up(Step::Assemble, "out of memory"), Next::Commit);
     assert_eq!(plan.losses().partial.keys().copied().collect::<Vec<_>>(), [0]);
     assert_eq!(plan.losses().gaps.len(), 1);
@@ -154,7 +161,7 @@ proptest! {
             }
             next = Next::Wait;
             let result = |step| match step {
-                Step::Probe => Done::Probe(probe(disk.clone())),
+                Step::Probe => Done::Probe(Box::new(probe(disk.clone()))),
                 Step::Survey { .. } => Done::Survey,
                 Step::Assemble => Done::Assemble(
                     disk.iter().zip(&shards).map(|(_, n)| (0..*n).map(|i| i.to_string()).collect()).collect(),

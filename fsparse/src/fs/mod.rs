@@ -10,7 +10,7 @@ pub mod ntfs;
 pub mod xfs;
 
 use crate::{error::ParseError, machine::Machine, survey::Survey};
-use coldread_model::{Gap, VolumeState};
+use coldread_model::{Gap, VolumeState, task::Patch};
 use std::ops::Range;
 
 /// Every filesystem that is read. To add one: its folder, and a line here.
@@ -40,6 +40,9 @@ pub struct Probed {
     pub state: VolumeState,
     /// Why that state; empty when clean.
     pub reason: String,
+    /// What the journal or log changes, sorted by place, without overlap: surveys and content read the
+    /// volume through [`crate::source::overlay::Overlay`] with these. Empty unless the state is `Replayed`.
+    pub patches: Vec<Patch>,
     /// The superblock or boot sector as read: part of the source's identity.
     pub identity: Vec<u8>,
     /// What could not be read or is not supported and does not prevent a survey.

@@ -7,6 +7,7 @@
 
 pub mod buf;
 pub mod memory;
+pub mod overlay;
 pub mod slice;
 
 pub use buf::{Buf, Memory};

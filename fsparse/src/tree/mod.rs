@@ -31,6 +31,8 @@ pub struct Place {
 pub struct Directory {
     /// Index into the survey's inodes.
     pub inode: u32,
+    /// Whether it, or a directory above it, is the filesystem's own: then all below it is, too.
+    pub internal: bool,
     path: std::ops::Range<usize>,
     places: std::ops::Range<usize>,
 }
@@ -104,7 +106,7 @@ impl<'a> Tree<'a> {
 
         let mut named = vec![false; survey.inodes.len()];
         named[root as usize] = true;
-        self.enter(root, b"/");
+        self.enter(root, b"/", false);
         let mut next = 0;
         while next < self.directories.len() {
             let inode = self.directories[next].inode;
@@ -128,7 +130,7 @@ impl<'a> Tree<'a> {
                 let Place { name, inode } = self.places[place];
                 if survey.inodes[inode as usize].kind == FileKind::Dir {
                     let path = self.path_in(next, survey.bytes(name));
-                    self.enter(inode, &path);
+                    self.enter(inode, &path, self.directories[next].internal);
                 }
             }
             next += 1;
@@ -137,8 +139,9 @@ impl<'a> Tree<'a> {
     }
 
     /// Takes a directory in, unless it was before or its path passes a bound.
-    fn enter(&mut self, inode: u32, path: &[u8]) {
+    fn enter(&mut self, inode: u32, path: &[u8], internal: bool) {
         let number = self.survey.inodes[inode as usize].number;
+        let internal = internal || self.survey.inodes[inode as usize].flags.contains(RowFlags::INTERNAL);
         if self.directory_of[inode as usize] != 0 {
             let reason = "a directory has two names; the other one is followed";
             self.gaps.push(Gap::new(GapKind::Corrupt, "directory", reason).at_inode(number).at_path(path));
@@ -152,7 +155,7 @@ impl<'a> Tree<'a> {
         }
         let start = self.paths.len();
         self.paths.extend_from_slice(path);
-        self.directories.push(Directory { inode, path: start..self.paths.len(), places: 0..0 });
+        self.directories.push(Directory { inode, internal, path: start..self.paths.len(), places: 0..0 });
         self.directory_of[inode as usize] = self.directories.len() as u32;
     }
 

@@ -12,20 +12,25 @@ use coldread_model::{
 /// for (the unnamed one for a file's own row), if it stands for one.
 pub fn for_each_row<'t>(tree: &'t Tree<'t>, mut each: impl FnMut(&Row<'t>, u32, Option<&'t Stream>)) {
     let Some(root) = tree.root() else { return };
-    let mut rows = |parent: &'t [u8], name: &'t [u8], index: u32| {
+    let mut rows = |parent: &'t [u8], name: &'t [u8], index: u32, internal: bool| {
+        let inherited = if internal { RowFlags::INTERNAL } else { RowFlags::empty() };
         let inode = tree.inode(index);
         let streams = tree.survey().streams_of(inode);
         let unnamed = streams.first().filter(|stream| stream.name.len == 0);
-        each(&row(tree.survey(), inode, parent, name), index, unnamed);
+        let mut own = row(tree.survey(), inode, parent, name);
+        own.stable.flags |= inherited;
+        each(&own, index, unnamed);
         for stream in streams.iter().filter(|stream| stream.name.len > 0) {
-            each(&stream_row(tree.survey(), inode, stream, parent, name), index, Some(stream));
+            let mut named = stream_row(tree.survey(), inode, stream, parent, name);
+            named.stable.flags |= inherited;
+            each(&named, index, Some(stream));
         }
     };
-    rows(b"", b"", root.inode);
+    rows(b"", b"", root.inode, false);
     for directory in tree.directories() {
         let path = tree.path(directory);
         for place in tree.places(directory) {
-            rows(path, tree.survey().bytes(place.name), place.inode);
+            rows(path, tree.survey().bytes(place.name), place.inode, directory.internal);
         }
     }
 }

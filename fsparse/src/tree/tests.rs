@@ -92,3 +92,16 @@ fn a_chain_of_directories_ends_at_the_path_bound() {
     assert!(tree.gaps().iter().any(|gap| gap.kind == GapKind::Limit));
     assert!(tree.directories().count() < 300);
 }
+
+#[test]
+fn what_lies_below_an_internal_directory_is_internal() {
+    let mut survey = survey(
+        &[(2, FileKind::Dir), (3, FileKind::Dir), (4, FileKind::Dir), (5, FileKind::File)],
+        &[(2, 3, "$Extend"), (3, 4, "$RmMetadata"), (4, 5, "$Repair")],
+    );
+    survey.inodes[1].flags |= RowFlags::INTERNAL;
+    let tree = Tree::build(&survey, 2);
+    let mut flags = Vec::new();
+    for_each_row(&tree, |row, _, _| flags.push(row.stable.flags.contains(RowFlags::INTERNAL)));
+    assert_eq!(flags, [false, true, true, true]);
+}

@@ -186,7 +186,7 @@ fn heads(store: &Store) -> Vec<Head> {
         let manifest = store.manifest(head.manifest).unwrap();
         store.findings(&manifest).unwrap();
         store.ledger(&manifest).unwrap();
-        assert_eq!(store.gaps(&manifest).unwrap().len() as u64, manifest.gap_count);
+        assert_eq!(store.gaps(&manifest).unwrap().len() as u64, manifest.counts.gaps);
         let chunk = manifest.volumes[0].chunks[0];
         store.get_many(&[chunk.stable, chunk.volatile]).unwrap();
     }

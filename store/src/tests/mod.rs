@@ -13,7 +13,8 @@ use coldread_model::{
     codec::to_bytes,
     finding::SystemIdentity,
     listing::{DigestColumn, ListingWriter, Row, StableRow, VolatileRow},
-    manifest::ChunkRef,
+    manifest::{ChunkRef, Counts},
+    task::VolumeSpec,
 };
 
 /// What the tests take for the digests of these rows: every other length of name has one.
@@ -77,7 +78,8 @@ fn manifest(writer: &mut PackWriter, asset: &str, chunks: Vec<ChunkRef>) -> Resu
         findings: put(ObjectKind::Findings, to_bytes(&Findings::default()))?,
         coverage: put(ObjectKind::Coverage, to_bytes(&Ledger::new(100)))?,
         gaps: put(ObjectKind::Gaps, to_bytes(&gaps))?,
-        gap_count: gaps.len() as u64,
+        volume_specs: put(ObjectKind::VolumeSpecs, to_bytes(&Vec::<VolumeSpec>::new()))?,
+        counts: Counts { gaps: gaps.len() as u64, ..Counts::default() },
         volumes: vec![VolumeManifest {
             name: "whole".to_owned(),
             range: ByteRange::new(0, 100),

@@ -8,7 +8,6 @@ use super::{
 use crate::tasks::{TaskContext, TaskError};
 use bytes::Bytes;
 use coldread_model::{ObjectId, ObjectKind};
-use coldread_proto::v1::Object;
 use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
 use tokio::{runtime::Handle, sync::mpsc};
 
@@ -16,13 +15,13 @@ use tokio::{runtime::Handle, sync::mpsc};
 pub(super) struct Context {
     leased: Arc<Leased>,
     runtime: Handle,
-    objects: mpsc::Sender<(ObjectId, Object)>,
+    objects: mpsc::Sender<objects::Packed>,
     emitting: Mutex<Option<Emitting>>,
 }
 
 impl Context {
     /// For a lease; must be made where the runtime is known.
-    pub(super) fn new(leased: Arc<Leased>, objects: mpsc::Sender<(ObjectId, Object)>) -> Self {
+    pub(super) fn new(leased: Arc<Leased>, objects: mpsc::Sender<objects::Packed>) -> Self {
         Self { leased, runtime: Handle::current(), objects, emitting: Mutex::new(None) }
     }
 

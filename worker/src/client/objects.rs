@@ -24,8 +24,11 @@ const REMEMBERED: usize = 1 << 16;
 /// Level 1: columns compress nearly as well as at level 3, in half the time.
 const ZSTD_LEVEL: i32 = 1;
 
+/// An object and its name, on their way.
+pub(super) type Packed = (ObjectId, Object);
+
 /// Names and compresses an object, on the caller's thread.
-pub(super) fn pack(kind: ObjectKind, bytes: &[u8]) -> Result<(ObjectId, Object), TaskError> {
+pub(super) fn pack(kind: ObjectKind, bytes: &[u8]) -> Result<Packed, TaskError> {
     let id = ObjectId::of(kind, bytes);
     let compressed = zstd::bulk::compress(bytes, ZSTD_LEVEL)
         .map_err(|error| TaskError::Invalid(format!("object {id} cannot be compressed: {error}")))?;
@@ -43,19 +46,14 @@ pub(super) fn pack(kind: ObjectKind, bytes: &[u8]) -> Result<(ObjectId, Object),
 }
 
 /// Where objects are put, and what ends, once all senders are dropped, when all objects are acknowledged.
-pub(super) fn start(
-    leased: Arc<Leased>,
-) -> (mpsc::Sender<(ObjectId, Object)>, JoinHandle<Result<(), TaskError>>) {
+pub(super) fn start(leased: Arc<Leased>) -> (mpsc::Sender<Packed>, JoinHandle<Result<(), TaskError>>) {
     let (sender, receiver) = mpsc::channel(OBJECTS_AHEAD);
     (sender, tokio::spawn(send_all(leased, receiver)))
 }
 
-async fn send_all(
-    leased: Arc<Leased>,
-    mut objects: mpsc::Receiver<(ObjectId, Object)>,
-) -> Result<(), TaskError> {
+async fn send_all(leased: Arc<Leased>, mut objects: mpsc::Receiver<Packed>) -> Result<(), TaskError> {
     let mut sent: HashSet<ObjectId> = HashSet::new();
-    let mut batch: Vec<(ObjectId, Object)> = Vec::new();
+    let mut batch: Vec<Packed> = Vec::new();
     let mut bytes = 0;
     loop {
         let next = objects.recv().await;
@@ -81,7 +79,7 @@ async fn send_all(
 }
 
 /// Sends those of the objects that the store lacks.
-async fn send(leased: &Leased, batch: Vec<(ObjectId, Object)>) -> Result<(), ServiceError> {
+async fn send(leased: &Leased, batch: Vec<Packed>) -> Result<(), ServiceError> {
     let ids: Vec<ObjectId> = batch.iter().map(|(id, _)| *id).collect();
     let ask = || async { leased.client.clone().have(HaveRequest::about(&ids)).await };
     let present = leased.retried(ask).await?.into_inner().present;

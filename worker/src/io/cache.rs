@@ -9,8 +9,6 @@ use std::os::{fd::AsRawFd, unix::fs::MetadataExt};
 const SAMPLES: u64 = 64;
 /// Bytes looked at in each.
 const SAMPLE: u64 = 256 << 10;
-/// Bytes of a page.
-const PAGE: u64 = 4096;
 /// Number of cachestat(2), the same on every architecture since Linux 6.5.
 const SYS_CACHESTAT: libc::c_long = 451;
 
@@ -28,15 +26,16 @@ type Cachestat = [u64; 5];
 /// The cached percentage of the file's data, holes apart; `None` where it cannot be known or all is hole.
 pub(super) fn cached_percent(file: &DiskFile) -> Option<u64> {
     let size = file.size();
+    let page = page_bytes();
     let (mut seen, mut cached) = (0, 0);
     for sample in 0..SAMPLES {
         let room = size.saturating_sub(SAMPLE);
-        let at = (u128::from(room) * u128::from(sample) / u128::from(SAMPLES - 1)) as u64 & !(PAGE - 1);
+        let at = (u128::from(room) * u128::from(sample) / u128::from(SAMPLES - 1)) as u64 & !(page - 1);
         let len = SAMPLE.min(size - at);
         if file.is_sparse() && seek(file.cached(), SeekFrom::Data(at)).is_ok_and(|data| data >= at + len) {
             continue;
         }
-        let pages = len.div_ceil(PAGE);
+        let pages = len.div_ceil(page);
         cached += cachestat(file, at, len).or_else(|| mincore(file, at, len))?.min(pages);
         seen += pages;
         if room == 0 {
@@ -44,6 +43,13 @@ pub(super) fn cached_percent(file: &DiskFile) -> Option<u64> {
         }
     }
     (seen > 0).then(|| cached * 100 / seen)
+}
+
+/// Bytes of a page, a power of two.
+fn page_bytes() -> u64 {
+    // SAFETY: the call takes a number and returns one.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(bytes).ok().filter(|bytes| bytes.is_power_of_two()).unwrap_or(4096)
 }
 
 fn cachestat(file: &DiskFile, at: u64, len: u64) -> Option<u64> {
@@ -65,7 +71,7 @@ fn mincore(file: &DiskFile, at: u64, len: u64) -> Option<u64> {
     }
     // SAFETY: the bytes of this map are never looked at.
     let map = unsafe { MmapOptions::new().offset(at).len(len as usize).map(file.cached()) }.ok()?;
-    let mut pages = vec![0u8; len.div_ceil(PAGE) as usize];
+    let mut pages = vec![0u8; len.div_ceil(page_bytes()) as usize];
     // SAFETY: the map starts on a page (`at` is a multiple of one) and `pages` has a byte for each of its.
     let done = unsafe { libc::mincore(map.as_ptr().cast_mut().cast(), map.len(), pages.as_mut_ptr().cast()) };
     (done == 0).then(|| pages.iter().filter(|&&page| page & 1 == 1).count() as u64)
@@ -80,9 +86,9 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), vec![1; 1 << 20]).unwrap();
         let disk = DiskFile::open(file.path()).unwrap();
-        assert_eq!(mincore(&disk, 0, 1 << 20), Some(256));
+        assert_eq!(mincore(&disk, 0, 1 << 20), Some((1 << 20) / page_bytes()));
         match cachestat(&disk, 0, 1 << 20) {
-            Some(pages) => assert_eq!(pages, 256),
+            Some(pages) => assert_eq!(pages, (1 << 20) / page_bytes()),
             None => println!("skipped: this kernel has no cachestat"),
         }
         assert_eq!(cached_percent(&disk), Some(100));

@@ -1,10 +1,10 @@
 //! Reading sources: image files, block devices and compressed raw images.
 //!
 //! [`open`] turns a path into a [`BlockSource`] and says which reader serves it and why. Three readers
-//! stand behind the one trait and share everything but the read itself: [`waiting`] cuts, sorts and merges
-//! requests, [`holes`] answers holes without reading, [`pool`] lends buffers, [`salvage`] gets around bad
-//! sectors. [`uring`] is for cold disks, [`pread`] for the page cache and for hosts that refuse io_uring,
-//! [`mmap`] for those who ask for it. The rule of `--io auto` is in [`auto`].
+//! stand behind the one trait and share everything but the read itself: `waiting` cuts, sorts and merges
+//! requests, `holes` answers holes without reading, `pool` lends buffers, `salvage` gets around bad
+//! sectors. `uring` is for cold disks, `pread` for the page cache and for hosts that refuse io_uring,
+//! `mmap` for those who ask for it. The rule of `--io auto` is in `auto`.
 //!
 //! This is the one module of the worker that may hold `unsafe`: system calls and memory that the kernel
 //! writes.

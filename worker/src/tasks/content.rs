@@ -5,13 +5,10 @@ use super::{
     plan::{self, PlannedContent, PlannedStream},
     survey::Opened,
 };
-use coldread_fsparse::{
-    content::{
-        ContentError, Sink,
-        digest::{DigestSink, digest_of},
-        read_items,
-    },
-    source::BlockSource,
+use coldread_fsparse::content::{
+    ContentError, Sink,
+    digest::{DigestSink, digest_of},
+    read_items,
 };
 use coldread_model::{
     CoverageClass, CoverageRange, Gap, GapKind, Sha256Digest,
@@ -96,7 +93,7 @@ impl Job<'_> {
                 keep(&mut output, stream, digest_of(&bytes[..valid], stream.size));
             }
         }
-        let mut queue = opened.slice.open_queue().map_err(|error| TaskError::Source(error.to_string()))?;
+        let mut queue = opened.source.open_queue().map_err(|error| TaskError::Source(error.to_string()))?;
         let mut sink = Counted { digests: DigestSink::default(), context: self.context };
         let items = streams.iter().enumerate().filter_map(|(i, stream)| Some((i, stream.item()?)));
         read_items(items, &mut *queue, BUDGET, &mut sink);

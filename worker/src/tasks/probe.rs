@@ -196,6 +196,7 @@ impl TakeProbed for VolumeSpec {
             geometry: probed.geometry,
             units: probed.units.max(1),
             size_bytes: probed.size_bytes,
+            patches: probed.patches,
         });
     }
 }

@@ -3,7 +3,6 @@
 use super::{Job, TaskContext, TaskError, probe::run};
 use coldread_fsparse::{
     content::{ContentError, Item, Sink, read_items},
-    source::BlockSource,
     survey::Encoding,
 };
 use coldread_model::task::{SourceSpec, VolumeSpec};
@@ -24,7 +23,7 @@ impl Job<'_> {
         let opened = self.open_volume(source, volume)?;
         let machine = opened.driver.inodes(&opened.spec.geometry, &[inode]);
         let mut machine = machine.map_err(|error| TaskError::Invalid(error.to_string()))?;
-        run(&mut *machine, &opened.slice, self)?;
+        run(&mut *machine, &*opened.source, self)?;
         let survey = machine.finish();
         let place = || format!("{}, volume {}, inode {inode}", source.location, volume.name);
         let found = survey.inodes.iter().find(|found| found.number == inode);
@@ -53,7 +52,7 @@ impl Job<'_> {
             }
             Encoding::Plain(_) | Encoding::Lznt1 { .. } => {
                 let item = Item::of(&survey, found).map(|item| (0, item));
-                let queue = opened.slice.open_queue();
+                let queue = opened.source.open_queue();
                 let mut queue = queue.map_err(|error| TaskError::Source(error.to_string()))?;
                 read_items(item, &mut *queue, BUDGET, &mut sink);
             }

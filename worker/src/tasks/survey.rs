@@ -3,7 +3,7 @@
 use super::{Job, TaskError, probe::run};
 use coldread_fsparse::{
     fs::{self, Filesystem},
-    source::{BlockSource, slice::Slice},
+    source::{SharedSource, overlay::Overlay, slice::Slice},
     survey::Survey,
 };
 use coldread_model::task::{FilesystemSpec, SourceSpec, VolumeSpec};
@@ -13,23 +13,29 @@ use std::{ops::Range, sync::Arc, thread};
 pub(super) struct Opened<'a> {
     pub(super) driver: &'static dyn Filesystem,
     pub(super) spec: &'a FilesystemSpec,
-    pub(super) slice: Slice,
+    pub(super) source: SharedSource,
 }
 
 impl Job<'_> {
     /// Opens a volume that holds a filesystem.
     pub(super) fn open_volume<'a>(
         &self,
-        source: &SourceSpec,
+        disk: &SourceSpec,
         volume: &'a VolumeSpec,
     ) -> Result<Opened<'a>, TaskError> {
         let invalid = |what: &str| TaskError::Invalid(format!("volume {}: {what}", volume.name));
         let spec = volume.filesystem.as_ref().ok_or_else(|| invalid("no filesystem to read"))?;
         let driver = fs::by_name(&spec.driver)
             .ok_or_else(|| invalid(&format!("this version has no driver {}", spec.driver)))?;
-        let disk = self.disks.open(source)?;
-        let slice = Slice::new(Arc::clone(&disk.source), volume.range);
-        Ok(Opened { driver, spec, slice })
+        let disk = self.disks.open(disk)?;
+        let slice: SharedSource = Arc::new(Slice::new(Arc::clone(&disk.source), volume.range));
+        let source = if spec.patches.is_empty() {
+            slice
+        } else {
+            let overlay = Overlay::new(slice, spec.patches.clone());
+            Arc::new(overlay.map_err(|error| invalid(&error.to_string()))?)
+        };
+        Ok(Opened { driver, spec, source })
     }
 
     pub(super) fn survey_task(
@@ -53,7 +59,7 @@ impl Job<'_> {
             let geometry = &opened.spec.geometry;
             let machine = opened.driver.survey(geometry, border(part)..border(part + 1));
             let mut machine = machine.map_err(|error| TaskError::Invalid(error.to_string()))?;
-            run(&mut *machine, &opened.slice as &dyn BlockSource, self)?;
+            run(&mut *machine, &*opened.source, self)?;
             Ok(machine.finish())
         };
         let one = &one;

@@ -134,26 +134,21 @@ fn pam(message: &[u8]) -> Option<Told<'_>> {
     let (tag, text) = split(message, b"): ").or_else(|| split(message, b") "))?;
     let (service, step) = split(split(tag, b"(")?.1, b":")?;
     let text = text.trim_ascii_start();
-    let by_program =
-        matches!(service, b"sshd" | b"su" | b"su-l" | b"sudo" | b"sudo-i" | b"login" | b"remote");
+    // Sessions that are no login of their own: another's rights, or jobs.
+    let with_rights = matches!(service, b"su" | b"su-l" | b"sudo" | b"sudo-i" | b"runuser" | b"runuser-l");
+    let job = matches!(service, b"cron" | b"crond" | b"atd" | b"systemd-user" | b"polkit-1");
     if let Some(rest) = text.strip_prefix(b"session opened for user ") {
-        let kind = match service {
-            b"sshd" | b"su" | b"su-l" | b"sudo" | b"sudo-i" | b"runuser" | b"runuser-l" => LoginKind::Other,
-            b"cron" | b"crond" | b"atd" | b"systemd-user" | b"polkit-1" => LoginKind::Other,
-            _ => LoginKind::Login,
-        };
+        let told_elsewhere = with_rights || job || service == b"sshd";
+        let kind = if told_elsewhere { LoginKind::Other } else { LoginKind::Login };
         return Some(Told::new(kind).user(user_of_session(rest)).method(service));
     }
     if let Some(rest) = text.strip_prefix(b"session closed for user ") {
-        let kind = match service {
-            b"su" | b"su-l" | b"sudo" | b"sudo-i" | b"runuser" | b"runuser-l" => LoginKind::Other,
-            b"cron" | b"crond" | b"atd" | b"systemd-user" | b"polkit-1" => LoginKind::Other,
-            _ => LoginKind::Logout,
-        };
+        let kind = if with_rights || job { LoginKind::Other } else { LoginKind::Logout };
         return Some(Told::new(kind).user(user_of_session(rest)).method(service));
     }
     if let Some(rest) = text.strip_prefix(b"authentication failure;") {
-        let kind = if by_program { LoginKind::Other } else { LoginKind::Failed };
+        let told_elsewhere = with_rights || matches!(service, b"sshd" | b"login" | b"remote");
+        let kind = if told_elsewhere { LoginKind::Other } else { LoginKind::Failed };
         let told = Told::new(kind).method(service).tty(value(rest, b"tty=")).from(value(rest, b"rhost="));
         let who = value(rest, b" user=");
         return Some(told.user(if who.is_empty() { value(rest, b"ruser=") } else { who }));

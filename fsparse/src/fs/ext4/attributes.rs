@@ -63,16 +63,13 @@ impl Scan {
 
     fn show_attribute(&mut self, open: &mut Open, index: u8, name: &[u8], value: &[u8]) {
         let Some(name) = shown_name(index, name) else { return };
-        match shown_value(index, value) {
-            Some(value) => open.attributes.push((name, value)),
-            None => {
-                let wrong = (
-                    "an access control list of version 1".to_owned(),
-                    format!("{} other bytes", value.len()),
-                );
-                self.corrupt(open.number(), "xattr", open.at, &wrong);
-            }
+        if let Some(value) = shown_value(index, value) {
+            open.attributes.push((name, value));
+            return;
         }
+        let wrong =
+            ("an access control list of version 1".to_owned(), format!("{} other bytes", value.len()));
+        self.corrupt(open.number(), "xattr", open.at, &wrong);
     }
 
     /// Asks for an inode's block of attributes, or takes it from those kept.

@@ -40,7 +40,7 @@ pub(super) struct Name<'a> {
     /// The inode named.
     pub inode: u32,
     /// The name as stored.
-    pub name: &'a [u8],
+    pub bytes: &'a [u8],
     /// Where the name's entry continues with a hash, if it does.
     pub rest: &'a [u8],
 }
@@ -56,7 +56,7 @@ fn record_len(block: usize, stored: u16) -> usize {
     } else if stored == 65535 || stored == 0 {
         block
     } else {
-        stored & 65532 | (stored & 3) << 16
+        stored & 0xFFFC | (stored & 3) << 16
     }
 }
 
@@ -77,7 +77,7 @@ pub(super) fn read_names<'a>(
         let name_len = usize::from(entry[6]);
         let needed = (HEADER_BYTES + name_len + if inode == 0 { 0 } else { extra }).next_multiple_of(4);
         let left = bytes.len() - at;
-        if len < 12 || len % 4 != 0 || len < needed || len > left {
+        if len < 12 || !len.is_multiple_of(4) || len < needed || len > left {
             return Err((at, format!("a record of {needed} to {left} bytes"), len.to_string()));
         }
         if inode > geometry.inodes {
@@ -90,7 +90,7 @@ pub(super) fn read_names<'a>(
                 return Err((at, "a name".to_owned(), "none".to_owned()));
             }
             if name != b"." && name != b".." {
-                take(Name { inode, name, rest });
+                take(Name { inode, bytes: name, rest });
             }
         }
         at += len;
@@ -152,7 +152,7 @@ mod tests {
 
     fn names(bytes: &[u8]) -> (Vec<(u32, Vec<u8>)>, Option<usize>) {
         let mut found = Vec::new();
-        let stop = read_names(&small(), bytes, false, |name| found.push((name.inode, name.name.to_vec())));
+        let stop = read_names(&small(), bytes, false, |name| found.push((name.inode, name.bytes.to_vec())));
         (found, stop.err().map(|stop| stop.0))
     }
 

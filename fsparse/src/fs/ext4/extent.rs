@@ -183,6 +183,33 @@ pub(super) fn join(extents: &mut Vec<Extent>) -> bool {
     disjoint
 }
 
+/// With bigalloc a file owns whole clusters of `cluster` bytes: adds what no extent maps of them, which reads
+/// as zeros. `end` is the volume's; the extents are sorted and disjoint.
+pub(super) fn fill_clusters(extents: &mut Vec<Extent>, cluster: u64, end: u64) {
+    let mut filled = Vec::with_capacity(extents.len() * 2);
+    let mut done = 0;
+    for (index, extent) in extents.iter().enumerate() {
+        let within = extent.logical % cluster;
+        let after = extent.logical + extent.len;
+        let next = extents.get(index + 1).map_or(u64::MAX, |next| next.logical);
+        let aligned = within == extent.physical % cluster;
+        let before = if aligned { within.min(extent.logical.saturating_sub(done)) } else { 0 };
+        if before > 0 {
+            let (logical, physical) = (extent.logical - before, extent.physical - before);
+            filled.push(Extent { logical, physical, len: before, unwritten: true });
+        }
+        filled.push(*extent);
+        let physical = extent.physical + extent.len;
+        let room = if aligned { after.next_multiple_of(cluster).min(next) - after } else { 0 };
+        let room = room.min(end.saturating_sub(physical));
+        if room > 0 {
+            filled.push(Extent { logical: after, physical, len: room, unwritten: true });
+        }
+        done = after + room;
+    }
+    *extents = filled;
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::geometry::tests::small, *};
@@ -267,6 +294,29 @@ mod tests {
         assert_eq!(children[2], (52, 12 + 3 * 256));
         assert!(read_numbers(&small(), &[0xFF; 8], 12, 1, &mut pieces, &mut children).is_err());
         assert_eq!(pieces.len(), 3);
+    }
+
+    #[test]
+    fn clusters_are_filled_with_zeros() {
+        let extent = |logical, physical, len, unwritten| Extent { logical, physical, len, unwritten };
+        let mut extents = vec![
+            extent(1, 81, 1, false),
+            extent(3, 83, 2, false),
+            extent(8, 40, 3, true),
+            extent(21, 98, 1, false),
+        ];
+        fill_clusters(&mut extents, 4, 99);
+        let wanted = vec![
+            extent(0, 80, 1, true),
+            extent(1, 81, 1, false),
+            extent(2, 82, 1, true),
+            extent(3, 83, 2, false),
+            extent(5, 85, 3, true),
+            extent(8, 40, 3, true),
+            extent(11, 43, 1, true),
+            extent(21, 98, 1, false),
+        ];
+        assert_eq!(extents, wanted);
     }
 
     proptest! {

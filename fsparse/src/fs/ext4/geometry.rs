@@ -148,6 +148,11 @@ impl Geometry {
         u64::from(self.block_bytes)
     }
 
+    /// Bytes that a bit of the block bitmap stands for.
+    pub(super) fn cluster(&self) -> u64 {
+        u64::from(self.cluster_blocks) * self.block()
+    }
+
     /// The bytes of `count` blocks from `block`.
     pub(super) fn bytes_of(&self, block: u64, count: u64) -> ByteRange {
         ByteRange::new(block.saturating_mul(self.block()), count.saturating_mul(self.block()))

@@ -17,6 +17,8 @@ pub(super) struct Bitmap {
     group: u32,
     block: u64,
     inodes: bool,
+    /// The descriptor that names it is undamaged.
+    trusted: bool,
     /// Its checksum: value and which bits count.
     sum: (u32, u32),
 }
@@ -77,7 +79,7 @@ impl Scan {
             }
             self.tables.insert(group, descriptor.inode_table);
             if self.single {
-                self.ask_single_inodes(group, ask);
+                self.ask_single_inodes(group, descriptor.inodes_used, ask);
             } else {
                 self.take_group(group, descriptor, &mut bitmaps, ask);
             }
@@ -98,7 +100,8 @@ impl Scan {
         bitmaps: &mut Vec<Bitmap>,
         ask: &mut Requests,
     ) {
-        if found.checksum.is_err() {
+        let trusted = found.checksum.is_ok();
+        if !trusted {
             // Counts and flags of a damaged descriptor would hide inodes.
             found.inodes_used = self.geometry.inodes_per_group;
             found.blocks_unwritten = false;
@@ -122,13 +125,20 @@ impl Scan {
                 group,
                 block: found.block_bitmap,
                 inodes: false,
+                trusted,
                 sum: found.block_bitmap_sum,
             });
         }
         if found.inodes_used == 0 {
             return;
         }
-        bitmaps.push(Bitmap { group, block: found.inode_bitmap, inodes: true, sum: found.inode_bitmap_sum });
+        bitmaps.push(Bitmap {
+            group,
+            block: found.inode_bitmap,
+            inodes: true,
+            trusted,
+            sum: found.inode_bitmap_sum,
+        });
         let size = u64::from(self.geometry.inode_bytes);
         let per_piece = (PIECE_BYTES / size) as u32;
         let first_number = group * self.geometry.inodes_per_group + 1;
@@ -142,13 +152,17 @@ impl Scan {
         }
     }
 
-    fn ask_single_inodes(&mut self, group: u32, ask: &mut Requests) {
+    fn ask_single_inodes(&mut self, group: u32, used: u32, ask: &mut Requests) {
         let per_group = self.geometry.inodes_per_group;
         let from = self.numbers.partition_point(|number| (number - 1) / per_group < group);
         let to = self.numbers.partition_point(|number| (number - 1) / per_group <= group);
-        for number in self.numbers[from..to].to_vec() {
-            if let Some(range) = self.inode_range(number) {
-                self.ask(Job::Inodes { first: number }, range, ask);
+        for index in from..to {
+            let number = self.numbers[index];
+            match self.inode_range(number) {
+                Some(range) if (number - 1) % per_group < used => {
+                    self.ask(Job::Inodes { first: number }, range, ask);
+                }
+                _ => self.not_in_use(number),
             }
         }
     }
@@ -214,6 +228,10 @@ impl Scan {
             if self.geometry.features.metadata_csum() && sum != found & mask {
                 let wrong = (format!("checksum {sum:#010x}"), format!("{found:#010x}"));
                 self.corrupt(0, structure, range, &wrong);
+                if bitmap.inodes && !bitmap.trusted {
+                    // It may never have been written: only inodes with a right checksum are taken.
+                    self.in_use.insert(bitmap.group, Vec::new());
+                }
                 continue;
             }
             if bitmap.inodes {

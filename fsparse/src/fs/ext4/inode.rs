@@ -89,8 +89,8 @@ pub(super) struct BadInode {
 }
 
 impl BadInode {
-    fn new(expected: impl ToString, actual: impl ToString) -> Self {
-        Self { expected: expected.to_string(), actual: actual.to_string() }
+    fn new(expected: &str, actual: String) -> Self {
+        Self { expected: expected.to_owned(), actual }
     }
 }
 
@@ -100,8 +100,8 @@ fn extra_bytes(raw: &[u8]) -> Result<(usize, bool), BadInode> {
         return Ok((0, false));
     }
     let i_extra_isize = usize::from(u16_at(raw, 0x80));
-    if BASE_BYTES + i_extra_isize > raw.len() || i_extra_isize % 4 != 0 {
-        return Err(BadInode::new("i_extra_isize inside the inode", i_extra_isize));
+    if BASE_BYTES + i_extra_isize > raw.len() || !i_extra_isize.is_multiple_of(4) {
+        return Err(BadInode::new("i_extra_isize inside the inode", i_extra_isize.to_string()));
     }
     Ok(if i_extra_isize == 0 { (32, false) } else { (i_extra_isize, true) })
 }
@@ -141,7 +141,7 @@ pub(super) fn verify(geometry: &Geometry, number: u32, raw: &[u8]) -> Result<(),
     if sum == found {
         Ok(())
     } else {
-        Err(BadInode::new(format!("checksum {sum:#010x}"), format!("{found:#010x}")))
+        Err(BadInode::new(&format!("checksum {sum:#010x}"), format!("{found:#010x}")))
     }
 }
 
@@ -178,7 +178,7 @@ impl<'a> RawInode<'a> {
         let long = kind == FileKind::File || geometry.features.incompat & INCOMPAT_LARGEDIR != 0;
         let size = wide(u32_at(raw, 0x04), if long { i_size_high } else { 0 });
         if size > i64::MAX as u64 {
-            return Err(BadInode::new("a size below 2^63", size));
+            return Err(BadInode::new("a size below 2^63", size.to_string()));
         }
         let i_flags = u32_at(raw, 0x20);
         let has = |flag: u32| i_flags & flag != 0;

@@ -21,6 +21,8 @@ mod open;
 mod probe;
 mod scan;
 mod superblock;
+#[cfg(test)]
+mod tests;
 mod xattr;
 
 use super::{Filesystem, ProbeMachine, SurveyMachine};

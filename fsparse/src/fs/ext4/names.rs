@@ -2,6 +2,7 @@
 
 use super::{
     dir::{Directory, Name, read_names, verify_block},
+    nokey::directory_name,
     open::Open,
     scan::{Job, PIECE_BYTES, Scan},
 };
@@ -10,6 +11,7 @@ use crate::{
     survey::{Entry, Extent},
 };
 use coldread_model::{ByteRange, Gap, GapKind};
+use std::borrow::Cow;
 
 impl Scan {
     /// Asks for a run of a directory's blocks.
@@ -70,27 +72,22 @@ impl Scan {
     }
 
     fn take_name(&mut self, directory: &Directory, found: Name<'_>, range: ByteRange) {
-        let shown;
-        let name = if directory.encrypted {
-            shown = super::nokey::directory_name(&self.geometry, directory, found);
-            match &shown {
-                Some(name) => name.as_slice(),
-                None => {
-                    let wrong =
-                        ("an encrypted name of 16 bytes or more".to_owned(), found.name.len().to_string());
-                    self.corrupt(directory.number, "directory entry", range, &wrong);
-                    return;
-                }
-            }
+        let shown = if directory.encrypted {
+            directory_name(&self.geometry, directory, found).map(Cow::Owned)
         } else {
-            found.name
+            Some(Cow::Borrowed(found.bytes))
+        };
+        let Some(name) = shown else {
+            let wrong = ("an encrypted name of 16 bytes or more".to_owned(), found.bytes.len().to_string());
+            self.corrupt(directory.number, "directory entry", range, &wrong);
+            return;
         };
         if name.iter().any(|byte| matches!(byte, 0 | b'/')) {
             let gap = Gap::new(GapKind::Corrupt, "directory entry", "a name with a slash or a zero byte");
             self.gap(gap.at_inode(directory.number.into()).at_byte(range.start));
             return;
         }
-        if let Some(name) = self.keep(name) {
+        if let Some(name) = self.keep(&name) {
             let (parent, child) = (u64::from(directory.number), u64::from(found.inode));
             self.out.entries.push(Entry { parent, parent_generation: 0, child, name });
         }

@@ -24,9 +24,9 @@ pub(super) fn directory_name(geometry: &Geometry, directory: &Directory, found: 
     } else if directory.casefolded {
         (u32_at(found.rest, 0), u32_at(found.rest, 4))
     } else {
-        name_hash(geometry, found.name)
+        name_hash(geometry, found.bytes)
     };
-    encode(found.name, hash)
+    encode(found.bytes, hash)
 }
 
 /// The target of an encrypted symbolic link: two bytes of length, then the ciphertext.
@@ -147,4 +147,46 @@ fn legacy(name: &[u8], unsigned: bool) -> u32 {
         hash = next;
     }
     hash << 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::geometry::tests::small, *};
+
+    /// Values as debugfs' `dx_hash -h NAME -s SEED` gives them.
+    const KNOWN: &[(u8, &str, u32, u32)] = &[
+        (0, "a", 0xE74B_53E2, 0x0),
+        (0, "lost+found", 0x5E2A_BA24, 0x0),
+        (0, "a name of more than thirty-two bytes, twice over and then some", 0x4793_4404, 0x0),
+        (0, "漢字かな", 0x7E85_964C, 0x0),
+        (1, "a", 0xD5FA_7D7A, 0xACB4_8187),
+        (1, "lost+found", 0x591D_E422, 0x6FFC_56E0),
+        (1, "a name of more than thirty-two bytes, twice over and then some", 0x73DE_711A, 0xC340_E7BF),
+        (1, "漢字かな", 0x692D_F614, 0x6D64_0B19),
+        (2, "a", 0x6D0E_A4C0, 0xC189_22DF),
+        (2, "lost+found", 0x2DBF_9E80, 0xBFEB_EE4F),
+        (2, "a name of more than thirty-two bytes, twice over and then some", 0xD841_B210, 0x9684_ADAA),
+        (2, "漢字かな", 0x66C8_632C, 0x974B_7D4C),
+    ];
+
+    #[test]
+    fn hashes_are_those_of_e2fsprogs() {
+        for (version, name, hash, minor) in KNOWN {
+            let geometry = super::Geometry { hash_version: *version, ..small() };
+            assert_eq!(name_hash(&geometry, name.as_bytes()), (*hash, *minor), "{version} {name}");
+            // Signs matter to bytes past 127 alone.
+            let unsigned = super::Geometry { hash_unsigned: true, ..geometry };
+            assert_eq!(name_hash(&unsigned, name.as_bytes()) == (*hash, *minor), name.is_ascii());
+        }
+    }
+
+    #[test]
+    fn names_without_a_key() {
+        assert_eq!(base64url(&[0xFB, 0xFF, 0xFE, 0x01]), b"-__-AQ");
+        assert_eq!(encode(&[7; 15], (0, 0)), None);
+        assert_eq!(encode(&[7; 16], (1, 2)).map(|name| name.len()), Some(32));
+        assert_eq!(encode(&[7; 149], (1, 2)).map(|name| name.len()), Some(210));
+        assert_eq!(encode(&[7; 150], (1, 2)).map(|name| name.len()), Some(252));
+        assert_eq!(link_target(&[3, 0, 1]), None);
+    }
 }

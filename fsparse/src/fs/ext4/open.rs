@@ -3,7 +3,7 @@
 use super::{
     bytes::u32_at,
     dir::Directory,
-    extent::join,
+    extent::{fill_clusters, join},
     features::{COMPAT_DIR_INDEX, INCOMPAT_EA_INODE},
     inode::{BLOCK_BYTES, RawInode, links_of, verify},
     scan::{Job, Scan},
@@ -13,7 +13,7 @@ use crate::{
     machine::{Fetched, Requests},
     survey::{Encoding, Extent, Inode, Run, Span, Stream},
 };
-use coldread_model::{ByteRange, FileKind, Gap, GapKind, RowFlags, Timestamp, listing::encode_xattr};
+use coldread_model::{ByteRange, FileKind, Gap, GapKind, RowFlags, listing::encode_xattr};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 /// The inode that owns the blocks kept free for the descriptor table.
@@ -101,7 +101,8 @@ impl Scan {
         }
     }
 
-    fn not_in_use(&mut self, number: u32) {
+    /// Records that an inode that was asked for is not there.
+    pub(super) fn not_in_use(&mut self, number: u32) {
         if self.single {
             self.gap(Gap::new(GapKind::NotFound, "inode", "not in use").at_inode(number.into()));
         }
@@ -178,7 +179,7 @@ impl Scan {
             mtime: inode.mtime,
             ctime: inode.ctime,
             atime: inode.atime,
-            crtime: inode.crtime.unwrap_or(Timestamp::default()),
+            crtime: inode.crtime.unwrap_or_default(),
             rdev: if flags.contains(RowFlags::DEVICE) { inode.device() } else { (0, 0) },
             target: Span::default(),
             xattrs: Span::default(),
@@ -267,18 +268,15 @@ impl Scan {
             let target = bytes.get(..size).unwrap_or_default();
             Some(target.split(|byte| *byte == 0).next().unwrap_or_default().to_vec())
         };
-        match shown.filter(|target| !target.is_empty()) {
-            Some(target) => {
-                if open.row.flags.contains(RowFlags::ENCRYPTED) {
-                    open.row.size = target.len() as u64;
-                }
-                open.row.target = self.keep(&target).unwrap_or_default();
-            }
-            None => {
-                let wrong = (format!("a target of {size} bytes"), "none".to_owned());
-                self.corrupt(open.number(), "symbolic link", open.at, &wrong);
-            }
+        let Some(target) = shown.filter(|target| !target.is_empty()) else {
+            let wrong = (format!("a target of {size} bytes"), "none".to_owned());
+            self.corrupt(open.number(), "symbolic link", open.at, &wrong);
+            return;
+        };
+        if open.row.flags.contains(RowFlags::ENCRYPTED) {
+            open.row.size = target.len() as u64;
         }
+        open.row.target = self.keep(&target).unwrap_or_default();
     }
 
     pub(super) fn feed_target(&mut self, id: u32, fetched: &Fetched<'_>, ask: &mut Requests) {
@@ -296,7 +294,7 @@ impl Scan {
             open.asked = true;
             match open.role {
                 Role::Link if open.row.target.len == 0 && open.fault.is_none() => {
-                    self.ask_target(id, &mut open, ask)
+                    self.ask_target(id, &mut open, ask);
                 }
                 Role::Value if open.fault.is_none() => self.ask_value(id, &mut open, ask),
                 _ => {}
@@ -345,6 +343,10 @@ impl Scan {
                 end = end.max(extent.logical + extent.len);
                 keep
             });
+        }
+        if self.geometry.cluster_blocks > 1 {
+            let end = self.geometry.bytes_of(self.geometry.blocks, 0).start;
+            fill_clusters(&mut open.extents, self.geometry.cluster(), end);
         }
         if matches!(open.role, Role::Directory(_) | Role::Link | Role::Internal) && !self.single {
             for extent in &open.extents {

@@ -10,6 +10,7 @@ use crate::{
     machine::{Fetched, Machine, Requests},
 };
 use coldread_model::{ByteRange, Gap, GapKind, VolumeState, codec};
+use std::fmt::Write;
 
 /// Reads the superblock.
 pub(super) struct Probe {
@@ -71,6 +72,7 @@ impl ProbeMachine for Probe {
             block_bytes: geometry.block_bytes,
             state: if dirty { VolumeState::Unreplayed } else { VolumeState::Clean },
             reason: reason.to_owned(),
+            patches: Vec::new(),
             identity,
             gaps,
         })
@@ -87,7 +89,7 @@ fn shown(uuid: &[u8; 16]) -> Option<String> {
         if matches!(index, 4 | 6 | 8 | 10) {
             text.push('-');
         }
-        text.push_str(&format!("{byte:02x}"));
+        let _ = write!(text, "{byte:02x}");
     }
     Some(text)
 }

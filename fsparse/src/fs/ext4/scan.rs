@@ -272,6 +272,19 @@ impl Scan {
             self.out.gaps.retain(|gap| gap.inode.is_none_or(|inode| !noise.contains(&inode)));
         }
     }
+
+    /// With bigalloc, metadata too owns whole clusters.
+    fn round_metadata(&mut self) {
+        if self.geometry.cluster_blocks == 1 {
+            return;
+        }
+        let (cluster, end) = (self.geometry.cluster(), self.geometry.blocks * self.geometry.block());
+        let whole = std::mem::take(&mut self.out.metadata).into_ranges().into_iter().map(|range| {
+            let start = range.start - range.start % cluster;
+            ByteRange::between(start, range.end().next_multiple_of(cluster).min(end))
+        });
+        self.out.metadata = whole.collect();
+    }
 }
 
 impl Machine for Scan {
@@ -310,6 +323,7 @@ impl SurveyMachine for Scan {
             }
         }
         self.drop_noise();
+        self.round_metadata();
         let mut out = self.out;
         out.inodes.sort_unstable_by_key(|inode| inode.number);
         if self.full {

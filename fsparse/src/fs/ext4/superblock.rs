@@ -71,7 +71,7 @@ impl Superblock {
         }
         let s_log_block_size = u32_at(bytes, 0x18);
         if s_log_block_size > 6 {
-            return Err(corrupt("a block size up to 64 KiB", format!("2^{} KiB", s_log_block_size)));
+            return Err(corrupt("a block size up to 64 KiB", format!("2^{s_log_block_size} KiB")));
         }
         let block_bytes = 1024_u32 << s_log_block_size;
         let s_log_cluster_size = u32_at(bytes, 0x1C);

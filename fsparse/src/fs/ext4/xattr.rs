@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(shown_name(6, b"name").unwrap(), b"security.name");
         tail[6] = 60;
         assert!(read_inode(&tail, |_| ()).is_err());
-        tail[0] = 0;
+        tail[3] = 0;
         assert_eq!(read_inode(&tail, |_| panic!()), Ok(()));
     }
 

@@ -3,9 +3,10 @@
 use super::{
     boot::{u32_at, u64_at},
     geometry::{EXTEND, ROOT},
-    loader::{File, Loaded, Need, Value},
+    loader::File,
     record::{Attribute, COMPRESSED, Form, Malformed, Reference, kind, malformed},
     runs::{Clusters, Piece, decode_runs},
+    value::{Loaded, Need, Value},
 };
 use coldread_model::{ByteRange, Gap, Timestamp};
 use std::ops::Range;
@@ -218,7 +219,7 @@ impl<'a> Attributes<'a> {
     }
 
     /// Joins the parts of one value.
-    pub(super) fn join(&self, parts: &[Part<'a>], clusters: Clusters) -> Result<Whole<'a>, Malformed> {
+    pub(super) fn join(parts: &[Part<'a>], clusters: Clusters) -> Result<Whole<'a>, Malformed> {
         let Some(first) = parts.first() else { return Err(malformed("an attribute", 0)) };
         let (size, initialized) = match first.place {
             Place::Resident(value) if parts.len() == 1 => return Ok(Whole::Resident(value)),
@@ -270,7 +271,7 @@ impl<'a> Attributes<'a> {
             Value::Ea => kind::EA,
         };
         let Some(parts) = self.values(kind).find(|parts| parts[0].name.is_empty()) else { return Ok(None) };
-        match self.join(parts, clusters).map_err(Wanted::Malformed)? {
+        match Self::join(parts, clusters).map_err(Wanted::Malformed)? {
             Whole::Resident(bytes) => Ok(Some(bytes)),
             Whole::Clusters { .. } if parts[0].unit_is_too_large(clusters) => Err(Wanted::Malformed(
                 malformed("a compression unit of at most 1 MiB", parts[0].compression_unit.into()),

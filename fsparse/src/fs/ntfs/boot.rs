@@ -88,7 +88,7 @@ impl BootSector {
         let size_bytes = number_of_sectors
             .checked_add(1)
             .and_then(|sectors| sectors.checked_mul(u64::from(bytes_per_sector)))
-            .filter(|&size| clusters > 0 && size <= i64::MAX as u64)
+            .filter(|&size| clusters > 0 && i64::try_from(size).is_ok())
             .ok_or_else(|| wrong("a size below 8 EiB", format!("{number_of_sectors} sectors")))?;
         if mft_lcn >= clusters || mftmirr_lcn >= clusters {
             return Err(wrong(

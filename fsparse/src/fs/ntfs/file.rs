@@ -3,10 +3,11 @@
 use super::{
     attributes::{Attributes, ELSEWHERE, HIDDEN, Part, REPARSE, SYSTEM, StandardInformation, Wanted, Whole},
     geometry::{FIRST_USER, ROOT},
-    loader::{File, Need, Sink, Value},
+    loader::{File, Sink},
     record::{ENCRYPTED, kind, malformed},
     runs::Clusters,
     special::{self, MAX_EA_BYTES, MAX_REPARSE_BYTES, Special, tag},
+    value::{Need, Value},
     wtf8::push_wtf8,
 };
 use crate::survey::{Encoding, Entry, Extent, Inode, Run, Span, Stream, Survey, SurveyFull};
@@ -45,7 +46,9 @@ impl Builder {
             Err(Wanted::Load(need)) => return Ok(vec![need]),
             Err(Wanted::Malformed(wrong)) => {
                 all.gaps.push(wrong.to_gap("$REPARSE_POINT", number, file.at));
-                Judged { special: Special::of(FileKind::Reparse), elsewhere: None }
+                let directory = file.records.first().is_some_and(|(header, _)| header.directory);
+                let kind = if directory { FileKind::Dir } else { FileKind::Reparse };
+                Judged { special: Special::of(kind), elsewhere: None }
             }
         };
         self.survey.gaps.append(&mut all.gaps);
@@ -115,10 +118,14 @@ impl Builder {
             let missing = malformed("the attribute $REPARSE_POINT", 0);
             let value = value.ok_or(Wanted::Malformed(missing))?;
             let found = special::tag_of(value).unwrap_or(0);
-            let content = |words: &str| Some(format!("{words} (reparse tag {found:#010x})"));
+            let content = |words: &str| format!("{words} (reparse tag {found:#010x})");
             if found == tag::WOF && !directory {
-                let elsewhere = content("compressed by the Windows Overlay Filter");
+                let elsewhere = Some(content("compressed by the Windows Overlay Filter"));
                 return Ok(Judged { special: Special::of(FileKind::File), elsewhere });
+            }
+            if directory && found & tag::NAME_SURROGATE == 0 {
+                // A directory of a cloud's or another filter's: what it holds is on this volume.
+                return plain(Special::of(FileKind::Dir));
             }
             let ea = match found {
                 tag::LX_CHR | tag::LX_BLK => {
@@ -126,21 +133,20 @@ impl Builder {
                 }
                 _ => None,
             };
+            if found & !tag::CLOUD_VARIANT == tag::CLOUD && attributes & ELSEWHERE == 0 {
+                // A cloud's file that is wholly on this volume.
+                return plain(Special::of(FileKind::File));
+            }
             let special = special::reparse(value, ea).map_err(Wanted::Malformed)?;
-            let here = found & !tag::CLOUD_VARIANT == tag::CLOUD && attributes & ELSEWHERE == 0;
-            let elsewhere = if special.kind == FileKind::Reparse && !here {
-                content("the content is elsewhere")
-            } else {
-                None
-            };
-            return Ok(Judged { special, elsewhere });
+            let hollow = special.kind == FileKind::Reparse;
+            return Ok(Judged { special, elsewhere: hollow.then(|| content("the content is elsewhere")) });
         }
         if directory || internal || attributes & SYSTEM == 0 {
             return plain(Special::of(if directory { FileKind::Dir } else { FileKind::File }));
         }
         // A system file may be one of Interix'.
         let unnamed = all.values(kind::DATA).next().filter(|parts| parts[0].name.is_empty());
-        let size = match unnamed.map(|parts| (parts, all.join(parts, self.clusters))) {
+        let size = match unnamed.map(|parts| (parts, Attributes::join(parts, self.clusters))) {
             Some((parts, _)) if parts[0].flags & ENCRYPTED != 0 => None,
             Some((_, Ok(Whole::Resident(value)))) => Some(value.len() as u64),
             Some((_, Ok(Whole::Clusters { size, .. }))) => Some(size),
@@ -244,7 +250,7 @@ impl Builder {
         name: Span,
         elsewhere: Option<&str>,
     ) -> Result<Stream, SurveyFull> {
-        let whole = all.join(parts, self.clusters);
+        let whole = Attributes::join(parts, self.clusters);
         let (size, initialized) = match whole {
             Ok(Whole::Resident(value)) => (value.len() as u64, value.len() as u64),
             Ok(Whole::Clusters { size, initialized }) => (size, initialized),

@@ -66,7 +66,7 @@ impl Geometry {
         let clusters_fit = geometry
             .clusters
             .checked_mul(u64::from(geometry.cluster_bytes))
-            .is_some_and(|bytes| bytes <= geometry.size_bytes && geometry.size_bytes <= i64::MAX as u64);
+            .is_some_and(|bytes| bytes <= geometry.size_bytes && i64::try_from(geometry.size_bytes).is_ok());
         let mapped = geometry.mft.iter().map(|range| range.len).fold(0, u64::saturating_add);
         let records_fit = geometry.record_bytes.is_power_of_two()
             && (512..=65_536).contains(&geometry.record_bytes)

@@ -6,9 +6,9 @@
 
 use super::{
     geometry::{Geometry, pieces_of},
-    lznt1::{self, Lznt1Error},
     record::{Form, Malformed, RecordHeader, RecordState, Reference, kind, listed_records},
     runs::{Piece, decode_runs, locate},
+    value::{Loaded, Need, Value},
 };
 use crate::{
     error::ParseError,
@@ -26,39 +26,13 @@ const MAX_EXTENSIONS: usize = 1 << 18;
 /// Bytes that an attribute list has at most (Flatcap NTFS documentation, "$ATTRIBUTE_LIST").
 const MAX_LIST_BYTES: u64 = 256 << 10;
 
+/// Bytes of attribute lists and other values that one machine loads at most: a hostile volume can let every
+/// record refer to the same clusters.
+const MAX_LOADED_BYTES: u64 = 256 << 20;
+
 const RECORD: &str = "MFT record";
 const EXTENSION: &str = "MFT extension record";
 const LIST: &str = "$ATTRIBUTE_LIST";
-
-/// A value outside the MFT that must be known before a file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Value {
-    /// The unnamed stream of what may be a symbolic link or device of Interix.
-    Data,
-    /// The reparse point.
-    Reparse,
-    /// The extended attributes.
-    Ea,
-}
-
-/// A request of a sink: the first `len` bytes of a value.
-#[derive(Debug)]
-pub(super) struct Need {
-    /// Which value.
-    pub(super) value: Value,
-    /// Where it lies.
-    pub(super) pieces: Vec<Piece>,
-    /// How many bytes of it.
-    pub(super) len: u64,
-    /// Bytes from here on are zeros.
-    pub(super) initialized: u64,
-    /// It is compressed in units of so many bytes.
-    pub(super) unit_bytes: Option<u64>,
-}
-
-/// A value that a sink asked for; zeros where nothing is allocated. `None` if it could not be read: the
-/// gap is recorded.
-pub(super) type Loaded = (Value, Option<Vec<u8>>);
 
 /// A file's records.
 #[derive(Clone, Copy, Debug)]
@@ -117,6 +91,8 @@ struct Job {
     extensions: Vec<Reference>,
     loaded: Vec<Loaded>,
     waiting: usize,
+    /// The sink has all of it.
+    done: bool,
 }
 
 /// An extension record that was looked at.
@@ -149,6 +125,8 @@ pub(super) struct Loader<S> {
     wave: Wave,
     /// Requests of this wave under way.
     left: usize,
+    /// Bytes of values that may still be loaded.
+    room: u64,
     scratch: Vec<u8>,
 }
 
@@ -180,6 +158,7 @@ impl<S: Sink> Loader<S> {
             extension_bytes: Vec::new(),
             wave: Wave::Records,
             left: 0,
+            room: MAX_LOADED_BYTES,
             scratch: Vec::new(),
         }
     }
@@ -289,12 +268,17 @@ impl<S: Sink> Loader<S> {
                     (None, None) => Ok(bytes),
                 };
                 let unpacked = unpacked.map_err(|gap| self.sink.gap(gap)).ok();
-                self.jobs[job].loaded.push((value, unpacked));
-                self.jobs[job].waiting -= 1;
-                if self.jobs[job].waiting == 0 {
-                    self.build(job, ask);
-                }
+                self.loaded(job, value, unpacked, ask);
             }
+        }
+    }
+
+    /// Takes a file's value and shows the file to the sink once none is missing.
+    fn loaded(&mut self, job: usize, value: Value, bytes: Option<Vec<u8>>, ask: &mut Requests) {
+        self.jobs[job].loaded.push((value, bytes));
+        self.jobs[job].waiting -= 1;
+        if self.jobs[job].waiting == 0 {
+            self.build(job, ask);
         }
     }
 
@@ -328,7 +312,6 @@ impl<S: Sink> Loader<S> {
             Ok(RecordState::Free) if self.named && self.wave == Wave::Records => {
                 self.not_found(number, "it is not in use");
             }
-            Ok(RecordState::Free) => {}
             Ok(RecordState::InUse(header)) if header.base.is_some() => {
                 if self.named && self.wave == Wave::Records {
                     self.not_found(number, "it extends another record");
@@ -338,9 +321,10 @@ impl<S: Sink> Loader<S> {
                 self.extensions.insert(number, Extension::Read { header, start });
             }
             Ok(RecordState::InUse(header)) if self.wave == Wave::Records => {
-                self.base(number, header, bytes, ask)
+                self.base(number, header, bytes, ask);
             }
-            Ok(RecordState::InUse(_)) => {}
+            // Free, or a base record that an attribute list names: `build` says so.
+            Ok(RecordState::Free | RecordState::InUse(_)) => {}
         }
     }
 
@@ -358,6 +342,7 @@ impl<S: Sink> Loader<S> {
             extensions,
             loaded: Vec::new(),
             waiting: 0,
+            done: false,
         };
         let Some(list) = list else {
             let at = self.place_of(number);
@@ -377,6 +362,7 @@ impl<S: Sink> Loader<S> {
                 let reason = format!("a list of {} bytes; at most {MAX_LIST_BYTES} are read", part.data_size);
                 self.sink.gap(Gap::new(GapKind::Limit, LIST, reason).at_inode(number));
             }
+            Form::NonResident(part) if !self.reserve(part.data_size) => self.too_much(number, LIST),
             Form::NonResident(part) => {
                 let mut pieces = Vec::new();
                 match decode_runs(&part, self.geometry.clusters(), &mut pieces) {
@@ -429,7 +415,7 @@ impl<S: Sink> Loader<S> {
             self.wave = Wave::Rest;
             for job in 0..self.jobs.len() {
                 // Files without an attribute list were shown as their records came.
-                if self.jobs[job].loaded.is_empty() && self.jobs[job].waiting == 0 {
+                if !self.jobs[job].done && self.jobs[job].waiting == 0 {
                     self.build(job, ask);
                 }
             }
@@ -470,6 +456,23 @@ impl<S: Sink> Loader<S> {
         let at = self.place_of(number);
         let needs = self.sink.file(File { number, at, records: &records, loaded: &self.jobs[job].loaded });
         self.load(job, needs, ask);
+        let job = &mut self.jobs[job];
+        if job.waiting == 0 {
+            job.done = true;
+            (job.base, job.loaded, job.extensions) = (Vec::new(), Vec::new(), Vec::new());
+        }
+    }
+
+    /// Takes `len` bytes from the room for values, if there is so much.
+    fn reserve(&mut self, len: u64) -> bool {
+        let left = self.room.checked_sub(len);
+        self.room = left.unwrap_or(self.room);
+        left.is_some()
+    }
+
+    fn too_much(&mut self, number: u64, structure: &'static str) {
+        let reason = format!("more than {MAX_LOADED_BYTES} bytes of values outside the MFT");
+        self.sink.gap(Gap::new(GapKind::Limit, structure, reason).at_inode(number));
     }
 
     /// Asks for the values that a sink needs.
@@ -484,6 +487,11 @@ impl<S: Sink> Loader<S> {
             let purpose = Purpose::Value(job, need.value);
             // Compressed values are unpacked unit by unit.
             let len = need.unit_bytes.map_or(need.len, |unit| need.len.next_multiple_of(unit));
+            if !self.reserve(len) {
+                self.too_much(self.jobs[job].number, need.value.name());
+                self.loaded(job, need.value, None, ask);
+                continue;
+            }
             let pieces = need.pieces.clone();
             self.gather_value(purpose, &pieces, 0, len, Some(need), ask);
         }
@@ -533,50 +541,6 @@ impl<S: Sink> Machine for Loader<S> {
             None => {}
         }
         self.advance(ask);
-    }
-}
-
-impl Need {
-    /// Makes a value of the bytes that its clusters hold.
-    fn unpack(&self, bytes: Vec<u8>) -> Result<Vec<u8>, Lznt1Error> {
-        let mut value = match self.unit_bytes {
-            None => bytes,
-            Some(unit_bytes) => {
-                let mut value = Vec::new();
-                for (start, unit) in (0..).step_by(unit_bytes as usize).zip(bytes.chunks(unit_bytes as usize))
-                {
-                    let end = value.len() + unit.len();
-                    let allocated: u64 =
-                        locate(&self.pieces, start, unit_bytes).map(|(_, range)| range.len).sum();
-                    if allocated == unit_bytes {
-                        value.extend_from_slice(unit);
-                    } else {
-                        lznt1::decompress(
-                            &unit[..unit.len().min(allocated as usize)],
-                            &mut value,
-                            unit.len(),
-                        )?;
-                    }
-                    value.resize(end, 0);
-                }
-                value
-            }
-        };
-        value.truncate(self.len as usize);
-        let initialized = value.len().min(usize::try_from(self.initialized).unwrap_or(usize::MAX));
-        value[initialized..].fill(0);
-        Ok(value)
-    }
-}
-
-impl Value {
-    /// Its attribute's name in the specification.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Data => "$DATA",
-            Self::Reparse => "$REPARSE_POINT",
-            Self::Ea => "$EA",
-        }
     }
 }
 

@@ -22,6 +22,7 @@ mod special;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod value;
 mod wtf8;
 
 use crate::{

@@ -4,10 +4,11 @@ use super::{
     attributes::{Attributes, Whole},
     boot::{BOOT_BYTES, BootSector, u16_at},
     geometry::{Geometry, joined},
-    loader::{File, Loader, Need, Sink},
+    loader::{File, Loader, Sink},
     logfile::{LogState, RESTART_BYTES, log_state},
     record::{Form, kind},
     runs::{Clusters, Piece, locate},
+    value::Need,
     wtf8::push_wtf8,
 };
 use crate::{
@@ -63,7 +64,7 @@ impl Facts {
         let all = Attributes::gather(file, self.clusters);
         let parts = all.values(kind::DATA).next().filter(|parts| parts[0].name.is_empty())?;
         let pieces = all.pieces_of(parts).copied().collect();
-        match all.join(parts, self.clusters) {
+        match Attributes::join(parts, self.clusters) {
             Ok(Whole::Resident(_)) => None,
             Ok(Whole::Clusters { initialized, .. }) => Some(Mapped { pieces, initialized, whole: true }),
             Err(_) => Some(Mapped { pieces, initialized: u64::MAX, whole: false }),
@@ -394,6 +395,7 @@ impl ProbeMachine for NtfsProbe {
             block_bytes: boot.cluster_bytes,
             state,
             reason,
+            patches: Vec::new(),
             identity: self.identity,
             gaps: self.gaps,
         })

@@ -74,6 +74,8 @@ pub(super) mod tag {
     pub(in crate::fs::ntfs) const LX_FIFO: u32 = 0x8000_0024;
     pub(in crate::fs::ntfs) const LX_CHR: u32 = 0x8000_0025;
     pub(in crate::fs::ntfs) const LX_BLK: u32 = 0x8000_0026;
+    /// Set in tags of files that stand for another file.
+    pub(in crate::fs::ntfs) const NAME_SURROGATE: u32 = 0x2000_0000;
     pub(in crate::fs::ntfs) const WOF: u32 = 0x8000_0017;
     /// IO_REPARSE_TAG_CLOUD and its fifteen variants, once [`CLOUD_VARIANT`] is masked out.
     pub(in crate::fs::ntfs) const CLOUD: u32 = 0x9000_001a;

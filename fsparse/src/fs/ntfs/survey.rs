@@ -35,7 +35,9 @@ impl NtfsSurvey {
         let records = geometry.records_of(units);
         let size = u64::from(geometry.record_bytes);
         let pieces = pieces_of(&geometry.mft);
-        for (_, range) in locate(&pieces, records.start * size, (records.end - records.start) * size) {
+        for (_, range) in
+            locate(&pieces, records.start * size, records.end.saturating_sub(records.start) * size)
+        {
             builder.survey.metadata.insert(range);
         }
         if units.start == 0 && units.end > 0 {

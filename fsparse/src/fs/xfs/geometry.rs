@@ -25,7 +25,7 @@ pub(super) struct Geometry {
     pub(super) dir_block_log: u8,
     /// Blocks of every allocation group but the last.
     pub(super) ag_blocks: u32,
-    /// Allocation groups that lie in the volume.
+    /// Allocation groups, also those that a volume cut short does not hold.
     pub(super) ag_count: u32,
     /// Blocks of the filesystem.
     pub(super) blocks: u64,
@@ -125,9 +125,10 @@ impl Geometry {
         self.ag_place(ag, fs_block & ((1 << self.ag_block_log) - 1), count)
     }
 
-    /// The number of an inode from its group and its number there.
-    pub(super) fn inode_number(&self, ag: u32, ag_inode: u32) -> u64 {
-        u64::from(ag) << self.ag_inode_log() | u64::from(ag_inode)
+    /// The number of an inode from its group and its number there; `None` where it has too many bits.
+    pub(super) fn inode_number(&self, ag: u32, ag_inode: u32) -> Option<u64> {
+        let inside = u64::from(ag_inode) >> self.ag_inode_log() == 0;
+        inside.then(|| u64::from(ag) << self.ag_inode_log() | u64::from(ag_inode))
     }
 
     /// The bytes of `count` inodes from number `first`; `None` where they cannot be there.

@@ -14,7 +14,7 @@ use crate::{
     machine::{Fetched, Requests},
     survey::{Encoding, Inode, Run, Span, Stream},
 };
-use coldread_model::{ByteRange, FileKind, Gap, GapKind, RowFlags, Timestamp};
+use coldread_model::{ByteRange, FileKind, Gap, GapKind, RowFlags};
 
 /// Attribute forks over this are not read. listxattr fails long before.
 const MAX_ATTRIBUTE_FORK_BYTES: u64 = 64 << 20;
@@ -28,8 +28,8 @@ pub(super) enum ForkKind {
 
 /// A fork's extents as they become known.
 #[derive(Default)]
-struct Fork {
-    mappings: Vec<Mapping>,
+pub(super) struct Fork {
+    pub(super) mappings: Vec<Mapping>,
     /// How many there must be.
     expected: u64,
     /// Requests for blocks of its tree that are outstanding.
@@ -43,13 +43,13 @@ struct Fork {
 
 /// An inode whose forks are being read.
 pub(super) struct Job {
-    inode: Inode,
+    pub(super) inode: Inode,
     /// Where the inode lies.
     place: ByteRange,
-    data: Fork,
+    pub(super) data: Fork,
     attributes: Fork,
     /// Requests of any sort that are outstanding.
-    outstanding: u32,
+    pub(super) outstanding: u32,
     /// Whether its content is to be had from its extents.
     realtime: bool,
 }
@@ -61,14 +61,6 @@ impl Job {
             ForkKind::Attributes => &mut self.attributes,
         }
     }
-}
-
-/// A directory block that lies in several extents.
-pub(super) struct SplitBlock {
-    place: ByteRange,
-    bytes: Vec<u8>,
-    missing: u32,
-    fault: Option<ParseError>,
 }
 
 impl Surveyor {
@@ -221,7 +213,7 @@ impl Surveyor {
         job.fork(kind).failed.get_or_insert_with(|| error.to_string());
     }
 
-    fn fail_with(&mut self, job: &mut Job, kind: ForkKind, gap: Gap) {
+    pub(super) fn fail_with(&mut self, job: &mut Job, kind: ForkKind, gap: Gap) {
         job.fork(kind).failed.get_or_insert_with(|| gap.reason.clone());
         self.found.gap(gap.at_inode(job.inode.number).at_byte(job.place.start));
     }
@@ -253,7 +245,7 @@ impl Surveyor {
                 continue;
             };
             if let Err(gap) = self.spend(1, btree::FORK_TREE) {
-                self.fail_with(job, fork, gap);
+                self.fail_with(job, fork, *gap);
                 break;
             }
             let range = self.geometry.bytes_of(place, 1);
@@ -360,10 +352,10 @@ impl Surveyor {
             return;
         }
         if let Err(gap) = self.spend(count, structure) {
-            self.fail_with(job, kind, gap);
+            self.fail_with(job, kind, *gap);
             return;
         }
-        let image = ForkImage::new(&self.geometry, std::mem::take(&mut fork_of(job, kind).mappings));
+        let image = ForkImage::new(&self.geometry, std::mem::take(&mut job.fork(kind).mappings));
         let mut requests = 0;
         for (mapping, start) in image.parts() {
             let range = self.geometry.bytes_of(mapping.block, mapping.count);
@@ -402,7 +394,13 @@ impl Surveyor {
                 self.xattrs.clear();
                 self.xattrs.walk(&self.geometry, number, &image, &mut errors);
                 for error in errors {
-                    self.found.error(&error, Some(number), ByteRange::default());
+                    let part = match error {
+                        ParseError::Corrupt { at, .. } | ParseError::Io { at, .. } => {
+                            self.geometry.bytes_of(at >> self.geometry.block_log, 1)
+                        }
+                        _ => ByteRange::default(),
+                    };
+                    self.found.error(&error, Some(number), part);
                 }
                 self.keep_xattrs(&mut job, None);
             }
@@ -421,133 +419,8 @@ impl Surveyor {
         }
     }
 
-    /// Asks for a directory's data blocks: whole ones together, split ones part by part.
-    fn ask_for_names(&mut self, id: usize, job: &mut Job, ask: &mut Requests) {
-        let limit = dir::LEAF_OFFSET_BYTES >> self.geometry.block_log;
-        let unit = 1 << self.geometry.dir_block_log;
-        let mappings = std::mem::take(&mut job.data.mappings);
-        let count =
-            mappings.iter().filter_map(|mapping| mapping.before(limit)).map(|mapping| mapping.count).sum();
-        if let Err(gap) = self.spend(count, dir::DATA_BLOCK) {
-            self.fail_with(job, ForkKind::Data, gap);
-            return;
-        }
-        // Parts of a directory block of which more is to come.
-        let mut parts: Vec<Mapping> = Vec::new();
-        for mapping in mappings.iter().filter_map(|mapping| mapping.before(limit)) {
-            let mut rest = mapping;
-            while rest.count > 0 {
-                let in_block = rest.offset % unit;
-                let count = if in_block == 0 && rest.count >= unit {
-                    let count = rest.count - rest.count % unit;
-                    let whole = self.geometry.bytes_of(rest.block, count);
-                    self.broken(job, &mut parts);
-                    for (piece, _) in pieces(whole) {
-                        job.outstanding += 1;
-                        self.ask(Task::DirBlocks { job: id }, piece, ask);
-                    }
-                    count
-                } else {
-                    let count = rest.count.min(unit - in_block);
-                    if parts.last().is_some_and(|last| last.end() != rest.offset) || in_block == 0 {
-                        self.broken(job, &mut parts);
-                    }
-                    parts.push(Mapping { count, ..rest });
-                    if in_block + count == unit {
-                        self.ask_for_split(id, job, &mut parts, ask);
-                    }
-                    count
-                };
-                rest.offset += count;
-                rest.block += count;
-                rest.count -= count;
-            }
-        }
-        self.broken(job, &mut parts);
-    }
-
-    /// Records parts of a directory block that never became whole.
-    fn broken(&mut self, job: &Job, parts: &mut Vec<Mapping>) {
-        if let Some(first) = parts.first() {
-            let place = self.geometry.bytes_of(first.block, first.count);
-            let (expected, actual) = ("whole directory blocks", "a hole in one");
-            let error = ParseError::corrupt(place.start, dir::DATA_BLOCK, expected, actual);
-            self.found.error(&error, Some(job.inode.number), place);
-            parts.clear();
-        }
-    }
-
-    /// Asks for the parts of one directory block.
-    fn ask_for_split(&mut self, id: usize, job: &mut Job, parts: &mut Vec<Mapping>, ask: &mut Requests) {
-        let unit = 1 << self.geometry.dir_block_log;
-        if parts.first().is_none_or(|first| first.offset % unit != 0) {
-            self.broken(job, parts);
-            return;
-        }
-        let place = self.geometry.bytes_of(parts[0].block, parts[0].count);
-        let block = self.dir_blocks.insert(SplitBlock {
-            place,
-            bytes: vec![0; self.geometry.dir_block_bytes() as usize],
-            missing: parts.len() as u32,
-            fault: None,
-        });
-        let mut at = 0;
-        for part in parts.drain(..) {
-            let range = self.geometry.bytes_of(part.block, part.count);
-            job.outstanding += 1;
-            self.ask(Task::DirPart { job: id, block, at }, range, ask);
-            at += range.len as usize;
-        }
-    }
-
-    /// Takes whole directory blocks.
-    pub(super) fn dir_blocks(&mut self, id: usize, fetched: &Fetched<'_>) {
-        let Some(mut job) = self.jobs.check_out(id) else { return };
-        job.outstanding -= 1;
-        for (bytes, range) in blocks(fetched, self.geometry.dir_block_bytes()) {
-            let fault = readable(fetched, range, dir::DATA_BLOCK).err();
-            self.names(job.inode.number, bytes, range, fault);
-        }
-        self.done_or_back(id, job);
-    }
-
-    /// Takes a part of a split directory block.
-    pub(super) fn dir_part(&mut self, id: usize, block: usize, at: usize, fetched: &Fetched<'_>) {
-        let Some(mut job) = self.jobs.check_out(id) else { return };
-        job.outstanding -= 1;
-        if let Some(mut split) = self.dir_blocks.check_out(block) {
-            if let Some(room) = split.bytes.get_mut(at..at + fetched.bytes.len()) {
-                room.copy_from_slice(fetched.bytes);
-            }
-            if let Err(error) = readable(fetched, fetched.range, dir::DATA_BLOCK) {
-                split.fault = Some(error);
-            }
-            split.missing -= 1;
-            if split.missing == 0 {
-                self.dir_blocks.release(block);
-                self.names(job.inode.number, &split.bytes, split.place, split.fault);
-            } else {
-                self.dir_blocks.check_in(block, split);
-            }
-        }
-        self.done_or_back(id, job);
-    }
-
-    /// Takes the names of one directory block that starts at `place`.
-    fn names(&mut self, number: u64, bytes: &[u8], place: ByteRange, fault: Option<ParseError>) {
-        let found = &mut self.found;
-        let mut sink = |name: &[u8], child| found.entry(number, child, name);
-        let read = match fault {
-            Some(error) => Err(error),
-            None => dir::data_block(&self.geometry, number, bytes, place.start, &mut sink),
-        };
-        if let Err(error) = read {
-            self.found.error(&error, Some(number), place);
-        }
-    }
-
     /// Puts an inode into the survey if nothing of it is outstanding, or keeps it until then.
-    fn done_or_back(&mut self, id: usize, mut job: Job) {
+    pub(super) fn done_or_back(&mut self, id: usize, mut job: Job) {
         if job.outstanding > 0 {
             self.jobs.check_in(id, job);
             return;
@@ -577,12 +450,8 @@ impl Surveyor {
     }
 }
 
-fn fork_of(job: &mut Job, kind: ForkKind) -> &mut Fork {
-    job.fork(kind)
-}
-
 /// A range in requests of at most [`MAX_REQUEST`], each with its place in the range.
-fn pieces(range: ByteRange) -> impl Iterator<Item = (ByteRange, usize)> {
+pub(super) fn pieces(range: ByteRange) -> impl Iterator<Item = (ByteRange, usize)> {
     (0..range.len.div_ceil(MAX_REQUEST)).map(move |number| {
         let at = number * MAX_REQUEST;
         (ByteRange::new(range.start + at, MAX_REQUEST.min(range.len - at)), at as usize)
@@ -609,7 +478,7 @@ fn record(number: u64, dinode: &Dinode<'_>, named_internal: bool) -> Inode {
         mtime: dinode.mtime,
         ctime: dinode.ctime,
         atime: dinode.atime,
-        crtime: dinode.crtime.unwrap_or(Timestamp::default()),
+        crtime: dinode.crtime.unwrap_or_default(),
         rdev: (0, 0),
         target: Span::default(),
         xattrs: Span::default(),

@@ -15,6 +15,7 @@ mod geometry;
 mod inode;
 mod job;
 mod log;
+mod names;
 mod probe;
 mod slab;
 mod superblock;

@@ -79,7 +79,7 @@ impl ProbeMachine for Probe {
             }
         };
         Ok(Probed {
-            units: u64::from(found.geometry.ag_count),
+            units: found.units,
             name: "xfs".to_owned(),
             label: found.label,
             uuid: Some(superblock::show_uuid(found.uuid)),
@@ -87,6 +87,7 @@ impl ProbeMachine for Probe {
             block_bytes: 1 << found.geometry.block_log,
             state,
             reason,
+            patches: Vec::new(),
             identity: self.identity,
             gaps,
             geometry: found.geometry.to_opaque(),

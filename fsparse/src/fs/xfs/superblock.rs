@@ -47,6 +47,8 @@ pub(super) struct Superblock {
     pub(super) label: Option<String>,
     /// The UUID that users see, which the log carries too.
     pub(super) uuid: [u8; 16],
+    /// Allocation groups of which the volume holds at least a part.
+    pub(super) units: u64,
     /// Bytes that the filesystem covers.
     pub(super) size_bytes: u64,
     pub(super) gaps: Vec<Gap>,
@@ -143,8 +145,15 @@ pub(super) fn parse(bytes: &[u8], volume_bytes: u64) -> Result<Superblock, Parse
         geometry.log = geometry.bytes_of(block, u64::from(logblocks));
     }
     need(geometry.inode_place(geometry.root, 1).is_some(), "a root inode in the volume", geometry.root)?;
-    geometry.ag_count = agcount.min(u32::try_from(held).unwrap_or(u32::MAX));
-    Ok(Superblock { geometry, label: label(fields), uuid, size_bytes: size_bytes.min(volume_bytes), gaps })
+    let units = held.min(u64::from(agcount));
+    Ok(Superblock {
+        geometry,
+        units,
+        label: label(fields),
+        uuid,
+        size_bytes: size_bytes.min(volume_bytes),
+        gaps,
+    })
 }
 
 /// Names what is not read.
@@ -197,6 +206,9 @@ fn label(fields: Be<'_>) -> Option<String> {
 
 /// A UUID as blkid shows it.
 pub(super) fn show_uuid(uuid: [u8; 16]) -> String {
-    let hex: String = uuid.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    let bits = u128::from_be_bytes(uuid);
+    let group = |shift: u32, mask: u128| bits >> shift & mask;
+    let (first, rest) = (group(96, 0xffff_ffff), group(0, 0xffff_ffff_ffff));
+    let [second, third, fourth] = [80, 64, 48].map(|shift| group(shift, 0xffff));
+    format!("{first:08x}-{second:04x}-{third:04x}-{fourth:04x}-{rest:012x}")
 }

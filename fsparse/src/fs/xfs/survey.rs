@@ -12,6 +12,7 @@ use super::{
     findings::Findings,
     geometry::Geometry,
     job::{ForkKind, Job},
+    names::SplitBlock,
     slab::Slab,
     xattr::Xattrs,
 };
@@ -22,11 +23,13 @@ use crate::{
     survey::Survey,
 };
 use coldread_model::{ByteRange, Gap, GapKind};
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 /// Longest request.
 pub(super) const MAX_REQUEST: u64 = 1 << 20;
 const INODE_CHUNK: &str = "inobt record";
+/// Inodes that a record of the inobt stands for.
+const CHUNK_INODES: u64 = 64;
 
 /// What a survey is after.
 enum Goal {
@@ -89,10 +92,10 @@ pub(super) struct Surveyor {
     pub(super) tasks: Slab<Task>,
     pub(super) jobs: Slab<Job>,
     /// Directory blocks being put together.
-    pub(super) dir_blocks: Slab<super::job::SplitBlock>,
+    pub(super) dir_blocks: Slab<SplitBlock>,
     pub(super) found: Findings,
-    /// First inode of every chunk seen and how many it has: none may come twice.
-    chunks: BTreeMap<u64, u64>,
+    /// First inode of every chunk seen: none may come twice.
+    chunks: BTreeSet<u64>,
     /// Blocks of metadata that may still be read. Each block belongs to one owner, so a sound volume never
     /// asks for more than it has.
     budget: u64,
@@ -128,7 +131,7 @@ impl Surveyor {
             jobs: Slab::default(),
             dir_blocks: Slab::default(),
             found: Findings::default(),
-            chunks: BTreeMap::new(),
+            chunks: BTreeSet::new(),
             xattrs: Xattrs::default(),
             scratch: Vec::new(),
             spare: Vec::new(),
@@ -146,17 +149,17 @@ impl Surveyor {
     }
 
     /// Takes `blocks` off what may still be read.
-    pub(super) fn spend(&mut self, blocks: u64, structure: &'static str) -> Result<(), Gap> {
+    pub(super) fn spend(&mut self, blocks: u64, structure: &'static str) -> Result<(), Box<Gap>> {
         match self.budget.checked_sub(blocks) {
             Some(left) => {
                 self.budget = left;
                 Ok(())
             }
-            None => Err(Gap::new(
+            None => Err(Box::new(Gap::new(
                 GapKind::Limit,
                 structure,
                 "the volume's metadata refers to more blocks than the volume has",
-            )),
+            ))),
         }
     }
 
@@ -290,11 +293,13 @@ impl Surveyor {
         let mut range = ByteRange::default();
         let geometry = Arc::clone(&self.geometry);
         for chunk in btree::inode_chunks(&geometry, records) {
-            if let Err(error) = self.new_chunk(ag, chunk, from.start) {
-                self.found.error(&error, None, from);
-                continue;
-            }
-            let first = geometry.inode_number(ag, chunk.first);
+            let first = match self.new_chunk(ag, chunk, from.start) {
+                Ok(first) => first,
+                Err(error) => {
+                    self.found.error(&error, None, from);
+                    continue;
+                }
+            };
             for (start, count) in runs_without_holes(chunk.holes) {
                 let Some(place) = geometry.inode_place(first + u64::from(start), u64::from(count)) else {
                     let actual = chunk.first;
@@ -322,16 +327,18 @@ impl Surveyor {
         }
     }
 
-    /// That no inode of a chunk was seen before.
-    fn new_chunk(&mut self, ag: u32, chunk: InodeChunk, at: u64) -> Result<(), ParseError> {
-        let first = self.geometry.inode_number(ag, chunk.first);
-        let before = self.chunks.range(..=first).next_back().map_or(0, |(start, count)| start + count);
-        let after = self.chunks.range(first..).next().map_or(u64::MAX, |(&start, _)| start);
-        if before > first || first.checked_add(64).is_none_or(|end| end > after) {
-            return Err(ParseError::corrupt(at, INODE_CHUNK, "inodes that no other record has", chunk.first));
+    /// The number of a chunk's first inode, if none of its inodes was seen before.
+    fn new_chunk(&mut self, ag: u32, chunk: InodeChunk, at: u64) -> Result<u64, ParseError> {
+        let wrong = |expected: &str| ParseError::corrupt(at, INODE_CHUNK, expected, chunk.first);
+        let first =
+            self.geometry.inode_number(ag, chunk.first).ok_or_else(|| wrong("inodes of the group"))?;
+        let before = self.chunks.range(..=first).next_back().map_or(0, |start| start + CHUNK_INODES);
+        let after = self.chunks.range(first..).next().copied().unwrap_or(u64::MAX);
+        if before > first || first.checked_add(CHUNK_INODES).is_none_or(|end| end > after) {
+            return Err(wrong("inodes that no other record has"));
         }
-        self.chunks.insert(first, 64);
-        Ok(())
+        self.chunks.insert(first);
+        Ok(first)
     }
 
     fn inodes(&mut self, runs: &[InodeRun], fetched: &Fetched<'_>, ask: &mut Requests) {

@@ -2,6 +2,7 @@ use super::{noise, read_all};
 use crate::io::{OpenError, SpoolOptions, open_with};
 use coldread_fsparse::source::Mapping;
 use coldread_model::{ByteRange, task::IoMode};
+use proptest::prelude::*;
 use std::{cell::Cell, io::Write, path::Path};
 
 const FORMATS: [&str; 3] = ["gz", "zst", "xz"];
@@ -151,5 +152,35 @@ fn bytes_that_only_look_compressed_at_first_are_raw() {
     for head in [&[0x1f, 0x8b, 7, 0][..], &[0x1f, 0x8b, 8, 0xff], &[0x28, 0xb5, 0x2f], b"7zXZ", &[0x1f]] {
         let (container, bytes, _) = unpacked(head, &SpoolOptions::default()).unwrap();
         assert_eq!((container.as_str(), &bytes[..]), ("raw", head));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn no_damage_brings_the_unpacker_down(
+        flips in prop::collection::vec((0usize..1 << 20, 1u8..), 1..8), keep in 0usize..1 << 20,
+    ) {
+        let mut image = noise(150_000, 4);
+        image[20_000..120_000].fill(0);
+        for format in FORMATS {
+            let mut bytes = packed(format, &image);
+            for (at, mask) in &flips {
+                let at = at % bytes.len();
+                bytes[at] ^= mask;
+            }
+            bytes.truncate(1 + keep % bytes.len());
+            let size = bytes.len() as u64;
+            match unpacked(&bytes, &SpoolOptions { max_bytes: 1 << 24, ..SpoolOptions::default() }) {
+                Err(OpenError::Damaged { offset, .. } | OpenError::Truncated { offset, .. }) => {
+                    prop_assert!(offset <= size, "{format}: {offset}");
+                }
+                Err(OpenError::Empty { .. } | OpenError::TooLarge { .. }) => {}
+                Err(error) => prop_assert!(false, "{format}: {error}"),
+                // The head was hit and the file is raw, or a byte was hit that no checksum covers.
+                Ok((container, ..)) => prop_assert!(container == "raw" || container == format),
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Damage of every kind: no panic, no endless loop, no more memory than the volume accounts for.
 
-use super::{image::Image, probe};
+use super::{facts, image::Image, in_units, probe};
 use crate::{
     fs::{Filesystem, ntfs::Ntfs},
     machine::run,
@@ -58,6 +58,9 @@ fn thousands_of_damaged_volumes_are_read_or_refused() {
         let volume = sound.len() as u64;
         assert!(found.extents.iter().all(|extent| extent.physical + extent.len <= volume));
         assert!(found.arena.len() <= sound.len());
+        if round % 10 == 0 {
+            assert_eq!(facts(&in_units(&source, &probed)), facts(&found), "round {round}");
+        }
     }
     assert!(read > 1000 && refused > 0, "{read} read, {refused} refused");
 }

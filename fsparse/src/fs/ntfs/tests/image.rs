@@ -215,10 +215,7 @@ impl Image {
         image.record(0, 0, 0, &mft);
         image.record(15, 0, 0, &[mapped(0x80, "", &rest)]);
         // Record 15 extends record 0, whose reference is its sequence number alone.
-        for number in [15u64] {
-            let at = Self::place(number, 0) + 32;
-            put(&mut image.bytes, at, &(1u64 << 48).to_le_bytes());
-        }
+        put(&mut image.bytes, Self::place(15, 0) + 32, &(1u64 << 48).to_le_bytes());
         image.record(1, 0, 0, &[standard(6), name(5, "$MFTMirr", 3), plain(0x80, 4096, &[(8, Some(8))])]);
         image.record(2, 0, 0, &[standard(6), name(5, "$LogFile", 3), plain(0x80, 8192, &[(16, Some(2300))])]);
         image.volume(0);

@@ -11,7 +11,7 @@ use crate::{
     fs::{Filesystem, Probed},
     machine::run,
     source::{BlockSource, memory::MemorySource},
-    survey::{Inode, Stream, Survey},
+    survey::{Inode, Run, Span, Stream, Survey},
 };
 use std::ops::Range;
 
@@ -46,9 +46,9 @@ fn facts(survey: &Survey) -> Vec<String> {
         .iter()
         .map(|inode| {
             let plain = Inode {
-                target: Default::default(),
-                xattrs: Default::default(),
-                streams: Default::default(),
+                target: Span::default(),
+                xattrs: Span::default(),
+                streams: Run::default(),
                 ..inode.clone()
             };
             let streams: Vec<String> = survey.streams_of(inode).iter().map(stream).collect();

@@ -10,7 +10,10 @@ use coldread_model::{FileKind, RangeSet, RowFlags, Timestamp};
 use std::{
     fs,
     io::{Read, Seek, SeekFrom, Write},
-    os::unix::fs::{FileTypeExt, MetadataExt, symlink},
+    os::unix::{
+        fs::{FileTypeExt, MetadataExt, symlink},
+        net::UnixListener,
+    },
     path::{Path, PathBuf},
     process::Command,
 };
@@ -63,6 +66,15 @@ fn fill(root: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Makes devices and the like, as Interix or WSL has them.
+fn fill_special(root: &Path, prefix: &str) {
+    for (name, kind) in [("fifo", &["p"][..]), ("char", &["c", "4", "65"]), ("block", &["b", "8", "17"])] {
+        let _ = Command::new("mknod").arg(root.join(format!("{prefix}-{name}"))).args(kind).status();
+    }
+    let _ = UnixListener::bind(root.join(format!("{prefix}-socket")));
+    let _ = symlink(format!("{prefix}/ü"), root.join(format!("{prefix}-link")));
+}
+
 fn content(image: &[u8], survey: &Survey, stream: &Stream) -> Vec<u8> {
     let mut out = vec![0; stream.size as usize];
     let mut put = |at: u64, bytes: &[u8]| {
@@ -109,6 +121,9 @@ fn compare(root: &Path, directory: &Path, number: u64, image: &[u8], survey: &Su
             kind if kind.is_dir() => FileKind::Dir,
             kind if kind.is_symlink() => FileKind::Symlink,
             kind if kind.is_fifo() => FileKind::Fifo,
+            kind if kind.is_socket() => FileKind::Socket,
+            kind if kind.is_char_device() => FileKind::Char,
+            kind if kind.is_block_device() => FileKind::Block,
             _ => FileKind::File,
         };
         assert_eq!(ours.kind, kind, "{}", path.display());
@@ -118,6 +133,10 @@ fn compare(root: &Path, directory: &Path, number: u64, image: &[u8], survey: &Su
             (ours.atime, meta.atime(), meta.atime_nsec()),
         ] {
             assert_eq!(time, Timestamp::new(seconds, nanos as u32), "{}", path.display());
+        }
+        if ours.flags.contains(RowFlags::DEVICE) {
+            let (major, minor) = ((meta.rdev() >> 8 & 0xfff) as u32, (meta.rdev() & 0xff) as u32);
+            assert_eq!(ours.rdev, (major, minor), "{}", path.display());
         }
         if ours.flags.contains(RowFlags::SIZED) {
             assert_eq!(ours.size, meta.len(), "{}", path.display());
@@ -137,7 +156,7 @@ fn compare(root: &Path, directory: &Path, number: u64, image: &[u8], survey: &Su
                     }
                     let mut bytes = Vec::new();
                     fs::File::open(&place).unwrap().read_to_end(&mut bytes).unwrap();
-                    assert_eq!(content(image, survey, stream) == bytes, true, "{}", path.display());
+                    assert!(content(image, survey, stream) == bytes, "{}", path.display());
                 }
             }
         }
@@ -152,13 +171,13 @@ fn compare(root: &Path, directory: &Path, number: u64, image: &[u8], survey: &Su
 }
 
 /// Makes, fills and compares a volume with these clusters; `None` where the tools or root are missing.
-fn check(cluster: &str) -> Option<()> {
+fn check(sector: &str, cluster: &str) -> Option<()> {
     let directory = tempfile::tempdir().ok()?;
     let (path, point) = (directory.path().join("image"), directory.path().join("point"));
     fs::create_dir(&point).ok()?;
     fs::write(&path, b"noise ".repeat(3 << 20)).ok()?;
     let made = Command::new("mkntfs")
-        .args(["-q", "-F", "-f", "-L", "Größe", "-c", cluster])
+        .args(["-q", "-F", "-f", "-L", "Größe", "-s", sector, "-c", cluster])
         .arg(&path)
         .output()
         .ok()?;
@@ -166,7 +185,12 @@ fn check(cluster: &str) -> Option<()> {
     let options = "streams_interface=windows,compression";
     let mount = Mount::new(&path, &point, options)?;
     fill(&point).unwrap();
+    fill_special(&point, "interix");
     drop(mount);
+    if let Some(mount) = Mount::new(&path, &point, &format!("{options},special_files=wsl")) {
+        fill_special(&point, "wsl");
+        drop(mount);
+    }
     let image = fs::read(&path).unwrap();
     let source = MemorySource::new(image.clone());
     let probed = probe(&source).unwrap();
@@ -185,8 +209,10 @@ fn check(cluster: &str) -> Option<()> {
 
 #[test]
 fn volumes_that_ntfs_3g_filled_read_as_it_shows_them() {
-    for cluster in ["512", "4096", "65536"] {
-        if check(cluster).is_none() {
+    for (sector, cluster) in
+        [("512", "512"), ("512", "4096"), ("512", "65536"), ("512", "131072"), ("4096", "4096")]
+    {
+        if check(sector, cluster).is_none() {
             println!("skipped: needs root, mkntfs and ntfs-3g");
             return;
         }

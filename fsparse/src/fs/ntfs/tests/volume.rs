@@ -157,6 +157,31 @@ fn a_missing_extension_record_makes_its_stream_unreadable() {
 }
 
 #[test]
+fn a_directory_in_the_cloud_is_a_directory_and_its_files_say_so() {
+    let mut image = Image::new();
+    let point = |tag: u32| resident(0xc0, "", &[&tag.to_le_bytes()[..], &[0; 4]].concat());
+    let cloud = point(0x9000_601a);
+    image.record(36, DIRECTORY, 0, &[standard(0x400), name(5, "OneDrive", 0), cloud.clone()]);
+    let content = resident(0x80, "", b"here");
+    let here = [standard(0x400), name(36, "here", 0), content.clone(), cloud.clone()];
+    image.record(37, 0, 0, &here);
+    let away = [standard(0x40_0400), name(36, "away", 0), content.clone(), cloud];
+    image.record(38, 0, 0, &away);
+    image.record(39, 0, 0, &[standard(0x400), name(36, "dedup", 0), content, point(0x8000_0013)]);
+    let survey = whole(image);
+    let kinds = [36, 37, 38, 39].map(|number| inode(&survey, number).kind);
+    assert_eq!(kinds, [FileKind::Dir, FileKind::File, FileKind::Reparse, FileKind::Reparse]);
+    assert_eq!(survey.bytes(inode(&survey, 39).target), b"0x80000013");
+    let readable = [37, 38, 39].map(|number| {
+        let stream = &survey.streams_of(inode(&survey, number))[0];
+        matches!(stream.encoding, Encoding::Inline(_))
+    });
+    assert_eq!(readable, [true, false, false]);
+    let told: Vec<_> = survey.gaps.iter().filter_map(|gap| gap.inode).collect();
+    assert_eq!(told, [35, 38, 39]);
+}
+
+#[test]
 fn names_that_no_directory_can_hold_are_left_out() {
     let mut image = Image::new();
     let names = ["..", "a/b", "", "fine"].map(|text| name(5, text, 0));

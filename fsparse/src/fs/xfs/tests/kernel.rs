@@ -1,6 +1,6 @@
 //! What the running kernel shows of an image that it filled itself, against what the survey finds.
 
-use super::{has_tool, mkfs, probe, survey_all, tree};
+use super::{has_tool, hex, mkfs, probe, survey_all, tree};
 use crate::{
     fs::{Filesystem, xfs::Xfs},
     survey::{Encoding, Inode, Survey},
@@ -47,31 +47,16 @@ impl Drop for Mount {
 }
 
 fn attribute(path: &Path, name: &str, value: &[u8]) {
-    let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
-    super::must(Command::new("setfattr").args(["-h", "-n", name, "-v", &format!("0x{hex}")]).arg(path));
+    super::must(
+        Command::new("setfattr").args(["-h", "-n", name, "-v", &format!("0x{}", hex(value))]).arg(path),
+    );
 }
 
 /// Fills a filesystem with a file of every shape.
-fn fill(root: &Path) {
+fn fill(root: &Path, fragmented: bool) {
     let at = |name: &str| root.join(name);
-    // Free space in single blocks, so that later directories and files are in many extents.
-    fs::create_dir(at("comb")).unwrap();
-    for number in 0..6000 {
-        if fs::write(at(&format!("comb/{number}")), [number as u8; 900]).is_err() {
-            break;
-        }
-    }
-    for number in (0..6000).step_by(2) {
-        let _ = fs::remove_file(at(&format!("comb/{number}")));
-    }
-    super::must(Command::new("sync").arg("-f").arg(root));
+    // All free space in single blocks, so that directory blocks and files lie in many extents.
     fs::create_dir(at("many")).unwrap();
-    for number in 0..2500 {
-        fs::write(at(&format!("many/{number:06}-{}", "n".repeat(number % 60))), []).unwrap();
-    }
-    for number in (0..2500).step_by(3) {
-        fs::remove_file(at(&format!("many/{number:06}-{}", "n".repeat(number % 60)))).unwrap();
-    }
     let holes = fs::File::create(at("holes")).unwrap();
     for number in 0..500u64 {
         holes.write_all_at(b"not a hole", number * 8192).unwrap();
@@ -85,7 +70,7 @@ fn fill(root: &Path) {
     symlink("t".repeat(1023), at("link-1023")).unwrap();
     symlink("u".repeat(500), at("link-500")).unwrap();
     symlink("short", at("link-5")).unwrap();
-    for (name, kind, device) in [("char", "c", ["13", "262143"]), ("block", "b", ["4095", "9"])] {
+    for (name, kind, device) in [("char", "c", ["13", "262143"]), ("block", "b", ["511", "9"])] {
         super::must(Command::new("mknod").arg(at(name)).arg(kind).args(device));
     }
     super::must(Command::new("mkfifo").arg(at("fifo")));
@@ -104,9 +89,33 @@ fn fill(root: &Path) {
     }
     attribute(&at("one"), "trusted.t", b"trusted");
     attribute(&at("one"), "security.s", b"");
-    attribute(&at("many"), "user.largest", &[3; 60_000]);
+    attribute(&at("many"), "user.largest", &vec![3; 60_000]);
     super::must(Command::new("setfacl").args(["-m", "u:1000:rw,g:7:r"]).arg(at("leaf")));
     super::must(Command::new("setfacl").args(["-d", "-m", "u:1000:rwx"]).arg(at("many")));
+    if !fragmented {
+        return;
+    }
+    fragment(root);
+    // Names until the larger runs of free space are used up, and then some: directory blocks that lie in several extents.
+    let name = |number: usize| at(&format!("many/{number:06}-{}", "n".repeat(200 + number % 40)));
+    let end = (0..30_000).find(|&number| fs::hard_link(at("large"), name(number)).is_err()).unwrap_or(30_000);
+    for number in (0..end).step_by(3) {
+        fs::remove_file(name(number)).unwrap();
+    }
+}
+
+/// Leaves much of the free space in single blocks.
+fn fragment(root: &Path) {
+    super::must(Command::new("xfs_io").args(["-f", "-c", "falloc 0 34m"]).arg(root.join("ballast")));
+    fs::create_dir(root.join("comb")).unwrap();
+    let tooth = |number: u32| root.join(format!("comb/{number}"));
+    let full = (0..40_000).find(|&number| fs::write(tooth(number), [7; 900]).is_err());
+    super::must(Command::new("sync").arg("-f").arg(root));
+    for number in (0..=full.expect("the filesystem fills up")).step_by(2) {
+        let _ = fs::remove_file(tooth(number));
+    }
+    // Freezing waits until the removed files' blocks are free.
+    super::must(Command::new("xfs_io").args(["-x", "-c", "freeze", "-c", "thaw"]).arg(root));
 }
 
 /// Every path's attributes as getfattr lists them to root.
@@ -216,15 +225,15 @@ fn the_kernel_shows_the_same() {
     let variants: [&[&str]; 4] = [
         &["-b", "size=1024", "-n", "size=16384"],
         &["-b", "size=4096", "-m", "rmapbt=1,reflink=1", "-i", "nrext64=1"],
-        &["-b", "size=1024", "-i", "size=2048", "-m", "bigtime=0,finobt=0,reflink=0"],
+        &["-b", "size=4096", "-i", "size=2048", "-m", "bigtime=0,finobt=0,reflink=0"],
         &["-b", "size=2048", "-n", "size=65536", "-s", "size=2048"],
     ];
-    for options in variants {
+    for (variant, options) in variants.into_iter().enumerate() {
         let scratch = tempfile::tempdir().unwrap();
         let (image, point) = (scratch.path().join("image"), scratch.path().join("mount"));
         mkfs(&image, 64, options, None);
         let Some(mount) = Mount::new(&image, &point, "loop") else { return };
-        fill(&point);
+        fill(&point, variant == 0);
         super::must(Command::new("sync").arg("-f").arg(&point));
         let in_use = probe(&fs::read(&image).unwrap()).unwrap();
         assert_eq!(in_use.state, VolumeState::Unreplayed, "{options:?}");
@@ -237,7 +246,6 @@ fn the_kernel_shows_the_same() {
         let ours = tree(&found, Xfs.root(&probed.geometry).unwrap());
         let Some(_mount) = Mount::new(&image, &point, "loop,ro") else { return };
         assert_eq!(compare(&point, b"", &bytes, &found, &ours), ours.len(), "{options:?}");
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let mut our_attributes = BTreeMap::new();
         for (path, inode) in &ours {
             let list: BTreeMap<String, String> = Xattrs(found.bytes(inode.xattrs))

@@ -76,7 +76,7 @@ fn survey_all(image: &[u8]) -> (Probed, Survey) {
 }
 
 /// Paths from the root and their inodes; entries whose inode is missing are left out.
-fn tree<'a>(found: &'a Survey, root: u64) -> BTreeMap<Vec<u8>, &'a Inode> {
+fn tree(found: &Survey, root: u64) -> BTreeMap<Vec<u8>, &Inode> {
     let inodes: BTreeMap<u64, &Inode> = found.inodes.iter().map(|inode| (inode.number, inode)).collect();
     let mut children: BTreeMap<u64, Vec<(&[u8], u64)>> = BTreeMap::new();
     for entry in &found.entries {
@@ -101,6 +101,13 @@ fn has_tool(name: &str) -> bool {
         println!("skipped: {name} is not installed");
     }
     there
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 /// Runs a command that must succeed.
@@ -141,6 +148,6 @@ fn prototype_image(options: &[&str], names: usize, target: &str) -> Option<Vec<u
     writeln!(text, "sub d--700 0 0\ndeep d--700 0 0\nleaf ---600 0 0 /dev/null\n$\n$\n$").unwrap();
     std::fs::write(&prototype, text).unwrap();
     let image = scratch.path().join("image");
-    mkfs(&image, 32, options, Some(&prototype));
+    mkfs(&image, 64, options, Some(&prototype));
     Some(std::fs::read(image).unwrap())
 }

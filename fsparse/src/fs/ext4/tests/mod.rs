@@ -1,0 +1,6 @@
+//! Tests on images that mkfs makes on the spot. They print why where they cannot run.
+
+mod damage;
+mod image;
+mod kernel;
+mod whole;

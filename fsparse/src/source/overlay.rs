@@ -1,0 +1,250 @@
+//! A volume as its journal or log would leave it: reads go to the volume, except where a patch stands.
+
+use super::{
+    BlockSource, Buf, Completion, MappedRange, Mapping, Piece, PieceError, ReadQueue, SharedSource,
+    SourceError,
+};
+use coldread_model::{
+    ByteRange,
+    task::{Patch, PatchContent},
+};
+use std::collections::{HashMap, VecDeque};
+
+/// A source with patches over it. Its size is the parent's; patches past the end are an error.
+pub struct Overlay {
+    parent: SharedSource,
+    patches: Vec<Patch>,
+}
+
+impl Overlay {
+    /// `parent` with `patches`, which must be sorted by place, without overlap, inside the parent, and as
+    /// long as they say.
+    pub fn new(parent: SharedSource, patches: Vec<Patch>) -> Result<Self, SourceError> {
+        let size = parent.size_bytes();
+        let mut end = 0;
+        for patch in &patches {
+            let range = ByteRange::new(patch.at, patch.len);
+            let fits = match &patch.content {
+                PatchContent::Bytes(bytes) => bytes.len() as u64 == patch.len,
+                PatchContent::Moved { from, fixups } => {
+                    let inside =
+                        |(at, bytes): &(u32, Vec<u8>)| u64::from(*at) + bytes.len() as u64 <= patch.len;
+                    from.checked_add(patch.len).is_some_and(|end| end <= size) && fixups.iter().all(inside)
+                }
+            };
+            if range.start < end || range.end() > size || range.is_empty() || !fits {
+                let place = format!("{} bytes at byte {}", patch.len, patch.at);
+                return Err(SourceError::Corrupt(format!("the journal's patch of {place} does not fit")));
+            }
+            end = range.end();
+        }
+        Ok(Self { parent, patches })
+    }
+
+    /// The patches that a range meets, in order.
+    fn meeting(&self, range: ByteRange) -> &[Patch] {
+        let first = self.patches.partition_point(|patch| patch.at.saturating_add(patch.len) <= range.start);
+        let rest = &self.patches[first..];
+        &rest[..rest.partition_point(|patch| patch.at < range.end())]
+    }
+}
+
+impl BlockSource for Overlay {
+    fn size_bytes(&self) -> u64 {
+        self.parent.size_bytes()
+    }
+
+    fn map(&self, range: ByteRange) -> Result<Vec<MappedRange>, SourceError> {
+        let mut mapped = Vec::new();
+        let mut at = range.start;
+        for patch in self.meeting(range) {
+            let part = ByteRange::new(patch.at, patch.len).intersect(range);
+            if part.start > at {
+                mapped.extend(self.parent.map(ByteRange::between(at, part.start))?);
+            }
+            mapped.push(MappedRange { range: part, mapping: Mapping::Data });
+            at = part.end();
+        }
+        if at < range.end() {
+            mapped.extend(self.parent.map(ByteRange::between(at, range.end()))?);
+        }
+        Ok(mapped)
+    }
+
+    fn open_queue(&self) -> Result<Box<dyn ReadQueue + '_>, SourceError> {
+        let queue = self.parent.open_queue()?;
+        Ok(Box::new(OverlayQueue {
+            overlay: self,
+            queue,
+            ready: VecDeque::new(),
+            sent: HashMap::new(),
+            next: 0,
+        }))
+    }
+}
+
+/// A part of a request that was sent to the parent.
+struct Sent<'a> {
+    tag: u64,
+    /// What of the parent was asked for, where the part starts on the overlay, pieces still to come.
+    asked: ByteRange,
+    at: u64,
+    left: u64,
+    /// The patch whose fixups apply, if any.
+    patch: Option<&'a Patch>,
+}
+
+struct OverlayQueue<'a> {
+    overlay: &'a Overlay,
+    queue: Box<dyn ReadQueue + 'a>,
+    ready: VecDeque<Completion>,
+    sent: HashMap<u64, Sent<'a>>,
+    next: u64,
+}
+
+impl<'a> OverlayQueue<'a> {
+    fn send(&mut self, tag: u64, asked: ByteRange, at: u64, patch: Option<&'a Patch>) {
+        if !asked.is_empty() {
+            self.sent.insert(self.next, Sent { tag, asked, at, left: asked.len, patch });
+            self.queue.push(self.next, asked);
+            self.next += 1;
+        }
+    }
+}
+
+impl ReadQueue for OverlayQueue<'_> {
+    fn push(&mut self, tag: u64, range: ByteRange) {
+        let mut at = range.start;
+        for patch in self.overlay.meeting(range) {
+            let part = ByteRange::new(patch.at, patch.len).intersect(range);
+            self.send(tag, ByteRange::between(at, part.start), at, None);
+            let skip = part.start - patch.at;
+            match &patch.content {
+                PatchContent::Bytes(bytes) => {
+                    let bytes = bytes[skip as usize..(skip + part.len) as usize].to_vec();
+                    let result = Ok(Piece::Bytes(Buf::from(bytes)));
+                    self.ready.push_back(Completion { tag, offset: part.start, result });
+                }
+                PatchContent::Moved { from, .. } => {
+                    self.send(tag, ByteRange::new(from + skip, part.len), part.start, Some(patch));
+                }
+            }
+            at = part.end();
+        }
+        self.send(tag, ByteRange::between(at, range.end()), at, None);
+    }
+
+    fn next(&mut self) -> Option<Completion> {
+        if let Some(ready) = self.ready.pop_front() {
+            return Some(ready);
+        }
+        loop {
+            let done = self.queue.next()?;
+            let Some(sent) = self.sent.get_mut(&done.tag) else { continue };
+            let len = match &done.result {
+                Ok(piece) => piece.len(),
+                Err(PieceError { len, .. }) => *len,
+            };
+            sent.left = sent.left.saturating_sub(len);
+            let offset = sent.at + done.offset.saturating_sub(sent.asked.start);
+            let (tag, patch) = (sent.tag, sent.patch);
+            if sent.left == 0 {
+                self.sent.remove(&done.tag);
+            }
+            let result = match (done.result, patch) {
+                (Ok(piece), Some(patch)) => Ok(fixed_up(piece, offset, patch)),
+                (result, _) => result,
+            };
+            return Some(Completion { tag, offset, result });
+        }
+    }
+}
+
+/// Applies the fixups that meet a piece at `offset` of the overlay.
+fn fixed_up(piece: Piece, offset: u64, patch: &Patch) -> Piece {
+    let PatchContent::Moved { fixups, .. } = &patch.content else { return piece };
+    let range = ByteRange::new(offset, piece.len());
+    let meets = |(at, bytes): &&(u32, Vec<u8>)| {
+        !ByteRange::new(patch.at + u64::from(*at), bytes.len() as u64).intersect(range).is_empty()
+    };
+    if !fixups.iter().any(|fixup| meets(&fixup)) {
+        return piece;
+    }
+    let mut bytes = match &piece {
+        Piece::Bytes(buf) => buf.to_vec(),
+        Piece::Zeros(len) => vec![0; *len as usize],
+    };
+    for (at, fix) in fixups.iter().filter(meets) {
+        let start = patch.at + u64::from(*at);
+        let part = ByteRange::new(start, fix.len() as u64).intersect(range);
+        let (to, from) = ((part.start - offset) as usize, (part.start - start) as usize);
+        bytes[to..to + part.len as usize].copy_from_slice(&fix[from..from + part.len as usize]);
+    }
+    Piece::Bytes(Buf::from(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::memory::MemorySource;
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    fn patches() -> Vec<Patch> {
+        let moved = PatchContent::Moved { from: 200, fixups: vec![(2, vec![9, 9])] };
+        vec![
+            Patch { at: 10, len: 3, content: PatchContent::Bytes(vec![1, 2, 3]) },
+            Patch { at: 13, len: 8, content: moved },
+            Patch { at: 250, len: 6, content: PatchContent::Bytes(vec![7; 6]) },
+        ]
+    }
+
+    fn disk() -> Vec<u8> {
+        (0..=255).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn every_range_reads_as_if_the_patches_were_written(start in 0u64..256, len in 0u64..300, bad in 0u64..250) {
+            let mut wanted = disk();
+            wanted[10..13].copy_from_slice(&[1, 2, 3]);
+            wanted[13..21].copy_from_slice(&disk()[200..208]);
+            wanted[15..17].copy_from_slice(&[9, 9]);
+            wanted[250..256].fill(7);
+            let source = MemorySource::new(disk()).with_bad(vec![ByteRange::new(bad, 2)]);
+            let overlay = Overlay::new(Arc::new(source), patches()).unwrap();
+            let mut queue = overlay.open_queue().unwrap();
+            queue.push(5, ByteRange::new(start, len));
+            let mut total = 0;
+            while let Some(done) = queue.next() {
+                prop_assert_eq!(done.tag, 5);
+                match done.result {
+                    Ok(Piece::Bytes(bytes)) => {
+                        let at = done.offset as usize;
+                        prop_assert_eq!(&bytes[..], &wanted[at..at + bytes.len()]);
+                        total += bytes.len() as u64;
+                    }
+                    Ok(Piece::Zeros(_)) => prop_assert!(false),
+                    Err(error) => total += error.len,
+                }
+            }
+            prop_assert_eq!(total, len);
+        }
+    }
+
+    #[test]
+    fn patches_that_do_not_fit_are_refused() {
+        let source: SharedSource = Arc::new(MemorySource::new(disk()));
+        let with = |change: fn(&mut Vec<Patch>)| {
+            let mut patches = patches();
+            change(&mut patches);
+            Overlay::new(Arc::clone(&source), patches).is_ok()
+        };
+        assert!(with(|_| {}));
+        assert!(!with(|patches| patches[2].at = 251));
+        assert!(!with(|patches| patches[1].at = 12));
+        assert!(!with(|patches| patches[0].len = 2));
+        assert!(!with(|patches| patches.swap(0, 1)));
+        assert!(!with(|patches| patches[1].content = PatchContent::Moved { from: 249, fixups: Vec::new() }));
+    }
+}

@@ -1,0 +1,9 @@
+//! A coordinator and workers over the real services, with tasks over a disk that is not there.
+
+#![allow(clippy::unwrap_used)]
+
+mod disk;
+mod hostile;
+mod reads;
+mod scans;
+mod site;
