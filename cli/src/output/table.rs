@@ -138,13 +138,14 @@ fn fit(mut widths: Vec<usize>, flexible: &[bool], terminal: usize) -> Vec<usize>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::Column;
+
+    type Column = crate::output::Column<Pair>;
 
     struct Pair(String, u64);
 
     impl Row for Pair {
         const NOUN: &'static str = "pairs";
-        const COLUMNS: &'static [Column<Self>] = &[
+        const COLUMNS: &'static [Column] = &[
             Column::new("long_name", |pair| Value::Text(&pair.0)).flexible(),
             Column::new("count", |pair| Value::Number(pair.1)).right(),
             Column::new("hidden", |_| Value::Text("x")).wide(),
