@@ -77,12 +77,14 @@ impl Plan {
                     Encoding::Lznt1 { unit_bytes, .. } => {
                         PlannedContent::Lznt1(survey.extents_of(stream).to_vec(), unit_bytes)
                     }
-                    Encoding::Unreadable { encrypted, reason, .. } => {
-                        let kind = if encrypted { GapKind::Encrypted } else { GapKind::Unsupported };
+                    Encoding::Unreadable { encrypted: true, reason, .. } => {
                         let reason = String::from_utf8_lossy(survey.bytes(reason)).into_owned();
-                        plan.gaps.push(Gap::new(kind, "content", reason).at_inode(inode.number));
+                        plan.gaps
+                            .push(Gap::new(GapKind::Encrypted, "content", reason).at_inode(inode.number));
                         continue;
                     }
+                    // The survey told the gap, with its kind and place, where it met the trouble.
+                    Encoding::Unreadable { encrypted: false, .. } => continue,
                 };
                 let stream_name = survey.bytes(stream.name).to_vec();
                 if coldread_fsparse::content::is_too_sparse(stream.size, survey.extents_of(stream)) {
