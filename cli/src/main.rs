@@ -1,2 +1,18 @@
-//! The `coldread` program.
-fn main() {}
+//! The `coldread` command.
+#![allow(unreachable_pub, reason = "nothing is reachable from outside a binary; `pub` is for its modules")]
+
+mod app;
+mod args;
+mod commands;
+mod connect;
+mod destination;
+mod failure;
+mod output;
+mod progress;
+mod rows;
+mod size;
+mod time;
+
+fn main() -> std::process::ExitCode {
+    app::main()
+}

@@ -15,6 +15,7 @@ use coldread_model::{
     task::{AssembleOutput, AssembledVolume, ContentMode, ContentOutput, ProbeOutput, VolumeSpec},
 };
 use coldread_store::{Error, PackWriter, Store};
+use serde::Serialize;
 use std::{
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
@@ -50,8 +51,10 @@ pub(crate) fn commit(
         writer.finish()?;
         writer = store.writer();
     }
-    let mut ledger = Ledger::new(results.probe.identity.size);
-    ledger.claim(&results.probe.coverage);
+    let size = results.probe.identity.size;
+    let outside = std::mem::take(&mut results.probe.coverage);
+    let mut ledger = Ledger::new(size);
+    ledger.claim(&outside);
     let assembled = results.assembled.take();
     let mut gaps = std::mem::take(&mut results.probe.gaps);
     gaps.append(&mut results.losses.gaps);
@@ -87,13 +90,13 @@ pub(crate) fn commit(
             volume.reason.clone_from(reason);
         }
     }
-    let mut coverage: Vec<CoverageRange> = Vec::new();
+    let mut contents: Vec<CoverageRange> = Vec::new();
     for (_, content) in &mut results.contents {
-        coverage.append(&mut content.coverage);
+        contents.append(&mut content.coverage);
         gaps.append(&mut content.gaps);
     }
-    coverage.sort();
-    ledger.claim(&coverage);
+    contents.sort();
+    ledger.claim(&contents);
     findings.packages.sort();
     findings.packages.dedup();
     findings.logins.sort();
@@ -102,8 +105,15 @@ pub(crate) fn commit(
     findings.gaps.dedup();
     gaps.extend(findings.gaps.iter().cloned());
     gaps.extend(shorten(&mut findings));
+    let coverage = encoded_or(&ledger, "coverage ledger", &mut gaps, || {
+        let mut coarse = Ledger::new(size);
+        coarse.claim(&outside);
+        coarse
+    });
+    let specs = encoded_or(&results.probe.volumes, "volume specs", &mut gaps, Vec::new);
     gaps.sort();
     gaps.dedup();
+    shorten_gaps(&mut gaps);
     let counts = Counts {
         packages: findings.packages.iter().filter(|package| package.state.is_installed()).count() as u64,
         logins: findings.logins.len() as u64,
@@ -118,9 +128,9 @@ pub(crate) fn commit(
         hashed: results.content == ContentMode::Hash,
         system: findings.system.clone(),
         volumes,
-        volume_specs: writer.put_raw(ObjectKind::VolumeSpecs, &codec::to_bytes(&results.probe.volumes))?,
+        volume_specs: writer.put_raw(ObjectKind::VolumeSpecs, &specs)?,
         findings: writer.put_raw(ObjectKind::Findings, &codec::to_bytes(&findings))?,
-        coverage: writer.put_raw(ObjectKind::Coverage, &codec::to_bytes(&ledger))?,
+        coverage: writer.put_raw(ObjectKind::Coverage, &coverage)?,
         gaps: writer.put_raw(ObjectKind::Gaps, &codec::to_bytes(&gaps))?,
         counts,
     };
@@ -143,13 +153,40 @@ fn volume_manifest(spec: &VolumeSpec, volume: AssembledVolume) -> VolumeManifest
     }
 }
 
+/// The encoding of a part of the snapshot, or of what stands in for it where it is too large, with a gap.
+fn encoded_or<T: Serialize>(part: &T, name: &str, gaps: &mut Vec<Gap>, or: impl FnOnce() -> T) -> Vec<u8> {
+    let bytes = codec::to_bytes(part);
+    if bytes.len() <= limits::MAX_PART_BYTES {
+        return bytes;
+    }
+    let reason = format!("{} bytes are more than one snapshot holds", bytes.len());
+    gaps.push(Gap::new(GapKind::Limit, name, reason));
+    codec::to_bytes(&or())
+}
+
+/// Cuts gaps that are more than one object can hold, and says how many there were.
+fn shorten_gaps(gaps: &mut Vec<Gap>) {
+    let all = gaps.len();
+    let mut bytes = codec::to_bytes(gaps).len();
+    while bytes > limits::MAX_PART_BYTES {
+        let keep = (gaps.len() as u128 * limits::MAX_PART_BYTES as u128 / bytes as u128) as usize;
+        gaps.truncate(keep.min(gaps.len() - 1));
+        bytes = codec::to_bytes(gaps).len();
+    }
+    if gaps.len() < all {
+        let reason = format!("{} more gaps than one snapshot holds", all - gaps.len());
+        gaps.insert(0, Gap::new(GapKind::Limit, "gaps", reason));
+        gaps.sort();
+    }
+}
+
 /// Drops the oldest login events where the findings are more than one object can hold, and says so.
 fn shorten(findings: &mut Findings) -> Option<Gap> {
     let mut dropped = 0;
     let mut bytes = codec::to_bytes(findings).len();
-    while bytes > limits::MAX_FINDINGS_BYTES && !findings.logins.is_empty() {
+    while bytes > limits::MAX_PART_BYTES && !findings.logins.is_empty() {
         let count = findings.logins.len();
-        let surplus = bytes - limits::MAX_FINDINGS_BYTES;
+        let surplus = bytes - limits::MAX_PART_BYTES;
         // Events without a time sort first and go first.
         let some = (count * surplus / bytes + 1).min(count);
         findings.logins.drain(..some);
@@ -163,4 +200,25 @@ fn shorten(findings: &mut Findings) -> Option<Gap> {
 fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::new(i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_much_for_one_object_is_cut_and_told() {
+        let text = "x".repeat(1 << 20);
+        let mut gaps: Vec<Gap> =
+            (0..70).map(|i| Gap::new(GapKind::Io, text.clone(), "why").at_byte(i)).collect();
+        shorten_gaps(&mut gaps);
+        assert!(codec::to_bytes(&gaps).len() <= limits::MAX_PART_BYTES + 1024);
+        let told = gaps.iter().find(|gap| gap.kind == GapKind::Limit).unwrap();
+        assert_eq!(told.reason, format!("{} more gaps than one snapshot holds", 70 - (gaps.len() - 1)));
+        let mut few = vec![Gap::new(GapKind::Io, "inode", "why")];
+        shorten_gaps(&mut few);
+        assert_eq!(few.len(), 1);
+        let part = encoded_or(&vec![text; 61], "coverage ledger", &mut few, Vec::new);
+        assert_eq!((part, few.len()), (codec::to_bytes(&Vec::<String>::new()), 2));
+    }
 }

@@ -47,7 +47,13 @@ impl Store {
 
     /// Like [`Store::open`], but where there is no store it is an error and nothing is created.
     pub fn open_existing(dir: &Path) -> Result<Arc<Self>> {
-        if dir.join("packs").is_dir() { Self::open(dir) } else { Err(Error::NoStore { dir: dir.to_owned() }) }
+        if Self::exists(dir)? { Self::open(dir) } else { Err(Error::NoStore { dir: dir.to_owned() }) }
+    }
+
+    /// Whether there is a store in `dir`. Creates nothing.
+    pub fn exists(dir: &Path) -> Result<bool> {
+        let packs = dir.join("packs");
+        packs.try_exists().map_err(Error::io(&packs))
     }
 
     /// Removes the index of the store in `dir`, builds it anew from the packs alone and opens the store.

@@ -5,7 +5,7 @@ use crate::{
     site::{LEASE, Site},
 };
 use coldread_model::task::TaskInput;
-use coldread_proto::v1::{ScanState, scan_state::Phase};
+use coldread_proto::v1::{ScanState, WatchRequest, scan_state::Phase};
 use coldread_worker::tasks::TaskError;
 use std::sync::{
     Arc,
@@ -124,7 +124,10 @@ async fn without_assemble_what_probe_knows_is_committed_and_without_probe_nothin
 async fn those_who_watch_see_the_scan_go_on_to_its_end() {
     let site = Site::new().await;
     let id = site.submit("/disk", UNIT).await;
-    let watching = site.watch(id.clone());
+    let request = WatchRequest { scan_id: id.clone() };
+    let mut watching = site.scans().watch(request).await.unwrap().into_inner();
+    // Before there is a worker, so that nothing has happened yet.
+    let mut states = vec![watching.message().await.unwrap().unwrap()];
     let hold = Arc::new(AtomicBool::new(true));
     let held = Arc::clone(&hold);
     let worker = site.worker(
@@ -139,14 +142,16 @@ async fn those_who_watch_see_the_scan_go_on_to_its_end() {
             Ok(())
         })),
     );
-    let states = watching.await;
+    while let Some(state) = watching.message().await.unwrap() {
+        states.push(state);
+    }
     assert_eq!(states[0].phase(), Phase::Queued);
     assert!(states.iter().any(|state| state.activity == "probing" && state.bytes_read == 5));
     assert!(states.windows(2).all(|pair| pair[0].tasks_done <= pair[1].tasks_done));
     let last = states.last().unwrap();
     assert_eq!((last.phase(), last.reader.as_str()), (Phase::Done, "fake"));
     // Once ended, it can still be watched: its last state alone.
-    assert_eq!(site.watch(id).await, [last.clone()]);
+    assert_eq!(site.watch(id).await, std::slice::from_ref(last));
     site.end(vec![worker]).await;
 }
 

@@ -1,0 +1,119 @@
+//! From the command line to an exit code: logs, the runtime, one command.
+
+use crate::{commands::Command, failure::Failure, progress};
+use clap::Parser;
+use std::{io::IsTerminal, process::ExitCode, time::Duration};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+/// After a command has ended, threads that still wait for a disk are not waited for longer than this.
+const LAST_THREADS: Duration = Duration::from_millis(500);
+
+/// Reads disks of machines that it never boots, mounts or logs in to
+///
+/// It takes images and block devices, parses ext4, XFS and NTFS from raw blocks, and tells which packages are
+/// installed, who logged in and who failed to, and which files are there. What cannot be read is listed, with the
+/// reason, by `coldread gaps`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "coldread",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_long_help = "Examples:\n  \
+        coldread scan disk.img                 scan an image into the default store\n  \
+        coldread packages --name 'openssh*'    packages of all assets, by name\n  \
+        coldread logins --failed --since 7d    failed logins of the last week\n  \
+        coldread files --path '/etc/*' -o csv  files by path, for a spreadsheet\n\n\
+        Exit codes: 0 done; 1 failed (of a scan: a source could not be read at all); 2 wrong usage;\n\
+        3 a scan finished with gaps."
+)]
+struct App {
+    /// Log more to standard error: -v what is done, -vv details; RUST_LOG says more precisely what
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let app = App::parse();
+    log(app.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::new("cannot start threads").because(&error).report(),
+    };
+    let ended = runtime.block_on(app.command.run());
+    let code = ended.unwrap_or_else(|failure| failure.report());
+    runtime.shutdown_timeout(LAST_THREADS);
+    code
+}
+
+/// Logs to standard error: warnings, and more on request.
+fn log(verbose: u8) {
+    let level = match verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    // RUST_LOG goes before -v; a directive in it that makes no sense is told and left out.
+    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(progress::LogWriter::default)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(verbose > 0)
+        .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        App::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_usage_is_found_before_anything_is_done() {
+        for wrong in [
+            &["coldread"][..],
+            &["coldread", "scan"],
+            &["coldread", "scan", "a", "--store", "s", "--server", "http://h:1"],
+            &["coldread", "scan", "a", "--shard-bytes", "0"],
+            &["coldread", "scan", "a", "--content", "some"],
+            &["coldread", "files", "--store", "s", "--server", "http://h:1"],
+            &["coldread", "logins", "--since", "yesterday"],
+            &["coldread", "extract", "a", "/etc/passwd"],
+            &["coldread", "coordinator", "--store", "s"],
+            &["coldread", "worker"],
+            &["coldread", "worker", "--coordinator", "http://h:1", "--slots", "0"],
+        ] {
+            let error = App::try_parse_from(wrong).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_commands_of_the_readme_parse() {
+        for line in [
+            "coldread scan a.img b.img --content none --io pread --store s --shard-bytes 64MiB -o ndjson",
+            "coldread scan --server http://127.0.0.1:7700 disk.img --wait",
+            "coldread packages --name openssh* --type deb --all --asset web-* --snapshot 01234567",
+            "coldread logins --failed --user root --since 7d --until 2025-11-05",
+            "coldread files --path /etc/* --path /var/** --volume p2 --all -o wide",
+            "coldread asset show web-1 -o json",
+            "coldread snapshots web-1",
+            "coldread cat web-1 /etc/passwd --volume p1 --stream s",
+            "coldread extract web-1 /etc/* --to out --force",
+            "coldread coordinator --listen 127.0.0.1:0 --store s --lease-seconds 5",
+            "coldread worker --coordinator http://127.0.0.1:7700 --slots 2 --name w",
+        ] {
+            App::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+    }
+}

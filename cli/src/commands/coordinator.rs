@@ -1,0 +1,76 @@
+//! `coldread coordinator`.
+
+use crate::{
+    args::store_dir,
+    failure::{Failure, Result},
+    progress, size,
+};
+use clap::value_parser;
+use coldread_coordinator::{Coordinator, CoordinatorConfig, ServeError};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+
+/// Plan scans, lease their tasks to workers, and answer questions, until interrupted
+///
+/// Serves gRPC with health and reflection. SIGINT and SIGTERM end it in order: commits under way are finished.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    coldread coordinator --listen 127.0.0.1:7700 --store /srv/coldread\n  \
+    coldread coordinator --listen '[::1]:0' --store s --lease-seconds 5")]
+pub struct Coordinate {
+    /// Address and port to listen on; port 0 takes a free one, and says which
+    #[arg(long, value_name = "ADDR")]
+    listen: SocketAddr,
+    /// Directory of the store, made if there is none [env: COLDREAD_STORE] [default: $XDG_DATA_HOME/coldread or
+    /// ~/.local/share/coldread]
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// A lease that is not renewed for so long goes to another worker
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = value_parser!(u64).range(1..=86_400))]
+    lease_seconds: u64,
+    /// Volumes are cut into tasks of about this size, where a scan does not say another, e.g. 64MiB
+    /// [default: 8GiB]
+    #[arg(long, value_name = "N", value_parser = size::parse)]
+    shard_bytes: Option<u64>,
+    /// How often a task is tried before the scan goes on without it
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u32).range(1..=1000))]
+    max_tries: u32,
+}
+
+impl Coordinate {
+    pub async fn run(self) -> Result<()> {
+        let store = store_dir(self.store, |name| std::env::var_os(name).filter(|value| !value.is_empty()))?;
+        let mut config = CoordinatorConfig::new(&store);
+        config.lease_time = Duration::from_secs(self.lease_seconds);
+        config.max_tries = self.max_tries;
+        if let Some(bytes) = self.shard_bytes {
+            config.shard_bytes = bytes;
+        }
+        let listener = TcpListener::bind(self.listen)
+            .await
+            .map_err(|error| Failure::new(format!("cannot listen on {}", self.listen)).because(&error))?;
+        let address = listener.local_addr().unwrap_or(self.listen);
+        let coordinator = Coordinator::start(config).await.map_err(|error| {
+            Failure::new(format!("cannot use the store {}", store.display())).because(&error)
+        })?;
+        let closer = coordinator.closer();
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            progress::say("coordinator: ending");
+            closer.close();
+        });
+        progress::say(&format!("coordinator: listening on {address}, store {}", store.display()));
+        let served = coordinator.serve(listener).await;
+        coordinator.shutdown().await;
+        served
+            .map_err(|error: ServeError| Failure::new(format!("serving on {address} failed")).because(&error))
+    }
+}

@@ -1,0 +1,58 @@
+//! `coldread logins`.
+
+use super::listing;
+use crate::{
+    args::{OutputArgs, PlaceArgs, ScopeArgs},
+    connect::Services,
+    failure::Result,
+    time::PointInTime,
+};
+use coldread_proto::v1::LoginsRequest;
+
+/// List logins, logouts, failed attempts, boots and shutdowns, by time
+///
+/// TIME is RFC 3339 (2025-11-02T21:30:00Z), a date (the start of that day, UTC) or a span ago such as 7d, 12h
+/// or 1d12h; units are s, m, h, d and w. An event without a time is outside every span.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    coldread logins --failed --user root\n  \
+    coldread logins --asset web-1 --since 7d\n  \
+    coldread logins --since 2025-11-01 --until 2025-11-03 --all -o csv")]
+pub struct Logins {
+    /// Only failed attempts
+    #[arg(long)]
+    failed: bool,
+    /// Only users whose name matches, e.g. root or 'adm*'
+    #[arg(long, value_name = "GLOB", default_value = "", hide_default_value = true)]
+    user: String,
+    /// Only events at this time or later
+    #[arg(long, value_name = "TIME")]
+    since: Option<PointInTime>,
+    /// Only events before this time
+    #[arg(long, value_name = "TIME")]
+    until: Option<PointInTime>,
+    /// Also locks, uses of sudo and su, changes of accounts and keys, clock changes and the rest
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+impl Logins {
+    pub async fn run(self) -> Result<()> {
+        let request = LoginsRequest {
+            scope: Some(self.scope.scope()),
+            failed: self.failed,
+            user: self.user,
+            since: self.since.map(Into::into),
+            until: self.until.map(Into::into),
+            all: self.all,
+        };
+        let ask = async |services: Services| services.query().logins(request).await;
+        listing::print(&self.place, self.output.output, ask, |batch| batch.logins).await
+    }
+}

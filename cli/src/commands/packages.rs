@@ -1,0 +1,52 @@
+//! `coldread packages`.
+
+use super::listing;
+use crate::{
+    args::{OutputArgs, PlaceArgs, ScopeArgs},
+    connect::Services,
+    failure::Result,
+};
+use coldread_model::PackageType;
+use coldread_proto::v1::PackagesRequest;
+
+/// List installed packages
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    coldread packages --name 'openssh*'\n  \
+    coldread packages --asset web-1 --type deb -o ndjson\n  \
+    coldread packages --all | grep config-files")]
+pub struct Packages {
+    /// Only packages whose name matches, e.g. 'openssh*'
+    #[arg(long, value_name = "GLOB", default_value = "", hide_default_value = true)]
+    name: String,
+    /// Only packages of this type
+    #[arg(long, value_name = "TYPE", value_parser = types())]
+    r#type: Option<String>,
+    /// Also packages that are not (fully) installed: only configured, half installed …
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+/// The types that there are.
+fn types() -> clap::builder::PossibleValuesParser {
+    PackageType::ALL.iter().map(|one| one.name()).collect::<Vec<_>>().into()
+}
+
+impl Packages {
+    pub async fn run(self) -> Result<()> {
+        let request = PackagesRequest {
+            scope: Some(self.scope.scope()),
+            name: self.name,
+            r#type: self.r#type.unwrap_or_default(),
+            all: self.all,
+        };
+        let ask = async |services: Services| services.query().packages(request).await;
+        listing::print(&self.place, self.output.output, ask, |batch| batch.packages).await
+    }
+}

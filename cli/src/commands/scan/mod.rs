@@ -1,0 +1,234 @@
+//! `coldread scan`.
+
+mod report;
+mod watch;
+
+use crate::{
+    args::{Place, PlaceArgs},
+    connect::{self, Need, Services},
+    failure::{Failure, Result},
+    progress, size,
+};
+use clap::ValueEnum;
+use coldread_model::task::{ContentMode, IoMode};
+use coldread_proto::v1::{self, SubmitRequest};
+use report::{Outcome, Scanned};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+use tokio::task::JoinSet;
+
+/// Exit code of a scan that finished with gaps.
+const FINISHED_WITH_GAPS: u8 = 3;
+/// Exit code where a source could not be read at all.
+const SOURCE_UNREADABLE: u8 = 1;
+
+/// Read disks: images and block devices
+///
+/// Each SOURCE is a disk of an asset of its own: a raw image, one compressed with gzip, zstd or xz, or a block
+/// device. Nothing is ever written to it. A summary goes to standard output, progress to standard error.
+///
+/// Exit codes: 0 every volume was read; 3 finished with gaps, `coldread gaps` lists them; 1 a source could not be
+/// read at all (the others still were); 2 wrong usage.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    coldread scan disk.img\n  \
+    coldread scan /dev/vda --asset web-1 --account 123456789012\n  \
+    coldread scan images/*.img.zst --content none -o ndjson\n  \
+    coldread scan --server http://127.0.0.1:7700 /images/disk.img --wait")]
+pub struct Scan {
+    /// Images or block devices; on a cluster, as the workers see them
+    #[arg(value_name = "SOURCE", required = true)]
+    sources: Vec<PathBuf>,
+    /// The asset's name, for one source; without it assets are named after their sources
+    #[arg(long, value_name = "NAME")]
+    asset: Option<String>,
+    /// The account that the assets belong to
+    #[arg(long, value_name = "ID")]
+    account: Option<String>,
+    /// What of the files' contents is read
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = Content::Hash)]
+    content: Content,
+    /// How sources are read
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Io::Auto)]
+    io: Io,
+    /// Cut volumes into tasks of about this size, e.g. 64MiB [default: 8GiB, or the coordinator's]
+    #[arg(long, value_name = "N", value_parser = size::parse)]
+    shard_bytes: Option<u64>,
+    /// With --server: follow the scans until they end. A scan in this process is always followed
+    #[arg(long)]
+    wait: bool,
+    /// How to print the summary
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = report::Format::Table)]
+    output: report::Format,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Content {
+    /// Nothing but what packages and logins need
+    None,
+    /// All of it, for SHA-256 digests
+    Hash,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Io {
+    /// Whatever suits the source; the choice is reported
+    Auto,
+    /// io_uring, or an error
+    Uring,
+    /// Positioned reads
+    Pread,
+    /// A memory map
+    Mmap,
+}
+
+impl From<Content> for ContentMode {
+    fn from(content: Content) -> Self {
+        match content {
+            Content::None => Self::None,
+            Content::Hash => Self::Hash,
+        }
+    }
+}
+
+impl From<Io> for IoMode {
+    fn from(io: Io) -> Self {
+        match io {
+            Io::Auto => Self::Auto,
+            Io::Uring => Self::Uring,
+            Io::Pread => Self::Pread,
+            Io::Mmap => Self::Mmap,
+        }
+    }
+}
+
+impl Scan {
+    pub async fn run(self) -> Result<ExitCode> {
+        if self.asset.is_some() && self.sources.len() > 1 {
+            return Err(Failure::usage(format!(
+                "--asset names one asset, but each of the {} sources is one",
+                self.sources.len()
+            )));
+        }
+        let place = self.place.place()?;
+        let follow = self.wait || matches!(place, Place::Store(_));
+        let outcomes = connect::with(&place, Need::Scans, async |services| {
+            if follow { self.follow(services).await } else { self.submit_all(&services).await }
+        })
+        .await?;
+        report::print(&outcomes, self.output, &place)?;
+        Ok(exit_code(&outcomes))
+    }
+
+    /// Submits all sources, then follows all scans until they end.
+    async fn follow(&self, services: Services) -> Result<Vec<Outcome>> {
+        let mut outcomes = self.submit_all(&services).await?;
+        let mut running = JoinSet::new();
+        for (place, outcome) in outcomes.iter().enumerate() {
+            let Scanned::Queued { scan_id } = &outcome.scanned else { continue };
+            let watching = watch::follow(services.clone(), scan_id.clone(), outcome.source.clone());
+            running.spawn(async move { (place, watching.await) });
+        }
+        while let Some(ended) = running.join_next().await {
+            match ended {
+                Ok((place, scanned)) => outcomes[place].scanned = scanned,
+                Err(error) => return Err(Failure::new("following a scan failed").because(&error)),
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// Submits every source; one that is refused does not stop the others.
+    async fn submit_all(&self, services: &Services) -> Result<Vec<Outcome>> {
+        let mut outcomes = Vec::with_capacity(self.sources.len());
+        let mut named: BTreeMap<String, String> = BTreeMap::new();
+        for source in &self.sources {
+            let outcome = self.submit(services, source).await;
+            if let Scanned::Queued { .. } = outcome.scanned
+                && let Some(other) = named.insert(outcome.asset.clone(), outcome.source.clone())
+            {
+                progress::say(&format!(
+                    "warning: {} and {other} are both scanned as asset {}, the later one counts as its newest \
+                     snapshot: scan them one by one, each with its --asset",
+                    outcome.source, outcome.asset
+                ));
+            }
+            outcomes.push(outcome);
+        }
+        Ok(outcomes)
+    }
+
+    async fn submit(&self, services: &Services, source: &Path) -> Outcome {
+        let shown = source.to_string_lossy().into_owned();
+        let asset = self.asset.clone().unwrap_or_default();
+        let failed = |asset: String, error: String| Outcome {
+            source: shown.clone(),
+            asset,
+            scanned: Scanned::Failed { error },
+        };
+        // A later `cat` may run elsewhere: the store keeps the whole path.
+        let location = match std::path::absolute(source) {
+            Ok(path) => path.into_os_string().into_string(),
+            Err(error) => return failed(asset, error.to_string()),
+        };
+        let Ok(location) = location else {
+            return failed(asset, "its path is not UTF-8: give it another name, or a link to it".to_owned());
+        };
+        let request = SubmitRequest {
+            source: location,
+            asset: asset.clone(),
+            account: self.account.clone(),
+            content: v1::Content::from(ContentMode::from(self.content)).into(),
+            io: v1::Io::from(IoMode::from(self.io)).into(),
+            shard_bytes: self.shard_bytes.unwrap_or(0),
+        };
+        match services.scans().submit(request).await {
+            Ok(response) => {
+                let response = response.into_inner();
+                let scanned = Scanned::Queued { scan_id: response.scan_id };
+                Outcome { source: shown, asset: response.asset, scanned }
+            }
+            Err(status) => failed(asset, Failure::from(status).line()),
+        }
+    }
+}
+
+/// What all outcomes together mean.
+fn exit_code(outcomes: &[Outcome]) -> ExitCode {
+    let any = |wanted: fn(&Scanned) -> bool| outcomes.iter().any(|outcome| wanted(&outcome.scanned));
+    if any(|scanned| matches!(scanned, Scanned::Failed { .. })) {
+        ExitCode::from(SOURCE_UNREADABLE)
+    } else if any(|scanned| matches!(scanned, Scanned::Done { summary, .. } if summary.gaps > 0)) {
+        ExitCode::from(FINISHED_WITH_GAPS)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coldread_proto::v1::ScanSummary;
+
+    #[test]
+    fn a_source_that_cannot_be_read_weighs_more_than_gaps() {
+        let outcome = |scanned| Outcome { source: "s".to_owned(), asset: "a".to_owned(), scanned };
+        let done = |gaps| {
+            let summary = ScanSummary { gaps, ..ScanSummary::default() };
+            outcome(Scanned::Done { summary, reader: String::new() })
+        };
+        let failed = || outcome(Scanned::Failed { error: "no".to_owned() });
+        // ExitCode has no PartialEq.
+        let code = |outcomes: &[Outcome]| format!("{:?}", exit_code(outcomes));
+        let expected = |code: u8| format!("{:?}", ExitCode::from(code));
+        assert_eq!(code(&[done(0)]), expected(0));
+        assert_eq!(code(&[done(0), done(1)]), expected(3));
+        assert_eq!(code(&[done(1), failed(), done(0)]), expected(1));
+        assert_eq!(code(&[outcome(Scanned::Queued { scan_id: String::new() })]), expected(0));
+    }
+}

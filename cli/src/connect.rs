@@ -1,0 +1,180 @@
+//! A channel to the services: over the network, or to a coordinator (and a worker) that this process runs for as
+//! long as the command takes. Commands cannot tell which.
+
+use crate::{
+    args::Place,
+    failure::{Failure, Result},
+};
+use coldread_coordinator::{Coordinator, CoordinatorConfig, StartError};
+use coldread_proto::{
+    MAX_MESSAGE_BYTES,
+    v1::{query_client::QueryClient, scans_client::ScansClient},
+};
+use coldread_store::{Error as StoreError, Store};
+use coldread_worker::{
+    client::{ClientError, Runner, Worker, WorkerConfig},
+    tasks::Tasks,
+};
+use std::{
+    future,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{signal, sync::watch, task::JoinHandle, time};
+use tonic::transport::Channel;
+
+/// Another command may have the store open; most are done within this time.
+const STORE_WAIT: Duration = Duration::from_secs(3);
+/// Tasks that the worker in this process runs at a time: while one hashes, another can wait for its disk.
+const SLOTS: usize = 2;
+
+/// What a command needs of a store of our own. A server has it all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Answers from a store that is there.
+    Answers,
+    /// Answers, and files read from their sources.
+    Files,
+    /// A store, made if there is none, and scans.
+    Scans,
+}
+
+/// The services behind a channel.
+#[derive(Clone)]
+pub struct Services(Channel);
+
+impl Services {
+    /// Questions about what was found.
+    pub fn query(&self) -> QueryClient<Channel> {
+        QueryClient::new(self.0.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// Starting scans and watching them.
+    pub fn scans(&self) -> ScansClient<Channel> {
+        ScansClient::new(self.0.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+}
+
+/// Runs `job` with the services at `place`. What this process started for it ends with it.
+pub async fn with<T, F>(place: &Place, need: Need, job: impl FnOnce(Services) -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    match place {
+        Place::Server(url) => interruptible(need, job(Services(dial(url).await?))).await,
+        Place::Store(dir) => {
+            let mut embedded = Embedded::start(dir, need).await?;
+            let job = interruptible(need, job(Services(embedded.channel.clone())));
+            let outcome = tokio::select! {
+                outcome = job => outcome,
+                failure = embedded.worker_failed() => Err(failure),
+            };
+            embedded.end().await;
+            outcome
+        }
+    }
+}
+
+/// A scan ends in order when the user interrupts it. Other commands have nothing to put in order: the signal ends
+/// the process, even while it waits for whoever reads its output.
+async fn interruptible<T>(need: Need, job: impl Future<Output = Result<T>>) -> Result<T> {
+    if need != Need::Scans {
+        return job.await;
+    }
+    tokio::select! {
+        outcome = job => outcome,
+        Ok(()) = signal::ctrl_c() => Err(Failure::interrupted()),
+    }
+}
+
+/// A channel to a coordinator; a URL without a scheme is one of http.
+pub async fn dial(url: &str) -> Result<Channel> {
+    let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    let endpoint = coldread_proto::endpoint(&url).map_err(|error| {
+        Failure::usage(format!("{url:?} is not a coordinator's URL, e.g. http://127.0.0.1:7700"))
+            .because(&error)
+    })?;
+    endpoint.connect().await.map_err(|error| {
+        Failure::new(format!("cannot reach the coordinator at {url}"))
+            .because(&error)
+            .next("see whether `coldread coordinator --listen ADDR` runs there")
+    })
+}
+
+/// The tasks as a worker runs them, on all cores.
+pub fn runner() -> Runner {
+    let tasks = Tasks::default();
+    Arc::new(move |input, context| tasks.run(input, context))
+}
+
+/// A coordinator in this process, and a worker where one is needed.
+struct Embedded {
+    coordinator: Coordinator,
+    channel: Channel,
+    worker: Option<(watch::Sender<bool>, JoinHandle<Result<(), ClientError>>)>,
+}
+
+impl Embedded {
+    async fn start(dir: &Path, need: Need) -> Result<Self> {
+        let unusable = |error: &(dyn std::error::Error + 'static)| {
+            Failure::new(format!("cannot use the store {}", dir.display())).because(error)
+        };
+        if need != Need::Scans && !Store::exists(dir).map_err(|error| unusable(&error))? {
+            return Err(Failure::new(format!("there is no store in {}", dir.display()))
+                .next("`coldread scan SOURCE` makes one; --store names another, --server a coordinator"));
+        }
+        let coordinator = open(dir).await.map_err(|error| {
+            let failure = unusable(&error);
+            match error {
+                StartError::Store(StoreError::Busy { .. }) => failure.next(
+                    "wait until the other coldread is done; if it is a coordinator, ask it with --server URL",
+                ),
+                _ => failure,
+            }
+        })?;
+        let channel = coordinator.serve_in_memory().await.map_err(|error| unusable(&error))?;
+        let worker = (need != Need::Answers).then(|| {
+            let (stop, stopped) = watch::channel(false);
+            let config = WorkerConfig { name: "in process".to_owned(), slots: SLOTS };
+            let worker = Worker::new(channel.clone(), config, runner());
+            (stop, tokio::spawn(worker.run(stopped)))
+        });
+        Ok(Self { coordinator, channel, worker })
+    }
+
+    /// Completes only if the worker ends by itself, which it never should.
+    async fn worker_failed(&mut self) -> Failure {
+        let failure = Failure::new("the worker in this process ended");
+        match &mut self.worker {
+            None => future::pending().await,
+            Some((_, worker)) => match worker.await {
+                Ok(Ok(())) => failure,
+                Ok(Err(error)) => failure.because(&error),
+                Err(error) => failure.because(&error),
+            },
+        }
+    }
+
+    async fn end(self) {
+        if let Some((stop, worker)) = self.worker {
+            // Nobody waits for its tasks any more; a worker that has ended hears nothing.
+            let _ = stop.send(true);
+            worker.abort();
+        }
+        self.coordinator.shutdown().await;
+    }
+}
+
+/// Opens the store, waiting a little while another command has it.
+async fn open(dir: &Path) -> Result<Coordinator, StartError> {
+    let started = Instant::now();
+    loop {
+        match Coordinator::start(CoordinatorConfig::new(dir)).await {
+            Err(StartError::Store(StoreError::Busy { .. })) if started.elapsed() < STORE_WAIT => {
+                time::sleep(Duration::from_millis(20)).await;
+            }
+            other => return other,
+        }
+    }
+}

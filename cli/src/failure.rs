@@ -1,0 +1,146 @@
+//! Why a command failed, what to do next, and the code it exits with.
+
+use crate::output::plain;
+use coldread_proto::ServiceError;
+use std::{error::Error, fmt, io, process::ExitCode};
+use tonic::Status;
+
+/// What a command ends with when it does not end well.
+#[derive(Debug)]
+pub struct Failure {
+    message: String,
+    /// Causes, the outermost first.
+    causes: Vec<String>,
+    /// What to do next.
+    next: Option<String>,
+    code: u8,
+    quiet: bool,
+}
+
+/// The result of most of this crate.
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
+
+impl Failure {
+    /// A failure with its message.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), causes: Vec::new(), next: None, code: 1, quiet: false }
+    }
+
+    /// A command line that makes no sense.
+    pub fn usage(message: impl Into<String>) -> Self {
+        let next = "for how to use it: coldread --help, or --help after a command";
+        Self { code: 2, ..Self::new(message).next(next) }
+    }
+
+    /// Nobody reads what we print any more: an end like any other.
+    fn unread() -> Self {
+        Self { code: 0, quiet: true, ..Self::new("nobody reads the output") }
+    }
+
+    /// The user asked for an end.
+    pub fn interrupted() -> Self {
+        Self { code: 130, ..Self::new("interrupted") }
+    }
+
+    /// Adds a cause and its own causes.
+    pub fn because(mut self, cause: &(dyn Error + 'static)) -> Self {
+        let mut next = Some(cause);
+        while let Some(error) = next {
+            let text = error.to_string();
+            // Transparent layers say the same again.
+            if self.causes.last() != Some(&text) && !text.is_empty() {
+                self.causes.push(text);
+            }
+            next = error.source();
+        }
+        self
+    }
+
+    /// Says what to do next.
+    pub fn next(mut self, next: impl Into<String>) -> Self {
+        self.next = Some(next.into());
+        self
+    }
+
+    /// The message with its causes, in one line.
+    pub fn line(&self) -> String {
+        let mut parts = vec![self.message.as_str()];
+        parts.extend(self.causes.iter().map(String::as_str));
+        plain(&parts.join(": ")).into_owned()
+    }
+
+    /// Tells it on standard error, and gives the exit code.
+    pub fn report(&self) -> ExitCode {
+        if !self.quiet {
+            crate::progress::say(&self.to_string());
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", plain(&self.message))?;
+        for cause in &self.causes {
+            write!(f, "\n  because: {}", plain(cause))?;
+        }
+        if let Some(next) = &self.next {
+            write!(f, "\n  next: {}", plain(next))?;
+        }
+        Ok(())
+    }
+}
+
+impl From<io::Error> for Failure {
+    /// An error of standard output; errors of other files name the file.
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::unread(),
+            _ => Self::new("cannot write to standard output").because(&error),
+        }
+    }
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        let mut failure = match ServiceError::from(status.clone()) {
+            ServiceError::NotFound(text) => Self::new(text).next("`coldread assets` lists what was scanned"),
+            ServiceError::Unreadable(text) => {
+                Self::new(text).next("`coldread gaps` lists what else could not be read")
+            }
+            ServiceError::Unavailable(text) => {
+                Self::new(text).next("see whether the coordinator and a worker run, then try again")
+            }
+            other => Self::new(other.to_string()),
+        };
+        // What the transport says lies beneath; a status that a service sent has nothing there.
+        if let Some(source) = status.source() {
+            failure = failure.because(source);
+        }
+        failure
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_says_what_why_and_what_next() {
+        let cause = io::Error::new(io::ErrorKind::NotFound, "no \x1b[2J file");
+        let failure = Failure::new("cannot open").because(&cause).next("give another");
+        assert_eq!(
+            failure.to_string(),
+            "error: cannot open\n  because: no \\u{1b}[2J file\n  next: give another"
+        );
+        assert_eq!(failure.line(), "cannot open: no \\u{1b}[2J file");
+    }
+
+    #[test]
+    fn a_broken_pipe_is_a_quiet_success() {
+        let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!((failure.code, failure.quiet), (0, true));
+        let failure = Failure::from(io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!((failure.code, failure.quiet), (1, false));
+    }
+}

@@ -1,0 +1,90 @@
+//! Standard error: progress bars on a terminal, a line at the start and end of each source elsewhere, and logs
+//! that do not tear the bars.
+
+use crate::output::{human_size, plain};
+use coldread_proto::v1::{ScanState, scan_state::Phase};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::LazyLock,
+    time::Duration,
+};
+
+/// All bars of this process.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Says a line on standard error, above the bars.
+pub fn say(text: &str) {
+    BARS.suspend(|| {
+        // Nobody listens to standard error: then nobody can be told.
+        let _ = writeln!(io::stderr(), "{text}");
+    });
+}
+
+/// Where logs go.
+#[derive(Debug, Default)]
+pub struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        BARS.suspend(|| io::stderr().write(line))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// How far the scan of one source is.
+pub struct ScanProgress {
+    name: String,
+    bar: Option<ProgressBar>,
+}
+
+impl ScanProgress {
+    /// Starts to show it; `name` is the source as the user gave it.
+    pub fn start(name: &str) -> Self {
+        let name = plain(name).into_owned();
+        if !io::stderr().is_terminal() {
+            say(&format!("{name}: scanning"));
+            return Self { name, bar: None };
+        }
+        let bar = BARS.add(ProgressBar::new(1));
+        let template = "{spinner} {prefix} [{bar:24}] {pos}/{len} tasks  {elapsed}  {msg}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_prefix(name.clone());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self { name, bar: Some(bar) }
+    }
+
+    /// Shows a new state.
+    pub fn update(&self, state: &ScanState) {
+        let Some(bar) = &self.bar else { return };
+        bar.set_length(u64::from(state.tasks_known.max(1)));
+        bar.set_position(u64::from(state.tasks_done));
+        bar.set_message(format!("{} read  {}", human_size(state.bytes_read), plain(&state.activity)));
+    }
+
+    /// Ends it with the last state or what went wrong.
+    pub fn end(self, outcome: Result<&ScanState, &str>) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+            BARS.remove(bar);
+        }
+        let words = match outcome {
+            Ok(state) if state.phase() == Phase::Done => {
+                let (files, gaps) = state.summary.as_ref().map_or((0, 0), |one| (one.files, one.gaps));
+                let reader = match state.reader.as_str() {
+                    "" => String::new(),
+                    reader => format!(", {}", plain(reader)),
+                };
+                format!("done, {files} files, {gaps} gaps, {} read{reader}", human_size(state.bytes_read))
+            }
+            Ok(state) => format!("failed: {}", plain(&state.error)),
+            Err(reason) => format!("failed: {}", plain(reason)),
+        };
+        say(&format!("{}: {words}", self.name));
+    }
+}
