@@ -114,6 +114,24 @@ pub fn copy(image: &Path, name: &str) -> PathBuf {
     to
 }
 
+/// Copies a part of an image to an image of its own.
+#[track_caller]
+pub fn cut(image: &Path, start: u64, len: u64, to: &Path) -> PathBuf {
+    let (from, out) = (File::open(image).unwrap(), File::create(to).unwrap());
+    let mut block = vec![0; 64 << 10];
+    let mut at = 0;
+    while at < len {
+        let part = block.len().min((len - at) as usize);
+        from.read_exact_at(&mut block[..part], start + at).unwrap();
+        if block[..part].iter().any(|&byte| byte != 0) {
+            out.write_all_at(&block[..part], at).unwrap();
+        }
+        at += part as u64;
+    }
+    out.set_len(len).unwrap();
+    to.to_owned()
+}
+
 /// Overwrites bytes of an image.
 pub fn patch(image: &Path, at: u64, bytes: &[u8]) {
     File::options().write(true).open(image).unwrap().write_all_at(bytes, at).unwrap();

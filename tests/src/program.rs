@@ -3,6 +3,7 @@
 //! Cargo names a package's programs (`CARGO_BIN_EXE_…`) to the tests of the same package alone, and artifact
 //! dependencies are not stable. So the program is looked for beside the running test, in `PROFILE/coldread`, and
 //! built there once a process if it is missing or older than any of the sources that Cargo noted for it.
+//! `COLDREAD_BIN` names another one to be tested as it is, such as a release build.
 
 use std::{
     env,
@@ -30,6 +31,9 @@ pub fn workspace() -> &'static Path {
 /// The program, built if need be.
 pub fn binary() -> PathBuf {
     static BUILT: Once = Once::new();
+    if let Some(other) = env::var_os("COLDREAD_BIN") {
+        return other.into();
+    }
     let test = env::current_exe().unwrap();
     // PROFILE/deps/TEST
     let profile = test.ancestors().nth(2).unwrap();
