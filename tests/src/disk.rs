@@ -36,7 +36,8 @@ pub fn format(image: &Path, filesystem: &str, more: &[&str]) {
         // Newer releases refuse less than 300 MiB without this word, which they take for tests of their own.
         "xfs" => ("mkfs.xfs", &["-q", "-f", "-K", "--unsupported"]),
         "ntfs" => ("mkntfs", &["-q", "-F", "-f"]),
-        _ => ("mkfs.ext4", &["-q", "-F", "-E", "nodiscard"]),
+        // What is the default from 512 MiB on, however small the image.
+        _ => ("mkfs.ext4", &["-q", "-F", "-E", "nodiscard", "-T", "default", "-b", "4096"]),
     };
     let words: Vec<&OsStr> = words.iter().chain(more).map(OsStr::new).chain([image.as_os_str()]).collect();
     tool(program, &words);
