@@ -1,2 +1,1 @@
-//! Side-by-side measurements against peers.
 fn main() {}

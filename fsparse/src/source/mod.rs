@@ -8,6 +8,7 @@
 pub mod buf;
 pub mod memory;
 pub mod overlay;
+pub mod recorded;
 pub mod slice;
 
 pub use buf::{Buf, Memory};

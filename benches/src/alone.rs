@@ -1,0 +1,202 @@
+//! fsparse by itself: probe, survey, join and listing, without store, coordinator or process start-up.
+
+use crate::host::Failure;
+use coldread_fsparse::{
+    content::Item,
+    fs::{Filesystem, Probed},
+    machine::{Machine, RunStats, run},
+    source::{BlockSource, Mapping, SharedSource, overlay::Overlay, slice::Slice},
+    survey::Survey,
+    tree::{Tree, for_each_row},
+    volume::{DiskProbe, recognise::Content},
+};
+use coldread_model::{ByteRange, FileKind, listing::ListingWriter};
+use serde::{Deserialize, Serialize};
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A volume that holds a filesystem, ready to be surveyed.
+pub struct Volume {
+    /// Its driver.
+    pub driver: &'static dyn Filesystem,
+    /// What probing told.
+    pub probed: Probed,
+    /// Its bytes, with its journal's changes.
+    pub source: SharedSource,
+    /// Where it starts on the disk.
+    pub start: u64,
+}
+
+/// What listing one disk took.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Pass {
+    /// Finding volumes and geometry.
+    pub probe: Duration,
+    /// Reading and parsing every inode and directory.
+    pub survey: Duration,
+    /// Joining names to a tree.
+    pub join: Duration,
+    /// Walking the rows in listing order and encoding them as chunks.
+    pub listing: Duration,
+    /// Inodes in use.
+    pub inodes: u64,
+    /// Rows of the listing.
+    pub rows: u64,
+    /// Dependent rounds of reads, probe and survey together.
+    pub rounds: u32,
+    /// Ranges asked for.
+    pub requests: u64,
+    /// Bytes asked for.
+    pub bytes: u64,
+    /// The most memory that this process ever held, in KiB; 0 where the kernel does not say.
+    pub peak_kib: u64,
+}
+
+impl Pass {
+    /// All of it.
+    pub fn total(&self) -> Duration {
+        self.probe + self.survey + self.join + self.listing
+    }
+}
+
+fn fed(machine: &mut dyn Machine, source: &dyn BlockSource) -> Result<RunStats, Failure> {
+    let mut queue = source.open_queue()?;
+    Ok(run(machine, &mut *queue))
+}
+
+/// The volumes of a disk that hold filesystems, and what finding them took: rounds add up.
+pub fn volumes(disk: &SharedSource) -> Result<(Vec<Volume>, RunStats), Failure> {
+    let mut table = DiskProbe::new(disk.size_bytes());
+    let mut stats = fed(&mut table, &**disk)?;
+    let mut volumes = Vec::new();
+    let mut probes = RunStats::default();
+    for found in table.finish().volumes {
+        let Content::Filesystem(driver) = found.content else { continue };
+        let slice: SharedSource = Arc::new(Slice::new(Arc::clone(disk), found.range));
+        let mut probe = driver.probe(found.range.len);
+        probes = probes.beside(fed(&mut *probe, &*slice)?);
+        let probed = probe.finish()?;
+        let source = if probed.patches.is_empty() {
+            slice
+        } else {
+            Arc::new(Overlay::new(slice, probed.patches.clone())?)
+        };
+        volumes.push(Volume { driver, probed, source, start: found.range.start });
+    }
+    stats.rounds += probes.rounds;
+    stats.requests += probes.requests;
+    stats.bytes += probes.bytes;
+    Ok((volumes, stats))
+}
+
+/// Surveys a volume on so many threads.
+pub fn survey(volume: &Volume, threads: u64) -> Result<(Survey, RunStats), Failure> {
+    let units = volume.probed.units.max(1);
+    let parts = threads.clamp(1, units);
+    let border = |part: u64| (u128::from(units) * u128::from(part) / u128::from(parts)) as u64;
+    let one = |part: u64| -> Result<(Survey, RunStats), Failure> {
+        let mut machine =
+            volume.driver.survey(&volume.probed.geometry, border(part)..border(part + 1))?;
+        let stats = fed(&mut *machine, &*volume.source)?;
+        Ok((machine.finish(), stats))
+    };
+    if parts == 1 {
+        return one(0);
+    }
+    let one = &one;
+    let surveys: Vec<_> = thread::scope(|scope| {
+        let running: Vec<_> = (0..parts).map(|part| scope.spawn(move || one(part))).collect();
+        let ended = |thread: thread::ScopedJoinHandle<'_, _>| {
+            thread.join().unwrap_or_else(|_| Err(Failure("a survey thread panicked".to_owned())))
+        };
+        running.into_iter().map(ended).collect()
+    });
+    let (mut whole, mut stats) = (Survey::default(), RunStats::default());
+    for survey in surveys {
+        let (survey, took) = survey?;
+        whole.append(survey)?;
+        stats = stats.beside(took);
+    }
+    Ok((whole, stats))
+}
+
+/// Encodes the rows of a tree as the listing's chunks; gives rows and encoded bytes.
+pub fn encode(tree: &Tree<'_>) -> (u64, u64) {
+    let (mut rows, mut bytes) = (0, 0);
+    let mut writer = ListingWriter::new();
+    for_each_row(tree, |row, _, _| {
+        rows += 1;
+        if let Some(chunk) = writer.push(row) {
+            bytes += (chunk.stable.len() + chunk.volatile.len()) as u64;
+        }
+    });
+    if let Some(chunk) = writer.finish() {
+        bytes += (chunk.stable.len() + chunk.volatile.len()) as u64;
+    }
+    (rows, bytes)
+}
+
+/// Lists everything on a disk.
+pub fn list(disk: &SharedSource, threads: u64) -> Result<Pass, Failure> {
+    let mut pass = Pass::default();
+    let started = Instant::now();
+    let (volumes, probes) = volumes(disk)?;
+    pass.probe = started.elapsed();
+    let mut surveys = RunStats::default();
+    for volume in &volumes {
+        let started = Instant::now();
+        let (survey, stats) = survey(volume, threads)?;
+        pass.survey += started.elapsed();
+        surveys = surveys.beside(stats);
+        let started = Instant::now();
+        let tree = Tree::build(&survey, volume.driver.root(&volume.probed.geometry)?);
+        pass.join += started.elapsed();
+        let started = Instant::now();
+        pass.rows += encode(&tree).0;
+        pass.listing += started.elapsed();
+        pass.inodes += survey.inodes.len() as u64;
+    }
+    pass.rounds = probes.rounds + surveys.rounds;
+    pass.requests = probes.requests + surveys.requests;
+    pass.bytes = probes.bytes + surveys.bytes;
+    pass.peak_kib = peak_kib();
+    Ok(pass)
+}
+
+/// Where the bytes of all files lie on the disk, each inode's once.
+pub fn file_ranges(disk: &SharedSource) -> Result<Vec<ByteRange>, Failure> {
+    let mut ranges = Vec::new();
+    for volume in volumes(disk)?.0 {
+        let (survey, _) = survey(&volume, 1)?;
+        for inode in survey.inodes.iter().filter(|inode| inode.kind == FileKind::File) {
+            for item in survey.streams_of(inode).iter().filter_map(|stream| Item::of(&survey, stream)) {
+                let written = item.extents.iter().filter(|extent| !extent.unwritten);
+                ranges.extend(written.map(|extent| {
+                    let used = item.size.saturating_sub(extent.logical).min(extent.len);
+                    ByteRange::new(volume.start + extent.physical, used)
+                }));
+            }
+        }
+    }
+    Ok(ranges)
+}
+
+/// The parts of `ranges` that are stored, and not holes of the image.
+pub fn stored(disk: &dyn BlockSource, ranges: &[ByteRange]) -> Result<Vec<ByteRange>, Failure> {
+    let whole = ByteRange::new(0, disk.size_bytes());
+    let mut found = Vec::new();
+    for range in ranges {
+        let mapped = disk.map(range.intersect(whole))?;
+        found.extend(mapped.iter().filter(|part| part.mapping == Mapping::Data).map(|part| part.range));
+    }
+    Ok(found)
+}
+
+fn peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse().unwrap_or(0)
+}
