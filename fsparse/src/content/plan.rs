@@ -52,6 +52,33 @@ pub fn is_too_sparse(size: u64, extents: &[Extent]) -> bool {
     size > allocated.saturating_mul(64).saturating_add(16 << 30)
 }
 
+/// How much content of one volume is read, cross-linked blocks and zeros counted each time: so many times
+/// the volume …
+const VOLUME_TIMES: u64 = 64;
+/// … and besides.
+const MAX_CONTENT: u64 = 16 << 30;
+
+/// What may still be read of a volume's content. On a hostile disk a million files may claim the same blocks,
+/// or 16 GiB of zeros each.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowance {
+    left: u64,
+}
+
+impl Allowance {
+    /// For a volume of so many bytes.
+    pub fn new(volume_bytes: u64) -> Self {
+        Self { left: volume_bytes.saturating_mul(VOLUME_TIMES).saturating_add(MAX_CONTENT) }
+    }
+
+    /// Takes a file's bytes off; false, and nothing taken, where they are more than is left.
+    pub fn take(&mut self, bytes: u64) -> bool {
+        let left = self.left.checked_sub(bytes);
+        self.left = left.unwrap_or(self.left);
+        left.is_some()
+    }
+}
+
 /// A step on the way through an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -333,6 +360,15 @@ mod tests {
             }
             prop_assert!(total == u128::from(size) || count == 5000 && total < u128::from(size), "{total}");
         }
+    }
+
+    #[test]
+    fn a_volume_is_not_read_a_million_times() {
+        let mut allowance = Allowance::new(1 << 30);
+        let files = (0..1_000_000).filter(|_| allowance.take(1 << 30)).count();
+        assert_eq!(files, 64 + 16);
+        assert!(!allowance.take(1) && allowance.take(0));
+        assert!(Allowance::new(u64::MAX).take(u64::MAX));
     }
 
     #[test]
