@@ -8,7 +8,7 @@ pub mod digest;
 mod plan;
 mod read;
 
-pub use plan::{Item, ItemEncoding, is_too_sparse};
+pub use plan::{Allowance, Item, ItemEncoding, is_too_sparse};
 pub use read::read_items;
 
 use coldread_model::ByteRange;

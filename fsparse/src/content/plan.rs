@@ -52,6 +52,33 @@ pub fn is_too_sparse(size: u64, extents: &[Extent]) -> bool {
     size > allocated.saturating_mul(64).saturating_add(16 << 30)
 }
 
+/// How much content of one volume is read, cross-linked blocks and zeros counted each time: so many times
+/// the volume …
+const VOLUME_TIMES: u64 = 64;
+/// … and besides.
+const MAX_CONTENT: u64 = 16 << 30;
+
+/// What may still be read of a volume's content. On a hostile disk a million files may claim the same blocks,
+/// or 16 GiB of zeros each.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowance {
+    left: u64,
+}
+
+impl Allowance {
+    /// For a volume of so many bytes.
+    pub fn new(volume_bytes: u64) -> Self {
+        Self { left: volume_bytes.saturating_mul(VOLUME_TIMES).saturating_add(MAX_CONTENT) }
+    }
+
+    /// Takes a file's bytes off; false, and nothing taken, where they are more than is left.
+    pub fn take(&mut self, bytes: u64) -> bool {
+        let left = self.left.checked_sub(bytes);
+        self.left = left.unwrap_or(self.left);
+        left.is_some()
+    }
+}
+
 /// A step on the way through an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -83,6 +110,8 @@ pub(super) struct Steps<'a> {
     extent: usize,
     /// Steps of a compression unit that are still to come.
     unit: Option<Unit>,
+    /// Up to here the compression unit under way is stored as it is.
+    stored_until: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +126,7 @@ struct Unit {
 impl<'a> Steps<'a> {
     pub(super) fn new(mut item: Item<'a>) -> Self {
         item.initialized = item.initialized.min(item.size);
-        Self { item, at: 0, extent: 0, unit: None }
+        Self { item, at: 0, extent: 0, unit: None, stored_until: 0 }
     }
 
     /// The extent that holds or follows the next byte.
@@ -127,6 +156,24 @@ impl<'a> Steps<'a> {
         read.map_or(Step::Zeros(len), |physical| Step::Read(ByteRange::new(physical, len)))
     }
 
+    /// The next piece of a unit that is wholly allocated, and so stored as it is.
+    fn stored(&mut self) -> Step {
+        let until = self.stored_until.min(self.item.initialized);
+        let Some(extent) = self.upcoming().filter(|extent| extent.logical <= self.at) else {
+            let len = until - self.at;
+            self.at = until;
+            return Step::Zeros(len);
+        };
+        let skip = self.at - extent.logical;
+        let len = (extent.len - skip).min(until - self.at);
+        self.at += len;
+        if extent.unwritten {
+            Step::Zeros(len)
+        } else {
+            Step::Read(ByteRange::new(extent.physical.saturating_add(skip), len))
+        }
+    }
+
     /// The next compression unit, or a step of the one under way.
     fn packed(&mut self, unit_bytes: u64) -> Step {
         if let Some(unit) = self.unit {
@@ -143,13 +190,17 @@ impl<'a> Steps<'a> {
             return Step::Unpack { at: unit.at, len: unit.len, keep: unit.keep };
         }
         let start = self.at;
-        let len = (start / unit_bytes + 1).saturating_mul(unit_bytes).min(self.item.size) - start;
+        if start < self.stored_until.min(self.item.initialized) {
+            return self.stored();
+        }
+        let past_unit = (start / unit_bytes + 1).saturating_mul(unit_bytes);
+        let len = past_unit.min(self.item.size) - start;
         let keep = self.item.initialized.saturating_sub(start).min(len);
         let Some(first) = self.upcoming().filter(|_| keep > 0) else {
             self.at = self.item.size;
             return Step::Zeros(self.item.size - start);
         };
-        if first.logical >= start + unit_bytes {
+        if first.logical >= past_unit {
             // Nothing is allocated up to the unit that the next extent is in.
             let until = (first.logical / unit_bytes).saturating_mul(unit_bytes).min(self.item.size);
             self.at = until;
@@ -157,21 +208,14 @@ impl<'a> Steps<'a> {
         }
         let mut end = start;
         for extent in &self.item.extents[self.extent..] {
-            if extent.logical > end {
+            if extent.logical > end || end == past_unit {
                 break;
             }
-            end = extent.logical.saturating_add(extent.len).min(start.saturating_add(unit_bytes));
+            end = extent.logical.saturating_add(extent.len).clamp(end, past_unit);
         }
-        if end - start == unit_bytes {
-            // Wholly allocated: stored as it is.
-            let skip = start - first.logical;
-            let len = (first.len - skip).min(keep);
-            self.at += len;
-            return if first.unwritten {
-                Step::Zeros(len)
-            } else {
-                Step::Read(ByteRange::new(first.physical.saturating_add(skip), len))
-            };
+        if end == past_unit {
+            self.stored_until = past_unit;
+            return self.stored();
         }
         self.unit = Some(Unit { at: start, len, keep, end });
         self.packed(unit_bytes)
@@ -195,6 +239,7 @@ impl Iterator for Steps<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn extent(logical: u64, physical: u64, len: u64) -> Extent {
         Extent { logical, physical, len, unwritten: false }
@@ -254,6 +299,76 @@ mod tests {
                 Step::Zeros(8),
             ]
         );
+    }
+
+    #[test]
+    fn a_stored_unit_in_pieces_is_not_taken_for_a_packed_one() {
+        let packed = ItemEncoding::Lznt1 { unit_bytes: 16 };
+        let extents = [extent(0, 1000, 8), extent(8, 2000, 8), extent(16, 3000, 4)];
+        assert_eq!(
+            steps(30, 30, packed, &extents),
+            [
+                Step::Read(ByteRange::new(1000, 8)),
+                Step::Read(ByteRange::new(2000, 8)),
+                Step::Packed(ByteRange::new(3000, 4)),
+                Step::Unpack { at: 16, len: 14, keep: 14 },
+            ]
+        );
+        assert_eq!(
+            steps(30, 10, packed, &extents),
+            [Step::Read(ByteRange::new(1000, 8)), Step::Read(ByteRange::new(2000, 2)), Step::Zeros(20)]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn the_steps_of_any_extents_add_up_to_the_size(
+            size in prop_oneof![0u64..300, Just(u64::MAX), Just(u64::MAX - 7)],
+            initialized in prop_oneof![0u64..300, any::<u64>()],
+            unit_bytes in prop_oneof![Just(None), Just(Some(0)), Just(Some(u32::MAX)), (1u32..40).prop_map(Some)],
+            extents in prop::collection::vec(
+                (
+                    prop_oneof![3 => 0u64..300, 1 => any::<u64>(), 1 => Just(u64::MAX)],
+                    any::<u64>(),
+                    prop_oneof![3 => 0u64..40, 1 => any::<u64>(), 1 => Just(u64::MAX)],
+                    any::<bool>(),
+                ),
+                0..9,
+            ),
+            sorted: bool,
+        ) {
+            let make = |(logical, physical, len, unwritten)| Extent { logical, physical, len, unwritten };
+            let mut extents: Vec<Extent> = extents.into_iter().map(make).collect();
+            if sorted {
+                extents.sort_unstable();
+            }
+            let encoding = unit_bytes.map_or(ItemEncoding::Plain, |unit_bytes| ItemEncoding::Lznt1 { unit_bytes });
+            let unit = u64::from(unit_bytes.unwrap_or(1).max(1));
+            let (mut total, mut packed, mut count) = (0_u128, 0_u64, 0);
+            // With units of a few bytes a file of 16 EiB has too many steps to count; its first ones do.
+            for step in Steps::new(Item { size, initialized, encoding, extents: &extents }).take(5000) {
+                count += 1;
+                match step {
+                    Step::Zeros(len) => total += u128::from(len),
+                    Step::Read(range) => total += u128::from(range.len),
+                    Step::Packed(range) => packed += range.len,
+                    Step::Unpack { len, keep, .. } => {
+                        prop_assert!(packed <= unit && keep <= len && len <= unit);
+                        (total, packed) = (total + u128::from(len), 0);
+                    }
+                }
+            }
+            prop_assert!(total == u128::from(size) || count == 5000 && total < u128::from(size), "{total}");
+        }
+    }
+
+    #[test]
+    fn a_volume_is_not_read_a_million_times() {
+        let mut allowance = Allowance::new(1 << 30);
+        let files = (0..1_000_000).filter(|_| allowance.take(1 << 30)).count();
+        assert_eq!(files, 64 + 16);
+        assert!(!allowance.take(1) && allowance.take(0));
+        assert!(Allowance::new(u64::MAX).take(u64::MAX));
     }
 
     #[test]

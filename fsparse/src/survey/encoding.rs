@@ -8,6 +8,8 @@ use coldread_model::{
 
 const VERSION: u8 = 1;
 const STRUCTURE: &str = "survey";
+/// No filesystem that is read has larger compression units.
+const MAX_UNIT_BYTES: u32 = 1 << 20;
 
 /// The encodings' numbers in a column.
 const INLINE: u8 = 0;
@@ -47,7 +49,8 @@ impl Survey {
         out.bytes
     }
 
-    /// Decodes what [`Survey::to_bytes`] wrote; every index is checked.
+    /// Decodes what [`Survey::to_bytes`] wrote; every index is checked, so that [`Survey::append`] may
+    /// shift them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(STRUCTURE, bytes);
         let version = reader.u8()?;
@@ -86,7 +89,32 @@ impl Survey {
         let arena = reader.take(arena)?.to_vec();
         let (metadata, free, damaged) = (get_set(&mut reader)?, get_set(&mut reader)?, get_set(&mut reader)?);
         let gaps = codec::from_bytes("survey gaps", reader.take(reader.left())?)?;
-        Ok(Self { inodes, entries, streams, extents, arena, metadata, free, damaged, gaps })
+        let survey = Self { inodes, entries, streams, extents, arena, metadata, free, damaged, gaps };
+        if survey.is_sound() {
+            Ok(survey)
+        } else {
+            Err(DecodeError::Invalid { structure: STRUCTURE, reason: "an index lies outside".to_owned() })
+        }
+    }
+
+    /// Whether every span and run lies inside what it points into.
+    fn is_sound(&self) -> bool {
+        let within = |first: u32, count: u32, len: usize| first as usize + count as usize <= len;
+        let span = |span: Span| within(span.start, span.len, self.arena.len());
+        let run = |run: Run| within(run.first, run.count, self.extents.len());
+        let stream = |stream: &Stream| match stream.encoding {
+            Encoding::Inline(bytes) => span(bytes),
+            Encoding::Plain(extents) => run(extents),
+            Encoding::Lznt1 { extents, unit_bytes } => {
+                run(extents) && unit_bytes.is_power_of_two() && unit_bytes <= MAX_UNIT_BYTES
+            }
+            Encoding::Unreadable { reason, extents, .. } => span(reason) && run(extents),
+        };
+        let streams =
+            |inode: &Inode| within(inode.streams.first, inode.streams.count, self.streams.len());
+        self.inodes.iter().all(|inode| span(inode.target) && span(inode.xattrs) && streams(inode))
+            && self.entries.iter().all(|entry| span(entry.name))
+            && self.streams.iter().all(|one| span(one.name) && stream(one))
     }
 }
 
@@ -263,6 +291,24 @@ mod tests {
         assert_eq!(Survey::from_bytes(&joined.to_bytes()).unwrap(), joined);
     }
 
+    #[test]
+    fn an_index_that_lies_outside_is_refused() {
+        let changes: [fn(&mut Survey); 5] = [
+            |survey| survey.entries[0].name.start = u32::MAX,
+            |survey| survey.inodes[0].xattrs.len = u32::MAX,
+            |survey| survey.inodes[2].streams = Run { first: u32::MAX, count: 0 },
+            |survey| survey.streams[1].encoding = Encoding::Plain(Run { first: 1, count: 1 }),
+            |survey| {
+                survey.streams[2].encoding = Encoding::Lznt1 { extents: Run::default(), unit_bytes: 1 << 31 };
+            },
+        ];
+        for change in changes {
+            let mut survey = sample();
+            change(&mut survey);
+            assert!(Survey::from_bytes(&survey.to_bytes()).is_err());
+        }
+    }
+
     proptest! {
         #[test]
         fn damaged_bytes_are_an_error_or_a_survey(at in 0usize..2000, byte: u8, cut in 0usize..2000) {
@@ -270,6 +316,9 @@ mod tests {
             let len = bytes.len();
             bytes[at % len] = byte;
             if let Ok(survey) = Survey::from_bytes(&bytes) {
+                let mut joined = sample();
+                joined.append(survey.clone()).unwrap();
+                joined.append(survey.clone()).unwrap();
                 for inode in &survey.inodes {
                     survey.bytes(inode.target);
                     for stream in survey.streams_of(inode) { survey.extents_of(stream); }
