@@ -25,7 +25,7 @@ pub enum ContentError {
         reason: String,
     },
     /// Compressed bytes that contradict their format.
-    #[error("compression unit at byte {at} of the file: {reason}")]
+    #[error("compressed data at byte {at} of the file: {reason}")]
     Corrupt {
         /// Byte of the file where the unit starts.
         at: u64,

@@ -1,11 +1,14 @@
 //! What a stream's content is made of, step by step.
 
-use crate::survey::{Encoding, Extent, Stream, Survey};
+use crate::{
+    fs::ntfs::wof::chunks::Packing,
+    survey::{Encoding, Extent, Packed, Stream, Survey},
+};
 use coldread_model::ByteRange;
 
 /// How an item's extents hold its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ItemEncoding {
+pub enum ItemEncoding<'a> {
     /// As they are.
     Plain,
     /// Compressed with LZNT1 in units of so many bytes.
@@ -13,6 +16,10 @@ pub enum ItemEncoding {
         /// Bytes of a unit.
         unit_bytes: u32,
     },
+    /// In chunks behind a table of their places; the extents hold the packed stream without holes.
+    Wof(Packing),
+    /// The same, with the packed stream here.
+    WofInline(Packing, &'a [u8]),
 }
 
 /// A stream to read.
@@ -23,7 +30,7 @@ pub struct Item<'a> {
     /// From here on it is zeros.
     pub initialized: u64,
     /// How the extents hold it.
-    pub encoding: ItemEncoding,
+    pub encoding: ItemEncoding<'a>,
     /// Where it lies, sorted by logical offset, without overlap.
     pub extents: &'a [Extent],
 }
@@ -34,6 +41,16 @@ impl<'a> Item<'a> {
         let encoding = match stream.encoding {
             Encoding::Plain(_) => ItemEncoding::Plain,
             Encoding::Lznt1 { unit_bytes, .. } => ItemEncoding::Lznt1 { unit_bytes },
+            Encoding::Wof { packed, algorithm } => match packed {
+                Packed::Inline(span) => {
+                    let bytes = survey.bytes(span);
+                    let packing = Packing::new(algorithm, stream.size, bytes.len() as u64);
+                    ItemEncoding::WofInline(packing, bytes)
+                }
+                Packed::Extents { bytes, .. } => {
+                    ItemEncoding::Wof(Packing::new(algorithm, stream.size, bytes))
+                }
+            },
             Encoding::Inline(_) | Encoding::Unreadable { .. } => return None,
         };
         let (size, initialized) = (stream.size, stream.initialized);
@@ -98,16 +115,24 @@ pub(super) enum Step {
         /// How many of them may be other than zero.
         keep: u64,
     },
+    /// Bytes of the volume that are the next ones of a packed stream.
+    Chunks(ByteRange),
+    /// All of a packed stream, which is in the item.
+    InlineChunks,
+    /// The packed stream is over: so must be the last chunk.
+    EndOfChunks,
 }
 
 /// Goes through an item's steps in logical order. Cheap to clone: one walker asks, another one feeds.
 #[derive(Clone, Debug)]
 pub(super) struct Steps<'a> {
     item: Item<'a>,
-    /// Next byte of the file.
+    /// Next byte of the file, or of the packed stream.
     at: u64,
     /// Next extent.
     extent: usize,
+    /// The packed stream is over.
+    over: bool,
     /// Steps of a compression unit that are still to come.
     unit: Option<Unit>,
     /// Up to here the compression unit under way is stored as it is.
@@ -126,7 +151,7 @@ struct Unit {
 impl<'a> Steps<'a> {
     pub(super) fn new(mut item: Item<'a>) -> Self {
         item.initialized = item.initialized.min(item.size);
-        Self { item, at: 0, extent: 0, unit: None, stored_until: 0 }
+        Self { item, at: 0, extent: 0, over: false, unit: None, stored_until: 0 }
     }
 
     /// The extent that holds or follows the next byte.
@@ -222,17 +247,42 @@ impl<'a> Steps<'a> {
     }
 }
 
+impl<'a> Steps<'a> {
+    pub(super) fn encoding(&self) -> ItemEncoding<'a> {
+        self.item.encoding
+    }
+
+    /// The packed stream, extent by extent: where its chunks begin is known once its table was read.
+    fn chunks(&mut self, packing: &Packing) -> Option<Step> {
+        if self.over || self.item.size == 0 {
+            return None;
+        }
+        let left = packing.packed_bytes.saturating_sub(self.at);
+        if let Some(extent) = self.upcoming().filter(|_| left > 0) {
+            let skip = self.at.saturating_sub(extent.logical);
+            let len = (extent.len - skip).min(left);
+            self.at += len;
+            return Some(Step::Chunks(ByteRange::new(extent.physical.saturating_add(skip), len)));
+        }
+        self.over = true;
+        Some(Step::EndOfChunks)
+    }
+}
+
 impl Iterator for Steps<'_> {
     type Item = Step;
 
     fn next(&mut self) -> Option<Step> {
-        if self.at >= self.item.size && self.unit.is_none() {
-            return None;
+        let over = self.at >= self.item.size && self.unit.is_none();
+        match self.item.encoding {
+            ItemEncoding::Plain => (!over).then(|| self.plain()),
+            ItemEncoding::Lznt1 { unit_bytes } => (!over).then(|| self.packed(u64::from(unit_bytes.max(1)))),
+            ItemEncoding::Wof(packing) => self.chunks(&packing),
+            ItemEncoding::WofInline(..) => {
+                let done = std::mem::replace(&mut self.over, true) || self.item.size == 0;
+                (!done).then_some(Step::InlineChunks)
+            }
         }
-        Some(match self.item.encoding {
-            ItemEncoding::Plain => self.plain(),
-            ItemEncoding::Lznt1 { unit_bytes } => self.packed(u64::from(unit_bytes.max(1))),
-        })
     }
 }
 
@@ -245,7 +295,7 @@ mod tests {
         Extent { logical, physical, len, unwritten: false }
     }
 
-    fn steps(size: u64, initialized: u64, encoding: ItemEncoding, extents: &[Extent]) -> Vec<Step> {
+    fn steps(size: u64, initialized: u64, encoding: ItemEncoding<'_>, extents: &[Extent]) -> Vec<Step> {
         Steps::new(Item { size, initialized, encoding, extents }).collect()
     }
 

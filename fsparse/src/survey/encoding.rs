@@ -1,6 +1,7 @@
 //! A survey as bytes: columns, for the way between tasks that may run on different hosts.
 
-use super::{Encoding, Entry, Extent, Inode, Run, Span, Stream, Survey};
+use super::{Encoding, Entry, Extent, Inode, Packed, Run, Span, Stream, Survey};
+use crate::fs::ntfs::wof::Algorithm;
 use coldread_model::{
     ByteRange, FileKind, RangeSet, RowFlags, Timestamp,
     codec::{self, DecodeError, Reader, Writer},
@@ -17,6 +18,8 @@ const PLAIN: u8 = 1;
 const LZNT1: u8 = 2;
 const UNREADABLE: u8 = 3;
 const ENCRYPTED: u8 = 4;
+const WOF: u8 = 5;
+const WOF_INLINE: u8 = 6;
 
 impl Survey {
     /// Encodes the survey.
@@ -210,11 +213,18 @@ fn put_streams(out: &mut Writer, streams: &[Stream]) {
     put_spans(out, streams.iter().map(|stream| stream.name));
     out.u64s(streams.iter().map(|stream| stream.size));
     out.u64s(streams.iter().map(|stream| stream.initialized));
-    // Kind, a run, a span and a unit size say any of the encodings.
+    // Kind, a run, a span and a number say any of the encodings; two halves of a span hold a size.
     let parts = |stream: &Stream| match stream.encoding {
         Encoding::Inline(span) => (INLINE, Run::default(), span, 0),
         Encoding::Plain(run) => (PLAIN, run, Span::default(), 0),
         Encoding::Lznt1 { extents, unit_bytes } => (LZNT1, extents, Span::default(), unit_bytes),
+        Encoding::Wof { packed: Packed::Inline(span), algorithm } => {
+            (WOF_INLINE, Run::default(), span, algorithm.number())
+        }
+        Encoding::Wof { packed: Packed::Extents { extents, bytes }, algorithm } => {
+            let halves = Span { start: bytes as u32, len: (bytes >> 32) as u32 };
+            (WOF, extents, halves, algorithm.number())
+        }
         Encoding::Unreadable { encrypted, reason, extents } => {
             (if encrypted { ENCRYPTED } else { UNREADABLE }, extents, reason, 0)
         }
@@ -235,10 +245,20 @@ fn get_streams(reader: &mut Reader<'_>, count: usize) -> Result<Vec<Stream>, Dec
     let mut streams = Vec::with_capacity(count);
     for i in 0..count {
         let (extents, span) = (runs[i], spans[i]);
+        let wof = |packed| {
+            let unknown = || reader.invalid(format!("chunk packing {} is not known", units[i]));
+            let algorithm = Algorithm::from_number(units[i]).ok_or_else(unknown)?;
+            Ok::<_, DecodeError>(Encoding::Wof { packed, algorithm })
+        };
         let encoding = match kinds[i] {
             INLINE => Encoding::Inline(span),
             PLAIN => Encoding::Plain(extents),
             LZNT1 => Encoding::Lznt1 { extents, unit_bytes: units[i] },
+            WOF => {
+                let bytes = u64::from(span.start) | u64::from(span.len) << 32;
+                wof(Packed::Extents { extents, bytes })?
+            }
+            WOF_INLINE => wof(Packed::Inline(span))?,
             UNREADABLE => Encoding::Unreadable { encrypted: false, reason: span, extents },
             ENCRYPTED => Encoding::Unreadable { encrypted: true, reason: span, extents },
             other => return Err(reader.invalid(format!("stream encoding {other} is not known"))),
@@ -266,6 +286,11 @@ mod tests {
             Encoding::Inline(reason),
             Encoding::Plain(run),
             Encoding::Lznt1 { extents: run, unit_bytes: 65536 },
+            Encoding::Wof {
+                packed: Packed::Extents { extents: run, bytes: 7 << 33 | 5 },
+                algorithm: Algorithm::Xpress16K,
+            },
+            Encoding::Wof { packed: Packed::Inline(reason), algorithm: Algorithm::Lzx },
             Encoding::Unreadable { encrypted: true, reason, extents: run },
             Encoding::Unreadable { encrypted: false, reason, extents: Run::default() },
         ];
@@ -287,7 +312,7 @@ mod tests {
         assert_eq!(joined.inodes.len(), 6);
         let name = |survey: &Survey, i: usize| survey.bytes(survey.entries[i].name).to_vec();
         assert_eq!(name(&joined, 3), b"link");
-        assert_eq!(joined.streams_of(&joined.inodes[4]).len(), 5);
+        assert_eq!(joined.streams_of(&joined.inodes[4]).len(), 7);
         assert_eq!(Survey::from_bytes(&joined.to_bytes()).unwrap(), joined);
     }
 

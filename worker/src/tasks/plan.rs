@@ -2,7 +2,8 @@
 
 use coldread_fsparse::{
     content::{Allowance, Item, ItemEncoding},
-    survey::{Encoding, Extent, Survey},
+    fs::ntfs::wof::chunks::Packing,
+    survey::{Encoding, Extent, Packed, Survey},
 };
 use coldread_model::{
     Gap, GapKind, RowFlags,
@@ -31,6 +32,10 @@ pub(super) enum PlannedContent {
     Plain(Vec<Extent>),
     /// On the volume, packed with LZNT1 in units of so many bytes.
     Lznt1(Vec<Extent>, u32),
+    /// On the volume, in packed chunks.
+    Wof(Vec<Extent>, Packing),
+    /// Here, in packed chunks.
+    WofInline(Vec<u8>, Packing),
 }
 
 impl PlannedStream {
@@ -41,6 +46,11 @@ impl PlannedStream {
             PlannedContent::Plain(extents) => (extents, ItemEncoding::Plain),
             PlannedContent::Lznt1(extents, unit_bytes) => {
                 (extents, ItemEncoding::Lznt1 { unit_bytes: *unit_bytes })
+            }
+            PlannedContent::Wof(extents, packing) => (extents, ItemEncoding::Wof(*packing)),
+            PlannedContent::WofInline(bytes, packing) => {
+                let encoding = ItemEncoding::WofInline(*packing, bytes);
+                return Some(Item { size: self.size, initialized: self.initialized, encoding, extents: &[] });
             }
         };
         Some(Item { size: self.size, initialized: self.initialized, encoding, extents })
@@ -80,6 +90,15 @@ impl Plan {
                     Encoding::Plain(_) => PlannedContent::Plain(survey.extents_of(stream).to_vec()),
                     Encoding::Lznt1 { unit_bytes, .. } => {
                         PlannedContent::Lznt1(survey.extents_of(stream).to_vec(), unit_bytes)
+                    }
+                    Encoding::Wof { packed: Packed::Extents { bytes, .. }, algorithm } => {
+                        let packing = Packing::new(algorithm, stream.size, bytes);
+                        PlannedContent::Wof(survey.extents_of(stream).to_vec(), packing)
+                    }
+                    Encoding::Wof { packed: Packed::Inline(span), algorithm } => {
+                        let bytes = survey.bytes(span).to_vec();
+                        let packing = Packing::new(algorithm, stream.size, bytes.len() as u64);
+                        PlannedContent::WofInline(bytes, packing)
                     }
                     Encoding::Unreadable { encrypted: true, reason, .. } => {
                         let reason = String::from_utf8_lossy(survey.bytes(reason)).into_owned();
