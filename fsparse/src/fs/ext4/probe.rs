@@ -2,11 +2,12 @@
 //! them.
 //!
 //! Rounds: the superblock; if the journal must be replayed, its inode (descriptor, inode, map), its own
-//! superblock, all of its log at once, and the superblock again as the log leaves it; then the orphans.
+//! superblock, all of its log at once, fast commits behind it, and the superblock again as the log leaves
+//! it; then what fast commits change, and the orphans.
 
 use super::{
     features::{COMPAT_ORPHAN_FILE, INCOMPAT_RECOVER, RO_COMPAT_ORPHAN_PRESENT},
-    journal::{JournalFile, Lens, LogReader, OrphanSearch, Replayed},
+    journal::{Change, FastCommits, FastReader, JournalFile, Lens, LogReader, OrphanSearch, Replayed},
     scan::Scan,
     superblock::{SUPERBLOCK_AT, SUPERBLOCK_BYTES, Superblock},
 };
@@ -16,7 +17,7 @@ use crate::{
     machine::{Fetched, Machine, Requests},
 };
 use coldread_model::{ByteRange, Gap, GapKind, VolumeState, codec};
-use std::fmt::Write;
+use std::{collections::VecDeque, fmt::Write};
 
 /// What is being read.
 enum Step {
@@ -26,8 +27,11 @@ enum Step {
     /// The journal's first block.
     JournalHead(JournalFile),
     Log(Box<LogReader>),
-    /// The superblock as the log leaves it.
-    SuperblockAgain,
+    /// Fast commits behind the log.
+    FastArea(Box<FastReader>),
+    /// The superblock as the log leaves it; then fast commits may use these blocks of the journal.
+    SuperblockAgain(Vec<Change>, VecDeque<u64>),
+    FastCommits(Box<FastCommits>),
     /// The map of the orphan file.
     OrphanFile(Box<Scan>),
     Orphans(Box<OrphanSearch>),
@@ -110,17 +114,36 @@ impl Probe {
                 }
             }
             Step::Log(log) => match log.finish(geometry.blocks) {
-                Ok(replayed) => {
-                    self.apply(replayed);
-                    ask.push(0, ByteRange::new(SUPERBLOCK_AT, SUPERBLOCK_BYTES));
-                    Step::SuperblockAgain
-                }
+                Ok(replayed) => match FastReader::start(replayed, ask) {
+                    Ok(area) => Step::FastArea(Box::new(area)),
+                    Err(replayed) => self.apply(*replayed, Vec::new(), ask),
+                },
                 Err(gap) => {
                     self.give_up("the journal's log cannot be replayed", Some(gap));
                     Step::Done
                 }
             },
-            Step::SuperblockAgain => self.orphan_file(ask),
+            Step::FastArea(area) => {
+                let (replayed, changes) = area.finish(geometry.inode_bytes);
+                self.apply(replayed, changes, ask)
+            }
+            Step::SuperblockAgain(changes, _) if changes.is_empty() => self.orphan_file(ask),
+            Step::SuperblockAgain(changes, spare) => {
+                let mut fast = FastCommits::new(&geometry, changes, spare);
+                fast.advance(ask);
+                Step::FastCommits(Box::new(fast))
+            }
+            Step::FastCommits(mut fast) => {
+                if fast.advance(ask) {
+                    return Step::FastCommits(fast);
+                }
+                let (patches, reasons) = fast.finish(std::mem::take(&mut self.lens).into_patches());
+                self.lens.set(patches);
+                for reason in reasons {
+                    self.partial(Gap::new(GapKind::Unreplayed, "fast commit", reason).at_byte(SUPERBLOCK_AT));
+                }
+                self.orphan_file(ask)
+            }
             Step::OrphanFile(scan) => {
                 let first = found.last_orphan;
                 let mut survey = scan.finish();
@@ -152,17 +175,27 @@ impl Probe {
         Step::Done
     }
 
-    /// Takes over what the log changes.
-    fn apply(&mut self, replayed: Replayed) {
+    /// Takes over what the log changes, and reads the superblock with that.
+    fn apply(&mut self, replayed: Replayed, changes: Vec<Change>, ask: &mut Requests) -> Step {
+        let spare = if changes.is_empty() { VecDeque::new() } else { replayed.spare() };
         self.failed = replayed.journal.failed;
         self.state = VolumeState::Replayed;
         "the journal's changes are applied while reading".clone_into(&mut self.reason);
-        if let Some(gap) = replayed.gaps.first() {
+        for gap in replayed.gaps {
+            self.partial(gap);
+        }
+        self.lens.set(replayed.patches);
+        ask.push(0, ByteRange::new(SUPERBLOCK_AT, SUPERBLOCK_BYTES));
+        Step::SuperblockAgain(changes, spare)
+    }
+
+    /// Records what of the journal cannot be applied.
+    fn partial(&mut self, gap: Gap) {
+        if self.state == VolumeState::Replayed {
             self.state = VolumeState::Partial;
             self.reason = format!("not all of the journal could be applied: {}", gap.reason);
         }
-        self.gaps.extend(replayed.gaps);
-        self.lens.set(replayed.patches);
+        self.gaps.push(gap);
     }
 
     /// Looks for orphans, first in the file that lists them.
@@ -197,11 +230,15 @@ impl Probe {
                 self.identity = fetched.bytes.to_vec();
                 self.found = self.parse(&fetched);
             }
-            Step::SuperblockAgain => match self.parse(&fetched) {
+            Step::SuperblockAgain(..) => match self.parse(&fetched) {
                 Ok(found) => self.found = Ok(found),
                 Err(error) => {
+                    self.step = Step::SuperblockAgain(Vec::new(), VecDeque::new());
                     self.lens.set(Vec::new());
-                    self.give_up("the journal's superblock for the filesystem is wrong", Some(error.to_gap()));
+                    self.give_up(
+                        "the journal's superblock for the filesystem is wrong",
+                        Some(error.to_gap()),
+                    );
                 }
             },
             Step::JournalInode(scan) | Step::OrphanFile(scan) => scan.feed(fetched, ask),
@@ -214,6 +251,8 @@ impl Probe {
                 };
             }
             Step::Log(log) => log.feed(&fetched),
+            Step::FastArea(area) => area.feed(&fetched),
+            Step::FastCommits(fast) => fast.feed(&fetched),
             Step::Orphans(search) => search.feed(&fetched),
             Step::Done => {}
         }

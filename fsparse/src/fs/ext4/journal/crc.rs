@@ -64,7 +64,8 @@ mod tests {
             (Past::crc32c(1024), crc32c as fn(u32, &[u8]) -> u32),
             (Past::crc32_be(1024), crc32_be as fn(u32, &[u8]) -> u32),
         ] {
-            let combined = chain.chunks(1024).fold(0x1234_5678, |before, block| past.then(before, sum(0, block)));
+            let combined =
+                chain.chunks(1024).fold(0x1234_5678, |before, block| past.then(before, sum(0, block)));
             assert_eq!(combined, sum(0x1234_5678, &chain));
         }
     }

@@ -1,6 +1,7 @@
 //! The journal's file: where its blocks lie, the reading of them, and patches that point into them.
 
 use super::{
+    Change,
     control::MAGIC_BYTES,
     log::{Cause, Fault, Log, Write},
     superblock::JournalSuperblock,
@@ -10,6 +11,8 @@ use crate::{
     machine::{Fetched, Requests},
     survey::{Encoding, Extent, Survey},
 };
+use std::collections::{BTreeMap, VecDeque};
+
 use coldread_model::{
     ByteRange, Gap, GapKind,
     task::{Patch, PatchContent},
@@ -19,12 +22,16 @@ use coldread_model::{
 const PIECE_BYTES: u64 = 1 << 20;
 /// Journals are not read beyond; mke2fs makes none over 1 GiB, and the kernel none over 4.
 const MAX_BYTES: u64 = 4 << 30;
+/// No more of the area of fast commits is read; it has 1 MiB where nobody asks for more.
+const MAX_FAST_BYTES: u64 = 64 << 20;
+/// Blocks of the journal that may be given new content.
+const MAX_SPARE: u32 = 1 << 16;
 /// A patch is no longer, so that offsets of its fixups stay small.
 const MAX_PATCH_BYTES: u64 = 1 << 30;
 
 /// Where the journal's blocks lie.
 #[derive(Clone, Debug, Default)]
-pub(in super::super) struct JournalFile {
+pub(in crate::fs::ext4) struct JournalFile {
     block_bytes: u64,
     size: u64,
     extents: Vec<Extent>,
@@ -32,7 +39,7 @@ pub(in super::super) struct JournalFile {
 
 impl JournalFile {
     /// From what a survey of the journal's inode alone found.
-    pub(in super::super) fn of(survey: &Survey, block_bytes: u32) -> Result<Self, ParseError> {
+    pub(in crate::fs::ext4) fn of(survey: &Survey, block_bytes: u32) -> Result<Self, ParseError> {
         let inode = survey.inodes.first();
         let stream = inode.and_then(|inode| survey.streams_of(inode).first());
         let Some(stream) = stream.filter(|stream| matches!(stream.encoding, Encoding::Plain(_))) else {
@@ -50,7 +57,7 @@ impl JournalFile {
     }
 
     /// Where the first block lies.
-    pub(in super::super) fn first(&self) -> Result<u64, ParseError> {
+    pub(in crate::fs::ext4) fn first(&self) -> Result<u64, ParseError> {
         self.place(0).ok_or_else(|| ParseError::corrupt(0, "journal inode", "a first block", "none"))
     }
 
@@ -160,14 +167,14 @@ impl JournalFile {
 }
 
 /// The log of a journal while it is read.
-pub(in super::super) struct LogReader {
+pub(in crate::fs::ext4) struct LogReader {
     file: JournalFile,
     log: Log,
 }
 
 impl LogReader {
     /// From the journal's first block, whose answer this is; asks for all others.
-    pub(in super::super) fn start(
+    pub(in crate::fs::ext4) fn start(
         file: JournalFile,
         block_bytes: u32,
         fetched: &Fetched<'_>,
@@ -187,7 +194,7 @@ impl LogReader {
     }
 
     /// Takes blocks of the log.
-    pub(in super::super) fn feed(&mut self, fetched: &Fetched<'_>) {
+    pub(in crate::fs::ext4) fn feed(&mut self, fetched: &Fetched<'_>) {
         let log = &mut self.log;
         self.file.each(fetched, |block, bytes| match bytes {
             Ok(bytes) => log.take(block, bytes),
@@ -196,7 +203,7 @@ impl LogReader {
     }
 
     /// What the log, which is read, changes in a filesystem of so many blocks.
-    pub(in super::super) fn finish(self, blocks: u64) -> Result<Replayed, Gap> {
+    pub(in crate::fs::ext4) fn finish(self, blocks: u64) -> Result<Replayed, Gap> {
         let replay = self.log.replay().map_err(|fault| self.file.gap(&fault))?;
         let mut gaps: Vec<Gap> = replay.faults.iter().map(|fault| self.file.gap(fault)).collect();
         let patches = self.file.patches(&replay.writes, blocks, &mut gaps);
@@ -205,8 +212,54 @@ impl LogReader {
     }
 }
 
+/// The area of fast commits while it is read.
+pub(in crate::fs::ext4) struct FastReader {
+    replayed: Replayed,
+    blocks: BTreeMap<u32, Result<Vec<u8>, String>>,
+}
+
+impl FastReader {
+    /// Asks for the area behind a log that was replayed; gives that back where there is none.
+    pub(in crate::fs::ext4) fn start(replayed: Replayed, ask: &mut Requests) -> Result<Self, Box<Replayed>> {
+        let journal = &replayed.journal;
+        // Recovery comes to fast commits only behind a log that it has replayed in full.
+        let area = journal.fast.filter(|_| journal.start != 0 && replayed.gaps.is_empty());
+        let Some(first) = area else { return Err(Box::new(replayed)) };
+        let most = MAX_FAST_BYTES / u64::from(journal.block_bytes);
+        let count = u64::from(journal.blocks - first).min(most) as u32;
+        replayed.file.ask(first, count, ask);
+        Ok(Self { replayed, blocks: BTreeMap::new() })
+    }
+
+    /// Takes blocks of the area.
+    pub(in crate::fs::ext4) fn feed(&mut self, fetched: &Fetched<'_>) {
+        let blocks = &mut self.blocks;
+        self.replayed.file.each(fetched, |block, bytes| {
+            blocks.insert(block, bytes.map(<[u8]>::to_vec));
+        });
+    }
+
+    /// What the area, which is read, changes; where it is damaged, that is a gap of the replay.
+    pub(in crate::fs::ext4) fn finish(mut self, inode_bytes: u16) -> (Replayed, Vec<Change>) {
+        let readable = self.blocks.values().map_while(|bytes| bytes.as_deref().ok());
+        let area: Vec<&[u8]> = readable.collect();
+        let fault = self.blocks.iter().nth(area.len()).map(|(block, bytes)| (*block, bytes.as_ref().err()));
+        let read = super::fast::read(&area, self.replayed.next, inode_bytes.into());
+        let first = self.blocks.keys().next().copied().unwrap_or_default();
+        let (block, cause) = match (read, fault) {
+            (Ok(changes), None) => return (self.replayed, changes),
+            (Ok(changes), Some(_)) if !changes.is_empty() => return (self.replayed, changes),
+            (_, Some((block, reason))) => (block, Cause::Unreadable(reason.cloned().unwrap_or_default())),
+            (Err(reason), None) => (first, Cause::Corrupt("fast commits".to_owned(), reason)),
+        };
+        let gap = self.replayed.file.gap(&Fault { block, cause });
+        self.replayed.gaps.push(gap);
+        (self.replayed, Vec::new())
+    }
+}
+
 /// A log that was replayed.
-pub(in super::super) struct Replayed {
+pub(in crate::fs::ext4) struct Replayed {
     /// What it changes.
     pub patches: Vec<Patch>,
     /// What of it could not be applied.
@@ -217,4 +270,14 @@ pub(in super::super) struct Replayed {
     pub journal: JournalSuperblock,
     /// Its file.
     pub file: JournalFile,
+}
+
+impl Replayed {
+    /// Blocks of the journal's log, which nothing reads once it is replayed: numbers of the volume.
+    pub(in crate::fs::ext4) fn spare(&self) -> VecDeque<u64> {
+        let journal = &self.journal;
+        let log = (journal.first..journal.last).take(MAX_SPARE as usize);
+        let places = log.filter_map(|block| self.file.place(block));
+        places.map(|place| place / u64::from(journal.block_bytes)).collect()
+    }
 }

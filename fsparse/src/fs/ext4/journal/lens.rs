@@ -14,7 +14,7 @@ use std::collections::HashMap;
 
 /// Requests under way, and the patches that their answers go through.
 #[derive(Default)]
-pub(in super::super) struct Lens {
+pub(in crate::fs::ext4) struct Lens {
     patches: Vec<Patch>,
     /// Parts asked for: the request, where it starts in its bytes, and which patch it is of.
     parts: HashMap<u64, (u64, usize, Option<usize>)>,
@@ -24,7 +24,7 @@ pub(in super::super) struct Lens {
 
 /// A request whose parts arrive.
 #[derive(Default)]
-pub(in super::super) struct Answer {
+pub(in crate::fs::ext4) struct Answer {
     tag: u64,
     range: ByteRange,
     bytes: Vec<u8>,
@@ -34,29 +34,29 @@ pub(in super::super) struct Answer {
 
 impl Answer {
     /// It as a machine takes it.
-    pub(in super::super) fn fetched(&self) -> Fetched<'_> {
+    pub(in crate::fs::ext4) fn fetched(&self) -> Fetched<'_> {
         Fetched { tag: self.tag, range: self.range, bytes: &self.bytes, bad: &self.bad }
     }
 }
 
 impl Lens {
     /// Shows later requests the volume with these patches, sorted by place and without overlap.
-    pub(in super::super) fn set(&mut self, patches: Vec<Patch>) {
+    pub(in crate::fs::ext4) fn set(&mut self, patches: Vec<Patch>) {
         self.patches = patches;
     }
 
     /// Gives the patches back.
-    pub(in super::super) fn into_patches(self) -> Vec<Patch> {
+    pub(in crate::fs::ext4) fn into_patches(self) -> Vec<Patch> {
         self.patches
     }
 
     /// Whether nothing is under way.
-    pub(in super::super) fn is_idle(&self) -> bool {
+    pub(in crate::fs::ext4) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
     }
 
     /// Asks for a range as patched.
-    pub(in super::super) fn push(&mut self, tag: u64, range: ByteRange, ask: &mut Requests) {
+    pub(in crate::fs::ext4) fn push(&mut self, tag: u64, range: ByteRange, ask: &mut Requests) {
         let id = self.next;
         let first = self.patches.partition_point(|patch| patch.at.saturating_add(patch.len) <= range.start);
         let mut at = range.start;
@@ -90,7 +90,7 @@ impl Lens {
     }
 
     /// Takes what was fetched; gives the request that it completes.
-    pub(in super::super) fn take(&mut self, fetched: &Fetched<'_>) -> Option<Answer> {
+    pub(in crate::fs::ext4) fn take(&mut self, fetched: &Fetched<'_>) -> Option<Answer> {
         let (id, start, patch) = self.parts.remove(&fetched.tag)?;
         let answer = self.waiting.get_mut(&id)?;
         let bytes = &mut answer.bytes;

@@ -212,11 +212,7 @@ impl Log {
                         fault.get_or_insert_with(|| bad_sum(block, sequence));
                         continue;
                     }
-                    let right = if v1 {
-                        *said == (1, 4, sum) || *said == (0, 0, 0)
-                    } else {
-                        control.valid
-                    };
+                    let right = if v1 { *said == (1, 4, sum) || *said == (0, 0, 0) } else { control.valid };
                     if !right {
                         if stale {
                             break;
@@ -241,7 +237,9 @@ impl Log {
     fn revoke(&self, found: &[(u32, u32)]) -> Result<HashMap<u64, u32>, Fault> {
         let mut revoked = HashMap::new();
         for (block, sequence) in found {
-            let Some(Control { kind: Kind::Revoke(records), .. }) = self.controls.get(block) else { continue };
+            let Some(Control { kind: Kind::Revoke(records), .. }) = self.controls.get(block) else {
+                continue;
+            };
             let Some(records) = records else {
                 let cause = Cause::Corrupt("revoke records inside their block".to_owned(), "more".to_owned());
                 return Err(Fault { block: *block, cause });
@@ -258,7 +256,9 @@ impl Log {
         let past = Past::crc32c(journal.block_bytes);
         let mut replay = Replay::default();
         for (block, sequence) in found {
-            let Some(Control { kind: Kind::Descriptor(tags), .. }) = self.controls.get(block) else { continue };
+            let Some(Control { kind: Kind::Descriptor(tags), .. }) = self.controls.get(block) else {
+                continue;
+            };
             let start = crc32c(journal.seed, &sequence.to_be_bytes());
             for (index, tag) in (1..).zip(tags) {
                 let from = journal.after(*block, index);

@@ -30,7 +30,7 @@ const INODE: u64 = 1;
 const ORPHAN_FILE: u64 = 2;
 
 /// The search for orphans.
-pub(in super::super) struct OrphanSearch {
+pub(in crate::fs::ext4) struct OrphanSearch {
     geometry: Geometry,
     /// The next inode of the list; 0 at its end.
     next: u32,
@@ -57,10 +57,11 @@ enum Lookup {
 
 impl OrphanSearch {
     /// From the list's first inode, and the extents of the orphan file.
-    pub(in super::super) fn new(geometry: &Geometry, first: u32, extents: &[Extent]) -> Self {
+    pub(in crate::fs::ext4) fn new(geometry: &Geometry, first: u32, extents: &[Extent]) -> Self {
         let block = geometry.block();
         let blocks = extents.iter().filter(|extent| !extent.unwritten);
-        let blocks = blocks.flat_map(|extent| (0..extent.len / block).map(move |n| extent.physical / block + n));
+        let blocks =
+            blocks.flat_map(|extent| (0..extent.len / block).map(move |n| extent.physical / block + n));
         Self {
             geometry: geometry.clone(),
             next: first,
@@ -78,7 +79,7 @@ impl OrphanSearch {
     }
 
     /// Takes an answer.
-    pub(in super::super) fn feed(&mut self, fetched: &Fetched<'_>) {
+    pub(in crate::fs::ext4) fn feed(&mut self, fetched: &Fetched<'_>) {
         let (job, key) = (fetched.tag & 3, fetched.tag >> 2);
         self.asked.remove(&fetched.tag);
         let bytes = match fetched.fault(fetched.range) {
@@ -104,7 +105,7 @@ impl OrphanSearch {
     }
 
     /// Goes on once all that was asked for is there; asks for nothing when it is done.
-    pub(in super::super) fn advance(&mut self, ask: &mut Requests) {
+    pub(in crate::fs::ext4) fn advance(&mut self, ask: &mut Requests) {
         if self.blocks.len() > 2 * BATCH {
             self.blocks.clear();
         }
@@ -127,7 +128,7 @@ impl OrphanSearch {
     }
 
     /// What was found.
-    pub(in super::super) fn finish(mut self) -> (Orphans, Vec<Gap>) {
+    pub(in crate::fs::ext4) fn finish(mut self) -> (Orphans, Vec<Gap>) {
         self.found.deleted.sort_unstable();
         self.found.truncated.sort_unstable();
         (self.found, self.gaps)

@@ -34,7 +34,7 @@ const USUAL_FAST_BLOCKS: u32 = 256;
 
 /// How the log's blocks are protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Checksums {
+pub(in crate::fs::ext4) enum Checksums {
     /// Not at all.
     None,
     /// The commit block sums up its transaction's blocks.
@@ -54,7 +54,7 @@ impl Checksums {
 
 /// What the journal's superblock says. Numbers of blocks count from the journal's start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) struct JournalSuperblock {
+pub(in crate::fs::ext4) struct JournalSuperblock {
     /// Bytes of a block; the filesystem's.
     pub block_bytes: u32,
     /// Blocks of the journal, fast commits included.
