@@ -179,8 +179,10 @@ impl Probe {
     fn apply(&mut self, replayed: Replayed, changes: Vec<Change>, ask: &mut Requests) -> Step {
         let spare = if changes.is_empty() { VecDeque::new() } else { replayed.spare() };
         self.failed = replayed.journal.failed;
-        self.state = VolumeState::Replayed;
-        "the journal's changes are applied while reading".clone_into(&mut self.reason);
+        if replayed.journal.start != 0 {
+            self.state = VolumeState::Replayed;
+            "the journal's changes are applied while reading".clone_into(&mut self.reason);
+        }
         for gap in replayed.gaps {
             self.partial(gap);
         }
