@@ -118,6 +118,15 @@ pub(super) fn verify_node(geometry: &Geometry, seed: u32, bytes: &[u8]) -> Resul
     if sum == found { Ok(()) } else { Err((format!("checksum {sum:#010x}"), format!("{found:#010x}"))) }
 }
 
+/// Makes the checksum at the end of a node in a block of its own right, if it has one.
+pub(super) fn seal_node(geometry: &Geometry, seed: u32, bytes: &mut [u8]) {
+    let tail = HEADER_BYTES + usize::from(u16_at(bytes, 4)) * ENTRY_BYTES;
+    if geometry.features.metadata_csum() && tail + 4 <= bytes.len() {
+        let sum = crc32c(seed, &bytes[..tail]);
+        bytes[tail..tail + 4].copy_from_slice(&sum.to_le_bytes());
+    }
+}
+
 /// Reads block numbers that map the logical blocks from `logical` on, each `span` blocks apart. Those of
 /// data (`span` 1) go to `pieces` as extents, the others to `children` with the first block they map. A list
 /// with a block outside the filesystem yields nothing, as in the kernel.

@@ -6,7 +6,7 @@ use super::{
     bytes::{u16_at, u32_at, u64_at, wide},
     checksum::crc32c,
     features::{Features, INCOMPAT_64BIT, INCOMPAT_CSUM_SEED, INCOMPAT_EA_INODE, RO_COMPAT_BIGALLOC},
-    geometry::Geometry,
+    geometry::{Geometry, Orphans},
 };
 use crate::error::ParseError;
 
@@ -19,6 +19,8 @@ pub(super) const MAGIC: u16 = 0xEF53;
 /// Where the magic number lies in the superblock.
 pub(super) const MAGIC_AT: usize = 0x38;
 
+/// The flag of s_state that says that errors were found.
+const STATE_ERRORS: u16 = 2;
 const STRUCTURE: &str = "superblock";
 
 /// What the superblock says.
@@ -32,6 +34,12 @@ pub(super) struct Superblock {
     pub blocks: u64,
     /// The journal is not inside but on another device.
     pub external_journal: bool,
+    /// The journal's inode.
+    pub journal_inode: u32,
+    /// First inode of the list of orphans; 0 if there is none.
+    pub last_orphan: u32,
+    /// The kernel found errors, and so leaves orphans alone.
+    pub failed: bool,
 }
 
 impl Superblock {
@@ -133,6 +141,7 @@ impl Superblock {
             hash_seed: [0xEC, 0xF0, 0xF4, 0xF8].map(|at| u32_at(bytes, at)),
             hash_unsigned: s_flags & 2 != 0,
             hash_version: bytes[0xFC],
+            orphans: Orphans::default(),
         };
         let geometry = Geometry { groups: geometry.count_groups(blocks), ..geometry };
         geometry.check()?;
@@ -141,6 +150,9 @@ impl Superblock {
             label: label.to_vec(),
             blocks,
             external_journal: s_journal_inum == 0 && s_journal_dev != 0,
+            journal_inode: s_journal_inum,
+            last_orphan: u32_at(bytes, 0xE8),
+            failed: u16_at(bytes, 0x3A) & STATE_ERRORS != 0,
         })
     }
 }
