@@ -406,6 +406,9 @@ mod tests {
                         prop_assert!(packed <= unit && keep <= len && len <= unit);
                         (total, packed) = (total + u128::from(len), 0);
                     }
+                    Step::Chunks(_) | Step::InlineChunks | Step::EndOfChunks => {
+                        prop_assert!(false, "a step of another encoding");
+                    }
                 }
             }
             prop_assert!(total == u128::from(size) || count == 5000 && total < u128::from(size), "{total}");

@@ -106,15 +106,16 @@ impl Survey {
         let span = |span: Span| within(span.start, span.len, self.arena.len());
         let run = |run: Run| within(run.first, run.count, self.extents.len());
         let stream = |stream: &Stream| match stream.encoding {
-            Encoding::Inline(bytes) => span(bytes),
-            Encoding::Plain(extents) => run(extents),
+            Encoding::Inline(bytes) | Encoding::Wof { packed: Packed::Inline(bytes), .. } => span(bytes),
+            Encoding::Plain(extents) | Encoding::Wof { packed: Packed::Extents { extents, .. }, .. } => {
+                run(extents)
+            }
             Encoding::Lznt1 { extents, unit_bytes } => {
                 run(extents) && unit_bytes.is_power_of_two() && unit_bytes <= MAX_UNIT_BYTES
             }
             Encoding::Unreadable { reason, extents, .. } => span(reason) && run(extents),
         };
-        let streams =
-            |inode: &Inode| within(inode.streams.first, inode.streams.count, self.streams.len());
+        let streams = |inode: &Inode| within(inode.streams.first, inode.streams.count, self.streams.len());
         self.inodes.iter().all(|inode| span(inode.target) && span(inode.xattrs) && streams(inode))
             && self.entries.iter().all(|entry| span(entry.name))
             && self.streams.iter().all(|one| span(one.name) && stream(one))

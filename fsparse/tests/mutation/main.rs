@@ -39,7 +39,20 @@ impl Dice {
 }
 
 const INTERESTING: [u64; 14] = [
-    0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, 1 << 63, u64::MAX,
+    0,
+    1,
+    2,
+    0x7F,
+    0x80,
+    0xFF,
+    0x7FFF,
+    0x8000,
+    0xFFFF,
+    0x7FFF_FFFF,
+    0x8000_0000,
+    0xFFFF_FFFF,
+    1 << 63,
+    u64::MAX,
 ];
 
 /// A copy of the image, damaged as the seed says.
@@ -59,7 +72,8 @@ fn damaged(image: &Image, seed: u64) -> Vec<u8> {
                     1 => dice.next() % 64,
                     _ => INTERESTING[dice.below(INTERESTING.len())],
                 };
-                let value = if dice.below(2) == 0 { value.to_le_bytes() } else { value.swap_bytes().to_le_bytes() };
+                let value =
+                    if dice.below(2) == 0 { value.to_le_bytes() } else { value.swap_bytes().to_le_bytes() };
                 let value = if value[0] == 0 { &value[8 - width..] } else { &value[..width] };
                 let at = at & !(width - 1);
                 bytes[at..at + width].copy_from_slice(value);
@@ -164,7 +178,9 @@ mutations! {
 
 #[test]
 fn repaired_checksums_are_right_and_many() {
-    for (name, least) in [("ext4", 300), ("ext4-inline", 100), ("xfs", 30), ("xfs-4k", 30), ("ntfs", 100), ("gpt", 4)] {
+    for (name, least) in
+        [("ext4", 300), ("ext4-inline", 100), ("xfs", 30), ("xfs-4k", 30), ("ntfs", 100), ("gpt", 4)]
+    {
         let image = Image::golden(name);
         assert!(image.checksums() >= least, "{name}: {}", image.checksums());
         let mut copy = image.bytes.clone();

@@ -179,7 +179,8 @@ mod tests {
     fn file(survey: &mut Survey, number: u64, size: u64) {
         let extent = Extent { logical: 0, physical: 0, len: size, unwritten: false };
         let extents = survey.keep_extents([extent]).unwrap();
-        let stream = Stream { name: Span::default(), size, initialized: size, encoding: Encoding::Plain(extents) };
+        let stream =
+            Stream { name: Span::default(), size, initialized: size, encoding: Encoding::Plain(extents) };
         let streams = survey.keep_streams([stream]).unwrap();
         let time = Timestamp::new(0, 0);
         survey.inodes.push(Inode {
