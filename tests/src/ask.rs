@@ -78,10 +78,11 @@ impl Place {
     /// was committed, which two scans have not in common.
     #[track_caller]
     pub fn everything(&self) -> Everything {
-        let mut lines: Vec<String> = ["assets", "packages --all", "logins --all", "files --all", "coverage", "gaps"]
-            .iter()
-            .map(|line| format!("{line} -o ndjson"))
-            .collect();
+        let mut lines: Vec<String> =
+            ["assets", "packages --all", "logins --all", "files --all", "coverage", "gaps"]
+                .iter()
+                .map(|line| format!("{line} -o ndjson"))
+                .collect();
         for asset in texts(&self.rows(&["assets"]), "asset") {
             lines.push(format!("asset show {asset} -o json"));
         }

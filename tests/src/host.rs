@@ -97,7 +97,10 @@ impl Mounted {
         if filesystem == "ntfs" {
             // Only ntfs-3g writes compressed files; streams are shown as attributes.
             let options = format!("compression,streams_interface=xattr,{options}");
-            try_tool("ntfs-3g", &[image.as_os_str(), point.path().as_os_str(), "-o".as_ref(), options.as_ref()])?;
+            try_tool(
+                "ntfs-3g",
+                &[image.as_os_str(), point.path().as_os_str(), "-o".as_ref(), options.as_ref()],
+            )?;
         } else {
             let device = if image.is_file() { format!("loop,{options}") } else { options.to_owned() };
             let words = ["-t", filesystem, "-o", &device].map(OsStr::new);

@@ -105,7 +105,9 @@ fn unless_refused<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     ];
     match result {
         Ok(done) => Ok(Some(done)),
-        Err(error) if REFUSALS.iter().any(|refusal| error.raw_os_error() == Some(refusal.raw_os_error())) => Ok(None),
+        Err(error) if REFUSALS.iter().any(|refusal| error.raw_os_error() == Some(refusal.raw_os_error())) => {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }
@@ -246,10 +248,8 @@ impl Filler {
             }
         }
         if self.dice.chance(20) {
-            let time = Timespec {
-                tv_sec: *self.dice.pick(&TIMES),
-                tv_nsec: self.dice.below(1_000_000_000) as _,
-            };
+            let time =
+                Timespec { tv_sec: *self.dice.pick(&TIMES), tv_nsec: self.dice.below(1_000_000_000) as _ };
             let times = Timestamps { last_access: time, last_modification: time };
             unless_refused(utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(Into::into))?;
         }

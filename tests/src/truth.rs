@@ -19,8 +19,22 @@ use std::{
 
 /// The fields that a mount tells of. On NTFS it tells only of some, the others say what ntfs-3g makes up.
 pub const FIELDS: [&str; 16] = [
-    "type", "size", "mode", "uid", "gid", "nlink", "inode", "mtime", "ctime", "atime", "crtime", "target",
-    "target_hex", "rdev", "xattrs", "sha256",
+    "type",
+    "size",
+    "mode",
+    "uid",
+    "gid",
+    "nlink",
+    "inode",
+    "mtime",
+    "ctime",
+    "atime",
+    "crtime",
+    "target",
+    "target_hex",
+    "rdev",
+    "xattrs",
+    "sha256",
 ];
 
 /// A row's path (in hex where it is not UTF-8) and stream.
@@ -76,7 +90,8 @@ fn push(root: &Path, path: &Path, filesystem: &str, rows: &mut Vec<Value>) -> bo
     if posix {
         put_posix(&mut row, path, kind, &found);
         if !attributes.is_empty() {
-            let hex: Map<_, _> = attributes.iter().map(|(name, value)| (name.clone(), hex(value).into())).collect();
+            let hex: Map<_, _> =
+                attributes.iter().map(|(name, value)| (name.clone(), hex(value).into())).collect();
             row.insert("xattrs".into(), hex.into());
         }
     }
@@ -228,7 +243,9 @@ mod tests {
         assert_eq!(disagreements(&want, &want, true), Vec::<String>::new());
         let got = table(vec![row("/a", 3), row("/c", 2)]);
         let said = disagreements(&got, &want, true).join("\n");
-        for word in ["missing (\"/b\"", "extra (\"/c\"", "size: kernel Some(Number(1)), coldread Some(Number(3))"] {
+        for word in
+            ["missing (\"/b\"", "extra (\"/c\"", "size: kernel Some(Number(1)), coldread Some(Number(3))"]
+        {
             assert!(said.contains(word), "{said}");
         }
         let more = table(vec![json!({"path": "/a", "type": "file", "size": 1, "mode": 7}), row("/b", 2)]);

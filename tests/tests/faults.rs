@@ -413,7 +413,8 @@ fn a_flipped_byte_in_an_inode_of_xfs() {
     let inode = filled.inode(VICTIM);
     // "XFS Algorithms & Data Structures", 3rd edition, 11.1: di_magic at 0, di_mtime at 40, di_ino at 152.
     let bytes = filled.bytes();
-    let core = |at: &usize| bytes[*at..].starts_with(b"IN") && bytes[at + 152..at + 160] == inode.to_be_bytes();
+    let core =
+        |at: &usize| bytes[*at..].starts_with(b"IN") && bytes[at + 152..at + 160] == inode.to_be_bytes();
     let at = (0..bytes.len() - 512).step_by(512).find(core).unwrap();
     disk::flip(&filled.image, at as u64 + 40);
     let gaps = filled.damaged(|path| path == VICTIM);

@@ -5,9 +5,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use coldread_proto::v1::{
-    ScanState, WatchRequest, scan_state::Phase, scans_client::ScansClient,
-};
+use coldread_proto::v1::{ScanState, WatchRequest, scan_state::Phase, scans_client::ScansClient};
 use std::{
     path::{Path, PathBuf},
     sync::OnceLock,
@@ -22,7 +20,9 @@ use tests::{
     sample, shapes,
 };
 use tonic::transport::Channel;
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
@@ -121,10 +121,10 @@ fn images() -> &'static [PathBuf] {
             }
             path(name)
         };
-        images.push(fill("eins", "ext4", 64, &["-b", "1024"]));
+        images.push(fill("eins", "ext4", 96, &["-b", "1024"]));
         images.push(fill("zwei", "ext4", 32, &[]));
-        images.push(fill("drei", "xfs", 64, &[]));
-        images.push(fill("vier", "ntfs", 48, &[]));
+        images.push(fill("drei", "xfs", 96, &[]));
+        images.push(fill("vier", "ntfs", 96, &[]));
         disk::with_mbr(&path("sechs"), &[(0x83, &images[2]), (0x83, &images[3]), (7, &images[4])]);
         images.push(path("sechs"));
         (images, dir)
@@ -240,7 +240,8 @@ async fn health_and_reflection_answer() {
     let mut reflection = ServerReflectionClient::new(channel);
     let asked = tokio_stream::iter([request]);
     let mut answers = reflection.server_reflection_info(asked).await.unwrap().into_inner();
-    let answer = tokio::time::timeout(Duration::from_secs(60), answers.message()).await.unwrap().unwrap().unwrap();
+    let answer =
+        tokio::time::timeout(Duration::from_secs(60), answers.message()).await.unwrap().unwrap().unwrap();
     let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
         panic!("{answer:?}");
     };

@@ -64,7 +64,8 @@ fn every_name_is_listed_where_its_machine_would_see_it() {
         let streams = rows.iter().filter(|row| row.get("stream").is_some()).count() as u64;
         assert_eq!(Some(streams), expected["streams"].as_u64(), "{name}");
         assert_eq!(Some(rows.len() as u64 - streams), expected["names"].as_u64(), "{name}");
-        let kind = |kind| rows.iter().filter(|row| row.get("stream").is_none() && row["type"] == kind).count();
+        let kind =
+            |kind| rows.iter().filter(|row| row.get("stream").is_none() && row["type"] == kind).count();
         assert_eq!(Some(kind("file") as u64), expected["files"].as_u64(), "{name}");
         assert_eq!(Some(kind("dir") as u64), expected["dirs"].as_u64(), "{name}");
         assert_eq!(Some(kind("symlink") as u64), expected["symlinks"].as_u64(), "{name}");
@@ -115,7 +116,10 @@ fn what_a_file_is_beside_its_bytes_is_told() {
         rows.into_iter().next().unwrap()
     };
     let link = row("/etc/os-release");
-    assert_eq!((link["type"].as_str(), link["target"].as_str()), (Some("symlink"), Some("../usr/lib/os-release")));
+    assert_eq!(
+        (link["type"].as_str(), link["target"].as_str()),
+        (Some("symlink"), Some("../usr/lib/os-release"))
+    );
     assert_eq!(link["size"], "../usr/lib/os-release".len());
     let all = scanned().rows(&["files", "--volume", "p1"]);
     let kinds: BTreeSet<_> = texts(&all, "type").into_iter().collect();
@@ -124,7 +128,8 @@ fn what_a_file_is_beside_its_bytes_is_told() {
     }
     let devices = all.iter().filter(|row| row["type"] == "char" || row["type"] == "block");
     assert_eq!(devices.filter(|row| row["rdev"].as_array().is_some_and(|rdev| rdev.len() == 2)).count(), 2);
-    let setuid = |row: &&Value| row["type"] == "file" && row["mode"].as_u64().is_some_and(|mode| mode & 0o4000 != 0);
+    let setuid =
+        |row: &&Value| row["type"] == "file" && row["mode"].as_u64().is_some_and(|mode| mode & 0o4000 != 0);
     let setuid: BTreeSet<_> = all.iter().filter(setuid).map(|row| row["inode"].as_u64()).collect();
     assert_eq!(setuid.len(), 1);
     let capable = |row: &&Value| row["xattrs"]["security.capability"].is_string();
@@ -191,7 +196,10 @@ fn logins_are_those_of_the_recipe() {
     assert_eq!(by(&[("source", "lastlog")]), expected["lastlog"].as_u64());
     let lines = rows.iter().filter(|row| row["source"] == "authlog");
     let origins: BTreeSet<_> = lines.map(|row| row["origin"].as_str().unwrap()).collect();
-    assert_eq!(origins, BTreeSet::from(["/var/log/auth.log", "/var/log/auth.log.1", "/var/log/auth.log.2.gz"]));
+    assert_eq!(
+        origins,
+        BTreeSet::from(["/var/log/auth.log", "/var/log/auth.log.1", "/var/log/auth.log.2.gz"])
+    );
 }
 
 /// Old lines are in Berlin's time without saying so, newer ones say their zone.
@@ -245,8 +253,12 @@ fn files_are_chosen_by_path() {
     let by = |words: &[&str]| scanned().rows(&[&["files"], words].concat());
     let all = by(&[]);
     let etc = by(&["--path", "/etc/*"]);
-    let inside = |path: &str| path.strip_prefix("/etc/").is_some_and(|rest| !rest.is_empty() && !rest.contains('/'));
-    assert_eq!(texts(&etc, "path"), texts(&all, "path").into_iter().filter(|path| inside(path)).collect::<Vec<_>>());
+    let inside =
+        |path: &str| path.strip_prefix("/etc/").is_some_and(|rest| !rest.is_empty() && !rest.contains('/'));
+    assert_eq!(
+        texts(&etc, "path"),
+        texts(&all, "path").into_iter().filter(|path| inside(path)).collect::<Vec<_>>()
+    );
     assert!(etc.len() > 5);
     let deep = by(&["--path", "/etc/**"]);
     let below = texts(&all, "path").iter().filter(|path| path.starts_with("/etc/")).count();
@@ -270,7 +282,8 @@ fn every_byte_is_accounted_for() {
     for class in ["damaged", "unsupported", "encrypted"] {
         assert!(!classes.contains_key(class), "{classes:?}");
     }
-    let volumes: BTreeSet<_> = texts(&rows, "volume").into_iter().filter(|volume| !volume.is_empty()).collect();
+    let volumes: BTreeSet<_> =
+        texts(&rows, "volume").into_iter().filter(|volume| !volume.is_empty()).collect();
     assert_eq!(volumes, BTreeSet::from(["p1", "p2", "p3"]));
     assert_eq!(scanned().rows(&["gaps"]), Vec::<Value>::new());
 }
@@ -298,7 +311,10 @@ fn every_reader_finds_the_same() {
     for io in ["pread", "mmap", "uring", "auto"] {
         let (place, _dir) = ask::store();
         let answer = place.scan(&image, "speicher", &["--io", io]);
-        if io == "uring" && answer.status.code() == Some(1) && answer.stderr.contains("--io uring is not possible") {
+        if io == "uring"
+            && answer.status.code() == Some(1)
+            && answer.stderr.contains("--io uring is not possible")
+        {
             println!("skipped: --io uring: {}", answer.stderr.trim());
             continue;
         }
@@ -322,9 +338,11 @@ fn without_content_all_but_the_digests_is_there() {
     let rows = place.rows(&["files"]);
     assert!(rows.iter().all(|row| row.get("sha256").is_none()));
     assert_eq!(strip(rows), strip(scanned().rows(&["files"])));
-    let findings = |place: &Place| (strip_origin(place.rows(&["packages", "--all"])), place.rows(&["logins", "--all"]));
+    let findings =
+        |place: &Place| (strip_origin(place.rows(&["packages", "--all"])), place.rows(&["logins", "--all"]));
     assert_eq!(findings(&place), findings(scanned()));
-    let classes = assert_adds_up(&place.rows(&["coverage"]), sample::expected()["size_bytes"].as_u64().unwrap());
+    let classes =
+        assert_adds_up(&place.rows(&["coverage"]), sample::expected()["size_bytes"].as_u64().unwrap());
     assert!(classes.contains_key("data-unread"), "{classes:?}");
 }
 
@@ -374,8 +392,14 @@ fn files_are_extracted_with_their_names() {
         }
     }
     found.sort();
-    assert_eq!(found.iter().map(|(name, _)| name.to_str().unwrap()).collect::<Vec<_>>(), ["auth.log", "hostname"]);
-    assert_eq!(hex(&Sha256::digest(&found[0].1)), "0891202bab62fed14a34b7eb010450b98b0e17047e6e4b0d316486385197c053");
+    assert_eq!(
+        found.iter().map(|(name, _)| name.to_str().unwrap()).collect::<Vec<_>>(),
+        ["auth.log", "hostname"]
+    );
+    assert_eq!(
+        hex(&Sha256::digest(&found[0].1)),
+        "0891202bab62fed14a34b7eb010450b98b0e17047e6e4b0d316486385197c053"
+    );
     assert_eq!(found[1].1.trim_ascii(), b"speicher");
 }
 
@@ -425,7 +449,8 @@ fn the_kernel_shows_the_same_of_each_volume() {
         }
         let mut of = rows.iter().filter(|row| row["volume"] == name);
         let start = of.next().unwrap()["start"].as_u64().unwrap();
-        let len: u64 = rows.iter().filter(|row| row["volume"] == name).map(|row| row["length"].as_u64().unwrap()).sum();
+        let len: u64 =
+            rows.iter().filter(|row| row["volume"] == name).map(|row| row["length"].as_u64().unwrap()).sum();
         let volume = disk::cut(&image, start, len, &dir.path().join(name));
         let mounted = Mounted::new(&volume, filesystem, "ro");
         let want = truth::listing(mounted.path(), filesystem);

@@ -11,7 +11,9 @@ use std::{
 };
 use tests::{
     ask::{self, Place, assert_same},
-    disk, host, program::Running, sample,
+    disk, host,
+    program::Running,
+    sample,
 };
 
 fn folder(place: &Place) -> PathBuf {
@@ -94,7 +96,10 @@ fn a_store_in_use_is_an_error_and_no_harm() {
     let server = Place::Server(format!("http://{}", coordinator.address()));
     let name = store.to_str().unwrap();
     place.run(&["packages"]).exits(1).says(&[name, "another coldread uses this store"]);
-    place.scan(&sample::compressed(), "speicher", &[]).exits(1).says(&[name, "another coldread uses this store"]);
+    place
+        .scan(&sample::compressed(), "speicher", &[])
+        .exits(1)
+        .says(&[name, "another coldread uses this store"]);
     // Who has it answers on, with the same words.
     assert_same(&server.everything(), &before);
     coordinator.kill();
@@ -105,7 +110,8 @@ fn a_store_in_use_is_an_error_and_no_harm() {
 fn commands_at_the_same_time_wait_for_each_other() {
     let (place, _dir) = ask::store();
     place.scan(&sample::compressed(), "speicher", &[]).exits(0);
-    let asked: Vec<_> = (0..4).map(|_| Running::start(&mut place.command(&["packages", "-o", "ndjson"]))).collect();
+    let asked: Vec<_> =
+        (0..4).map(|_| Running::start(&mut place.command(&["packages", "-o", "ndjson"]))).collect();
     for running in asked {
         assert_eq!(running.finish().exits(0).rows().len(), 158);
     }
@@ -142,7 +148,8 @@ fn a_damaged_pack_is_told_and_not_taken_for_nothing() {
     let largest = files.last().unwrap();
     let middle = fs::metadata(largest).unwrap().len() / 2;
     (middle..middle + 64).for_each(|at| disk::flip(largest, at));
-    let answers: Vec<_> = ["packages", "logins", "files"].map(|line| place.run(&[line, "-o", "ndjson"])).into();
+    let answers: Vec<_> =
+        ["packages", "logins", "files"].map(|line| place.run(&[line, "-o", "ndjson"])).into();
     let told: Vec<_> = answers.iter().filter(|answer| !answer.status.success()).collect();
     assert!(!told.is_empty(), "no query noticed");
     for answer in told {
