@@ -112,7 +112,7 @@ fn an_unreadable_file() {
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let bad = dir.path().join("secret.img");
     fs::write(&bad, vec![1; 4096]).unwrap();
-    fs::set_permissions(&bad, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&bad, fs::Permissions::from_mode(0o000)).unwrap();
     let mut command = if rustix::process::geteuid().is_root() {
         if host::lacks(&["setpriv"]) {
             return;

@@ -241,7 +241,7 @@ async fn health_and_reflection_answer() {
     let asked = tokio_stream::iter([request]);
     let mut answers = reflection.server_reflection_info(asked).await.unwrap().into_inner();
     let answer =
-        tokio::time::timeout(Duration::from_secs(60), answers.message()).await.unwrap().unwrap().unwrap();
+        tokio::time::timeout(Duration::from_mins(1), answers.message()).await.unwrap().unwrap().unwrap();
     let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
         panic!("{answer:?}");
     };

@@ -57,11 +57,11 @@ fn a_killed_scan_leaves_the_old_snapshot_or_the_new_one() {
         midway += u32::from(scan.is_running());
         scan.kill();
         let found = place.everything();
-        if found != old {
+        if found == old {
+            kept += 1;
+        } else {
             assert_same(&found, &new);
             replaced += 1;
-        } else {
-            kept += 1;
         }
         // What the killed one left behind is in nobody's way.
         place.scan(&image, "disk", &[]).exits(0);
