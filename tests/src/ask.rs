@@ -78,32 +78,20 @@ impl Place {
     /// was committed, which two scans have not in common.
     #[track_caller]
     pub fn everything(&self) -> Everything {
-        let mut lines: Vec<Vec<String>> = [
-            "assets",
-            "packages",
-            "packages --all",
-            "logins",
-            "logins --all",
-            "files",
-            "files --all",
-            "coverage",
-            "gaps",
-        ]
-        .iter()
-        .flat_map(|line| ["ndjson", "json", "csv", "wide"].map(|format| format!("{line} -o {format}")))
-        .map(|line| line.split(' ').map(str::to_owned).collect())
-        .collect();
-        for row in self.rows(&["assets"]) {
-            let asset = row["asset"].as_str().unwrap();
-            for format in ["json", "table"] {
-                lines.push(["asset", "show", asset, "-o", format].map(str::to_owned).to_vec());
-            }
+        let mut lines: Vec<String> =
+            ["assets", "packages --all", "logins --all", "files --all", "coverage", "gaps"]
+                .iter()
+                .map(|line| format!("{line} -o ndjson"))
+                .collect();
+        for asset in texts(&self.rows(&["assets"]), "asset") {
+            lines.push(format!("asset show {asset} -o json"));
         }
         lines
             .into_iter()
             .map(|line| {
-                let answer = self.run(&line).exits(0);
-                (line.join(" "), answer.text().to_owned())
+                let answer = self.run(&line.split(' ').collect::<Vec<_>>()).exits(0);
+                let text = answer.text().to_owned();
+                (line, text)
             })
             .collect()
     }

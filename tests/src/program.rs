@@ -19,7 +19,7 @@ use std::{
 };
 
 /// A guard against hanging, not a measure of speed.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 /// How often an end is looked for.
 const TICK: Duration = Duration::from_millis(5);
 

@@ -90,14 +90,14 @@ fn compare(filesystem: &str, mib: u64, more: &[&str], kinds: &[(&str, usize)]) {
 #[test]
 fn ext4() {
     if !host::lacks_mounts(&["mkfs.ext4"]) {
-        compare("ext4", 64, &[], POSIX);
+        compare("ext4", 64, &["-N", "12000"], POSIX);
     }
 }
 
 #[test]
 fn ext4_with_blocks_of_1_kib() {
     if !host::lacks_mounts(&["mkfs.ext4"]) {
-        compare("ext4", 64, &["-b", "1024"], POSIX);
+        compare("ext4", 64, &["-b", "1024", "-N", "12000"], POSIX);
     }
 }
 

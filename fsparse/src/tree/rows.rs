@@ -37,15 +37,13 @@ pub fn for_each_row<'t>(tree: &'t Tree<'t>, mut each: impl FnMut(&Row<'t>, u32, 
         if std::mem::replace(&mut named[index as usize], true) {
             let all =
                 streams.iter().skip(1).fold(0, |sum, stream| sum + STREAM_BYTES + stream.name.len as usize);
-            match room.checked_sub(all + inode.xattrs.len as usize) {
-                Some(left) => room = left,
-                None => {
-                    own.stable.xattrs = b"";
-                    bare += 1;
-                    each(&own, index, unnamed);
-                    return;
-                }
-            }
+            let Some(left) = room.checked_sub(all + inode.xattrs.len as usize) else {
+                own.stable.xattrs = b"";
+                bare += 1;
+                each(&own, index, unnamed);
+                return;
+            };
+            room = left;
         }
         each(&own, index, unnamed);
         for stream in streams.iter().filter(|stream| stream.name.len > 0) {

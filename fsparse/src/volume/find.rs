@@ -90,12 +90,11 @@ impl DiskProbe {
     fn leave_out_repeats(&mut self) {
         let mut left = self.disk_bytes.saturating_mul(DISK_TIMES);
         for volume in &mut self.found.volumes {
-            match left.checked_sub(volume.range.len) {
-                Some(rest) => left = rest,
-                None => {
-                    let (class, gap) = (CoverageClass::Gap, Some(GapKind::Limit));
-                    volume.content = Content::Named { name: "overlapping partition", class, gap };
-                }
+            if let Some(rest) = left.checked_sub(volume.range.len) {
+                left = rest;
+            } else {
+                let (class, gap) = (CoverageClass::Gap, Some(GapKind::Limit));
+                volume.content = Content::Named { name: "overlapping partition", class, gap };
             }
         }
     }

@@ -150,7 +150,7 @@ impl Probe {
                 self.gaps.append(&mut survey.gaps);
                 let stream = survey.inodes.first().and_then(|inode| survey.streams_of(inode).first());
                 let extents = stream.map_or(&[][..], |stream| survey.extents_of(stream));
-                self.orphans(OrphanSearch::new(&geometry, first, extents), ask)
+                Self::orphans(OrphanSearch::new(&geometry, first, extents), ask)
             }
             Step::Orphans(mut search) => {
                 let before = ask.len();
@@ -218,10 +218,10 @@ impl Probe {
             return Step::Done;
         }
         let search = OrphanSearch::new(geometry, found.last_orphan, &[]);
-        self.orphans(search, ask)
+        Self::orphans(search, ask)
     }
 
-    fn orphans(&mut self, mut search: OrphanSearch, ask: &mut Requests) -> Step {
+    fn orphans(mut search: OrphanSearch, ask: &mut Requests) -> Step {
         search.advance(ask);
         Step::Orphans(Box::new(search))
     }

@@ -31,10 +31,10 @@ impl Huffman {
             *counts.get_mut(usize::from(length)).ok_or(WofError::Code)? += 1;
         }
         let (mut code, mut index) = (0_u32, 0);
-        for length in 1..=MAX_BITS {
+        for (length, &count) in counts.iter().enumerate().skip(1) {
             (self.first[length], self.index[length]) = (code, index);
-            code += counts[length];
-            index += counts[length] as usize;
+            code += count;
+            index += count as usize;
             if code > 1 << length {
                 return Err(WofError::Code);
             }
@@ -50,9 +50,9 @@ impl Huffman {
             *place += 1;
         }
         self.fast.clear();
-        for length in 1..=FAST_BITS {
+        for (length, &count) in counts.iter().enumerate().take(FAST_BITS + 1).skip(1) {
             let from = self.index[length];
-            for &symbol in &self.symbols[from..from + counts[length] as usize] {
+            for &symbol in &self.symbols[from..from + count as usize] {
                 let filled = self.fast.len() + (1 << (FAST_BITS - length));
                 self.fast.resize(filled, symbol << 5 | length as u16);
             }
