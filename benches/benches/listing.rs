@@ -20,7 +20,10 @@ fn listing(criterion: &mut Criterion) {
             let mut bytes = 0;
             for chunk in &chunks {
                 let chunk = Chunk::decode(&chunk.stable, &chunk.volatile).expect("as it was written");
-                bytes += chunk.iter().map(|row| row.stable.name.len() as u64 + row.volatile.inode % 2).sum::<u64>();
+                bytes += chunk
+                    .iter()
+                    .map(|row| row.stable.name.len() as u64 + row.volatile.inode % 2)
+                    .sum::<u64>();
             }
             bytes
         });

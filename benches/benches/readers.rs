@@ -30,21 +30,14 @@ fn readers(criterion: &mut Criterion) {
             let requests = order.requests(&all, PAGES);
             group.throughput(Throughput::Bytes(requests.iter().map(|range| range.len).sum()));
             for cold in [true, false] {
-                let name = format!(
-                    "{} {} {}",
-                    mode.name(),
-                    order.name(),
-                    if cold { "cold" } else { "warm" }
-                );
+                let name = format!("{} {} {}", mode.name(), order.name(), if cold { "cold" } else { "warm" });
                 if let Err(reason) = once(file.path(), mode, &requests, cold) {
                     println!("skipped: readers/{name}: {reason}");
                     continue;
                 }
                 group.bench_function(name, |bencher| {
                     bencher.iter_custom(|times| {
-                        (0..times)
-                            .map(|_| once(file.path(), mode, &requests, cold).unwrap_or_default())
-                            .sum()
+                        (0..times).map(|_| once(file.path(), mode, &requests, cold).unwrap_or_default()).sum()
                     });
                 });
             }

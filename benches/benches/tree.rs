@@ -13,7 +13,9 @@ fn join(criterion: &mut Criterion) {
     group.bench_function("rows in listing order", |bencher| {
         bencher.iter(|| {
             let mut bytes = 0;
-            for_each_row(&tree, |row, _, _| bytes += row.stable.name.len() as u64 + row.volatile.fingerprint % 2);
+            for_each_row(&tree, |row, _, _| {
+                bytes += row.stable.name.len() as u64 + row.volatile.fingerprint % 2
+            });
             bytes
         });
     });

@@ -98,8 +98,7 @@ pub fn survey(volume: &Volume, threads: u64) -> Result<(Survey, RunStats), Failu
     let parts = threads.clamp(1, units);
     let border = |part: u64| (u128::from(units) * u128::from(part) / u128::from(parts)) as u64;
     let one = |part: u64| -> Result<(Survey, RunStats), Failure> {
-        let mut machine =
-            volume.driver.survey(&volume.probed.geometry, border(part)..border(part + 1))?;
+        let mut machine = volume.driver.survey(&volume.probed.geometry, border(part)..border(part + 1))?;
         let stats = fed(&mut *machine, &*volume.source)?;
         Ok((machine.finish(), stats))
     };

@@ -166,9 +166,7 @@ impl Machine {
             system: field(&file("/etc/os-release"), "PRETTY_NAME").unwrap_or_else(unknown),
             storage: storage
                 .ok()
-                .and_then(|text| {
-                    Some(text.lines().nth(1)?.split_whitespace().collect::<Vec<_>>().join(", "))
-                })
+                .and_then(|text| Some(text.lines().nth(1)?.split_whitespace().collect::<Vec<_>>().join(", ")))
                 .unwrap_or_else(unknown),
         }
     }
