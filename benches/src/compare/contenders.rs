@@ -202,7 +202,7 @@ impl<'a> Stage<'a> {
                     find
                 })
             };
-            peers.push(Contender::new(self.mount_name("find"), run).what(what));
+            peers.push(Contender::new(&self.mount_name("find"), run).what(what));
         }
         if host::find("fls").is_some() && self.kind != Kind::Xfs {
             let run = move || {

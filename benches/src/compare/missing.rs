@@ -34,7 +34,7 @@ pub(super) fn list(kinds: &[Kind]) -> Vec<Missing> {
         .filter(|(program, _, of, _)| {
             of.iter().any(|kind| kinds.contains(kind)) && host::find(program).is_none()
         })
-        .map(|(_, name, _, install)| Missing { name, install })
+        .map(|&(_, name, _, install)| Missing { name, install })
         .collect();
     if cfg!(not(feature = "peers")) {
         missing.push(Missing {

@@ -170,7 +170,7 @@ fn compare(
 fn count(kind: Kind, image: &Path) -> Result<u64, Failure> {
     let mounted = Mounted::new(kind.name(), image, true)?;
     let point = mounted.point().to_string_lossy().into_owned();
-    let dots = host::run("find", &[&point, "-xdev", "-printf", "."])?;
+    let dots = host::run("find", &[point.as_str(), "-xdev", "-printf", "."])?;
     mounted.unmount()?;
     Ok(dots.len() as u64)
 }
@@ -182,8 +182,9 @@ fn build() -> Result<PathBuf, Failure> {
     let started = Instant::now();
     let manifest = root.join("Cargo.toml");
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let arguments = ["build", "--release", "--quiet", "-p", "coldread", "--manifest-path"];
-    host::run(&cargo, &[&arguments[..], &[&manifest.to_string_lossy()]].concat())?;
+    let manifest = manifest.to_string_lossy();
+    let arguments = ["build", "--release", "--quiet", "-p", "coldread", "--manifest-path", &manifest];
+    host::run(&cargo, &arguments)?;
     eprintln!("benches: built in {:.0} s", started.elapsed().as_secs_f64());
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let path = target.join("release/coldread");
