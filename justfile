@@ -13,6 +13,10 @@ test:
 bench:
     cargo bench --workspace
 
+# Coldread and its peers side by side, into benches/results (root).
+compare *arguments:
+    cargo run --release -p benches --features peers -- compare {{arguments}}
+
 # Makes samples/server.img.zst and samples/expected.json anew (root).
 sample:
     cargo run -p xtask -- sample-disk --out samples/server.img.zst

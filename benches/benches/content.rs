@@ -21,7 +21,7 @@ fn files(size: u64, piece: u64, reversed: bool) -> Vec<Vec<Extent>> {
 }
 
 fn content(criterion: &mut Criterion) {
-    let source = MemorySource::new((0..TOTAL).map(|i| (i * 31 >> 5) as u8).collect());
+    let source = MemorySource::new((0..TOTAL).map(|i| ((i * 31) >> 5) as u8).collect());
     let mut group = criterion.benchmark_group("content");
     group.sample_size(20).throughput(Throughput::Bytes(TOTAL));
     for (name, size, piece, reversed) in [
