@@ -142,7 +142,8 @@ pub fn run(machine: &mut dyn Machine, queue: &mut dyn ReadQueue) -> RunStats {
                 let error = SourceError::Io { context: "read".to_owned(), reason };
                 let bad = [(entry.range, error)];
                 round = round.max(entry.round + 1);
-                machine.feed(Fetched { tag: entry.tag, range: entry.range, bytes: &bytes, bad: &bad }, &mut ask);
+                machine
+                    .feed(Fetched { tag: entry.tag, range: entry.range, bytes: &bytes, bad: &bad }, &mut ask);
             }
             continue;
         };

@@ -48,17 +48,42 @@ const IMAGES: [(&str, &str, u64, &[&str]); 7] = [
         "xfs",
         "xfs",
         16 * MIB,
-        &["mkfs.xfs", "--unsupported", "-q", "-m", "uuid=c01d5ead-0000-4000-8000-000000000001", "-d", "agcount=1",
-          "-b", "size=1024", "-l", "size=6m"],
+        &[
+            "mkfs.xfs",
+            "--unsupported",
+            "-q",
+            "-m",
+            "uuid=c01d5ead-0000-4000-8000-000000000001",
+            "-d",
+            "agcount=1",
+            "-b",
+            "size=1024",
+            "-l",
+            "size=6m",
+        ],
     ),
     (
         "xfs-4k",
         "xfs",
         16 * MIB,
-        &["mkfs.xfs", "--unsupported", "-q", "-m", "uuid=c01d5ead-0000-4000-8000-000000000001", "-d", "agcount=1",
-          "-l", "size=6m"],
+        &[
+            "mkfs.xfs",
+            "--unsupported",
+            "-q",
+            "-m",
+            "uuid=c01d5ead-0000-4000-8000-000000000001",
+            "-d",
+            "agcount=1",
+            "-l",
+            "size=6m",
+        ],
     ),
-    ("ntfs", "ntfs", 2 * MIB, &["mkntfs", "-q", "-F", "-Q", "-s", "512", "-p", "0", "-H", "0", "-S", "0", "-c", "4096"]),
+    (
+        "ntfs",
+        "ntfs",
+        2 * MIB,
+        &["mkntfs", "-q", "-F", "-Q", "-s", "512", "-p", "0", "-H", "0", "-S", "0", "-c", "4096"],
+    ),
 ];
 
 /// Makes all of them in the folder `out`.
@@ -92,7 +117,10 @@ pub(crate) fn make(out: &Path) -> Result<(), Failure> {
         let image = work.path().join(name);
         let mut file = at(&image, File::options().read(true).write(true).create_new(true).open(&image))?;
         at(&image, file.set_len(bytes))?;
-        at(&image, file.seek(SeekFrom::Start(gpt::FIRST * gpt::SECTOR)).and_then(|_| file.write_all(&small)))?;
+        at(
+            &image,
+            file.seek(SeekFrom::Start(gpt::FIRST * gpt::SECTOR)).and_then(|_| file.write_all(&small)),
+        )?;
         if name == "gpt" {
             at(&image, gpt::write(&file, DISK_GUID, bytes / gpt::SECTOR, &PARTITIONS))?;
         } else {
@@ -102,7 +130,10 @@ pub(crate) fn make(out: &Path) -> Result<(), Failure> {
                 (4352, &[(0x82, 64, 64)]),
             ];
             for (sector, entries) in records {
-                at(&image, file.seek(SeekFrom::Start(sector * 512)).and_then(|_| file.write_all(&record(entries))))?;
+                at(
+                    &image,
+                    file.seek(SeekFrom::Start(sector * 512)).and_then(|_| file.write_all(&record(entries))),
+                )?;
             }
         }
         keep(out, name, &at(&image, fs::read(&image))?)?;

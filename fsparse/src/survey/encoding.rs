@@ -110,8 +110,7 @@ impl Survey {
             }
             Encoding::Unreadable { reason, extents, .. } => span(reason) && run(extents),
         };
-        let streams =
-            |inode: &Inode| within(inode.streams.first, inode.streams.count, self.streams.len());
+        let streams = |inode: &Inode| within(inode.streams.first, inode.streams.count, self.streams.len());
         self.inodes.iter().all(|inode| span(inode.target) && span(inode.xattrs) && streams(inode))
             && self.entries.iter().all(|entry| span(entry.name))
             && self.streams.iter().all(|one| span(one.name) && stream(one))

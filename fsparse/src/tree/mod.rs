@@ -160,7 +160,8 @@ impl<'a> Tree<'a> {
         }
         let room = MAX_PATH_BYTES.saturating_add(self.survey.inodes.len().saturating_mul(PATH_BYTES_EACH));
         if path.len() > MAX_PATH || self.paths.len() + path.len() > room {
-            let reason = "its path is too long, or the paths of all directories are: what is in it is not listed";
+            let reason =
+                "its path is too long, or the paths of all directories are: what is in it is not listed";
             self.note(GapKind::Limit, "directory", reason, number, |_| path.to_vec());
             return;
         }

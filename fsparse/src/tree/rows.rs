@@ -35,7 +35,8 @@ pub fn for_each_row<'t>(tree: &'t Tree<'t>, mut each: impl FnMut(&Row<'t>, u32, 
         let mut own = row(tree.survey(), inode, parent, name);
         own.stable.flags |= inherited;
         if std::mem::replace(&mut named[index as usize], true) {
-            let all = streams.iter().skip(1).fold(0, |sum, stream| sum + STREAM_BYTES + stream.name.len as usize);
+            let all =
+                streams.iter().skip(1).fold(0, |sum, stream| sum + STREAM_BYTES + stream.name.len as usize);
             match room.checked_sub(all + inode.xattrs.len as usize) {
                 Some(left) => room = left,
                 None => {

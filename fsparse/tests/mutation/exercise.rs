@@ -165,7 +165,9 @@ fn scan(
         Arc::new(Overlay::new(Arc::clone(slice), probed.patches.clone()).expect("patches that fit"))
     };
     let units = probed.units.max(1);
-    let Ok(mut machine) = driver.survey(&probed.geometry, 0..units) else { panic!("own geometry is refused") };
+    let Ok(mut machine) = driver.survey(&probed.geometry, 0..units) else {
+        panic!("own geometry is refused")
+    };
     drive(&mut *machine, &*source);
     let survey = machine.finish();
     answer.gaps += survey.gaps.len();
@@ -173,7 +175,8 @@ fn scan(
     assert!(survey.inodes.is_sorted_by_key(|inode| inode.number), "inodes out of order");
     let survey = Survey::from_bytes(&survey.to_bytes()).expect("own encoding reads back");
     let root = driver.root(&probed.geometry).expect("own geometry has a root");
-    let some: Vec<u64> = survey.inodes.iter().map(|inode| inode.number).take(5).chain([0, u64::MAX]).collect();
+    let some: Vec<u64> =
+        survey.inodes.iter().map(|inode| inode.number).take(5).chain([0, u64::MAX]).collect();
     let Ok(mut machine) = driver.inodes(&probed.geometry, &some) else { panic!("own geometry is refused") };
     drive(&mut *machine, &*source);
     drop(machine.finish());
@@ -190,16 +193,17 @@ fn scan(
     chunks.extend(writer.finish());
     let listed: usize = chunks
         .iter()
-        .map(|chunk| Chunk::decode(&chunk.stable, &chunk.volatile).expect("own chunk reads back").iter().count())
+        .map(|chunk| {
+            Chunk::decode(&chunk.stable, &chunk.volatile).expect("own chunk reads back").iter().count()
+        })
         .sum();
     assert_eq!(listed as u64, rows);
     answer.rows += rows;
     answer.gaps += usize::from(bare > 0);
 
     ledger.claim(&volume_coverage("v", range, probed.size_bytes, &survey, |_, _| StreamUse::Read));
-    let wanted = survey.streams.iter().enumerate().filter(|(_, one)| {
-        !is_too_sparse(one.size, survey.extents_of(one))
-    });
+    let wanted =
+        survey.streams.iter().enumerate().filter(|(_, one)| !is_too_sparse(one.size, survey.extents_of(one)));
     let items = wanted.filter_map(|(i, one)| Some((i, Item::of(&survey, one)?)));
     let mut measure = Measure { most: 16 * range.len + (64 << 20), ..Measure::default() };
     let mut queue = source.open_queue().expect("memory opens");

@@ -46,7 +46,8 @@ impl Spot {
     pub(crate) fn repair(&self, image: &mut [u8]) {
         match self {
             Self::Crc32c { at, len, sum_at, seed, inverted } => {
-                let Some(sum) = covered(image, *at, *len, *sum_at, |part, seed| crc(seed, part), *seed) else {
+                let Some(sum) = covered(image, *at, *len, *sum_at, |part, seed| crc(seed, part), *seed)
+                else {
                     return;
                 };
                 put(image, *sum_at, &(if *inverted { !sum } else { sum }).to_le_bytes());
@@ -131,7 +132,8 @@ fn xfs(image: &[u8]) -> Vec<Spot> {
     let mut found = Vec::new();
     for at in (0..image.len()).step_by(512) {
         for len in [512, 1024, 4096] {
-            let Some(bytes) = image.get(at..at + len).filter(|bytes| bytes[..64].iter().any(|b| *b != 0)) else {
+            let Some(bytes) = image.get(at..at + len).filter(|bytes| bytes[..64].iter().any(|b| *b != 0))
+            else {
                 continue;
             };
             for offset in [4, 12, 32, 52, 64, 100, 216, 224, 312] {
@@ -197,8 +199,12 @@ fn ext4(image: &[u8]) -> Vec<Spot> {
         let sum_at = if leaf { block - 4 } else { len };
         if (leaf || node) && sum_at + 4 <= block {
             let owner = owners.iter().find(|&&seed| crc(seed, &bytes[..len]) == le32(bytes, sum_at));
-            found.extend(owner.map(|&seed| {
-                Spot::Crc32c { at, len, sum_at: at + sum_at, seed, inverted: false }
+            found.extend(owner.map(|&seed| Spot::Crc32c {
+                at,
+                len,
+                sum_at: at + sum_at,
+                seed,
+                inverted: false,
             }));
         }
     }

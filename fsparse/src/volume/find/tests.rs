@@ -75,8 +75,7 @@ fn partitions_that_repeat_the_disk_are_named_and_not_read() {
     }
     let found = probe(disk);
     assert_eq!(found.volumes.len(), 12);
-    let limited = |volume: &&FoundVolume| {
-        matches!(volume.content, Content::Named { gap: Some(GapKind::Limit), .. })
-    };
+    let limited =
+        |volume: &&FoundVolume| matches!(volume.content, Content::Named { gap: Some(GapKind::Limit), .. });
     assert_eq!(found.volumes.iter().filter(limited).count(), 7);
 }

@@ -46,7 +46,8 @@ pub(super) fn extract(asset: &Asset<'_>, job: &Job<'_>) -> Result<Extracted, Tas
     let context = read_context(asset, &mut read);
     let wants = Wants::of(EXTRACTORS);
     let wanted = find(asset, &wants);
-    let mut allowance = Allowance::new(asset.specs.iter().fold(0, |sum: u64, spec| sum.saturating_add(spec.range.len)));
+    let mut allowance =
+        Allowance::new(asset.specs.iter().fold(0, |sum: u64, spec| sum.saturating_add(spec.range.len)));
     let mut parts = Vec::new();
     let mut rest = &wanted[..];
     while !rest.is_empty() {
@@ -87,7 +88,9 @@ impl<'a> Wanted<'a> {
     /// Bytes that reading it may take: holes of a large file cost nothing.
     fn cost(&self, asset: &Asset<'_>) -> u64 {
         let cost = |file: &AssetFile<'_>| {
-            let (Some(stream), Some(tree)) = (file.stream, asset.namespace.tree(file.volume)) else { return 0 };
+            let (Some(stream), Some(tree)) = (file.stream, asset.namespace.tree(file.volume)) else {
+                return 0;
+            };
             let extents = tree.survey().extents_of(stream);
             let allocated = extents.iter().fold(WHOLE_BYTES, |sum, extent| sum.saturating_add(extent.len));
             stream.size.min(allocated)

@@ -2,7 +2,12 @@
 
 use super::super::survey::Opened;
 use coldread_artifacts::fstab::{self, VolumeNames};
-use coldread_fsparse::{namespace::{MAX_MOUNTS, Namespace}, source::BlockSource, survey::Stream, tree::Tree};
+use coldread_fsparse::{
+    namespace::{MAX_MOUNTS, Namespace},
+    source::BlockSource,
+    survey::Stream,
+    tree::Tree,
+};
 use coldread_model::{FileKind, Gap, GapKind, task::VolumeSpec};
 
 /// Files whose presence on a volume speaks for it being the root, the best first.
@@ -61,9 +66,8 @@ impl<'a> Asset<'a> {
     /// That fstab names more mount points than count, if it does.
     pub(super) fn crowded(&self) -> Option<Gap> {
         let reason = || format!("{} mount points, of which {MAX_MOUNTS} count", self.mounts.len());
-        (self.mounts.len() > MAX_MOUNTS).then(|| {
-            Gap::new(GapKind::Limit, "fstab", reason()).at_path(b"/etc/fstab")
-        })
+        (self.mounts.len() > MAX_MOUNTS)
+            .then(|| Gap::new(GapKind::Limit, "fstab", reason()).at_path(b"/etc/fstab"))
     }
 
     /// Where the asset's fstab mounts a volume; the first mount point where there are several.

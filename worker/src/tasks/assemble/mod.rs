@@ -155,10 +155,13 @@ impl Job<'_> {
         let coverage = volume_coverage(&spec.name, volume, size, survey, |inode, stream| {
             let sparse = || coldread_fsparse::content::is_too_sparse(stream.size, survey.extents_of(stream));
             let extracted = stream.name.len == 0 && part.read.contains(&(inode as u32));
-            let left_out = || {
-                !left_out.is_empty() && left_out.contains(&(inode, survey.bytes(stream.name).to_vec()))
-            };
-            if extracted || hashed[inode] && !sparse() && !left_out() { StreamUse::Read } else { StreamUse::NotAsked }
+            let left_out =
+                || !left_out.is_empty() && left_out.contains(&(inode, survey.bytes(stream.name).to_vec()));
+            if extracted || hashed[inode] && !sparse() && !left_out() {
+                StreamUse::Read
+            } else {
+                StreamUse::NotAsked
+            }
         });
         output.coverage.extend(coverage);
         output.coverage.extend(damaged);
