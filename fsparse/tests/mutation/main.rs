@@ -169,7 +169,7 @@ mutations! {
     ext3 "ext3" 3000,
     ext4 "ext4" 4500,
     ext4_inline "ext4-inline" 3000,
-    xfs "xfs" 3000,
+    xfs "xfs" 1500,
     xfs_4k "xfs-4k" 600,
     ntfs "ntfs" 4500,
     gpt "gpt" 500,
