@@ -78,9 +78,10 @@ impl Plan {
     /// volume's users. The volume has `size_bytes`; content that adds up to far more is left out.
     pub(super) fn of(survey: &Survey, listed: &[bool], size_bytes: u64) -> Self {
         let mut plan = Self { streams: Vec::new(), gaps: Vec::new(), left_out: HashSet::new() };
+        let is_listed = |index: usize| listed.get(index) == Some(&true);
         let mut allowance = Allowance::new(size_bytes);
         let skipped = RowFlags::INTERNAL | RowFlags::DELETED;
-        for (index, inode) in survey.inodes.iter().enumerate().filter(|(index, _)| listed[*index]) {
+        for (index, inode) in survey.inodes.iter().enumerate().filter(|(index, _)| is_listed(*index)) {
             if inode.flags.intersects(skipped) {
                 continue;
             }
