@@ -203,8 +203,8 @@ impl LogReader {
     }
 
     /// What the log, which is read, changes in a filesystem of so many blocks.
-    pub(in crate::fs::ext4) fn finish(self, blocks: u64) -> Result<Replayed, Gap> {
-        let replay = self.log.replay().map_err(|fault| self.file.gap(&fault))?;
+    pub(in crate::fs::ext4) fn finish(self, blocks: u64) -> Result<Replayed, Box<Gap>> {
+        let replay = self.log.replay().map_err(|fault| Box::new(self.file.gap(&fault)))?;
         let mut gaps: Vec<Gap> = replay.faults.iter().map(|fault| self.file.gap(fault)).collect();
         let patches = self.file.patches(&replay.writes, blocks, &mut gaps);
         let journal = self.log.journal().clone();

@@ -57,12 +57,17 @@ enum Lookup {
 
 impl OrphanSearch {
     /// From the list's first inode, and the extents of the orphan file.
-    pub(in crate::fs::ext4) fn new(geometry: &Geometry, first: u32, extents: &[Extent]) -> Self {
+    pub(in crate::fs::ext4) fn start(
+        geometry: &Geometry,
+        first: u32,
+        extents: &[Extent],
+        ask: &mut Requests,
+    ) -> Self {
         let block = geometry.block();
         let blocks = extents.iter().filter(|extent| !extent.unwritten);
         let blocks =
             blocks.flat_map(|extent| (0..extent.len / block).map(move |n| extent.physical / block + n));
-        Self {
+        let mut search = Self {
             geometry: geometry.clone(),
             next: first,
             file: geometry.internal[4],
@@ -75,7 +80,9 @@ impl OrphanSearch {
             seen: HashSet::new(),
             found: Orphans::default(),
             gaps: Vec::new(),
-        }
+        };
+        search.advance(ask);
+        search
     }
 
     /// Takes an answer.
