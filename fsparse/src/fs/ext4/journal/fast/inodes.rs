@@ -170,8 +170,9 @@ impl FastCommits {
 
     /// The map of an inode as it is now.
     pub(super) fn map(&mut self, number: u32) -> Result<Vec<Extent>, String> {
-        if let Some(map) = self.maps.get(&number) {
-            return Ok(map.clone());
+        if let Some(map) = self.maps.get(&number).cloned() {
+            self.spend((map.len() * size_of::<Extent>()) as u64)?;
+            return Ok(map);
         }
         let lost = || format!("the map of inode {number} could not be read");
         let raw = self.raw(number).ok_or_else(lost)?;
