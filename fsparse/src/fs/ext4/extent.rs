@@ -16,6 +16,8 @@ pub(super) const LOGICAL_END: u64 = 1 << 32;
 /// Levels of a tree of extents.
 const MAX_DEPTH: u16 = 5;
 
+/// What a node starts with.
+pub(super) const EXTENT_MAGIC: u16 = 0xF30A;
 const HEADER_BYTES: usize = 12;
 const ENTRY_BYTES: usize = 12;
 /// Lengths above this one mean an unwritten extent that is so much shorter.
@@ -48,7 +50,7 @@ pub(super) fn read_node(
     let eh_entries = usize::from(u16_at(bytes, 2));
     let eh_max = usize::from(u16_at(bytes, 4));
     let eh_depth = u16_at(bytes, 6);
-    if eh_magic != 0xF30A {
+    if eh_magic != EXTENT_MAGIC {
         return Err(("magic 0xf30a".to_owned(), format!("{eh_magic:#x}")));
     }
     let room = bytes.len().saturating_sub(HEADER_BYTES) / ENTRY_BYTES;

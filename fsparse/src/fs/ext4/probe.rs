@@ -22,8 +22,9 @@ use std::{collections::VecDeque, fmt::Write};
 /// What is being read.
 enum Step {
     Superblock,
-    /// The map of the journal's inode.
+    /// The map of the journal's inode; or the copy of it in the superblock.
     JournalInode(Box<Scan>),
+    JournalBackup(Box<Scan>),
     /// The journal's first block.
     JournalHead(JournalFile),
     Log(Box<LogReader>),
@@ -102,24 +103,24 @@ impl Probe {
                 scan.start(ask);
                 Step::JournalInode(Box::new(scan))
             }
-            Step::JournalInode(scan) => {
-                let file = JournalFile::of(&scan.finish(), geometry.block_bytes);
-                let first = file.and_then(|file| file.first().map(|first| (file, first)));
-                match first {
-                    Ok((file, first)) => {
-                        ask.push(0, ByteRange::new(first, geometry.block()));
-                        Step::JournalHead(file)
-                    }
-                    Err(error) => self.unusable(&error),
-                }
-            }
+            Step::JournalInode(scan) => match JournalFile::of(&scan.finish(), geometry.block_bytes) {
+                Ok(file) => self.journal_head(file, geometry.block(), ask),
+                Err(error) => match found.journal_backup(ask) {
+                    Some(scan) => Step::JournalBackup(Box::new(scan)),
+                    None => self.unusable(&error),
+                },
+            },
+            Step::JournalBackup(scan) => match JournalFile::of(&scan.finish(), geometry.block_bytes) {
+                Ok(file) => self.journal_head(file, geometry.block(), ask),
+                Err(error) => self.unusable(&error),
+            },
             Step::Log(log) => match log.finish(geometry.blocks) {
                 Ok(replayed) => match FastReader::start(replayed, ask) {
                     Ok(area) => Step::FastArea(Box::new(area)),
                     Err(replayed) => self.apply(*replayed, Vec::new(), ask),
                 },
                 Err(gap) => {
-                    self.give_up("the journal's log cannot be replayed", Some(gap));
+                    self.give_up("the journal's log cannot be replayed", Some(*gap));
                     Step::Done
                 }
             },
@@ -150,7 +151,7 @@ impl Probe {
                 self.gaps.append(&mut survey.gaps);
                 let stream = survey.inodes.first().and_then(|inode| survey.streams_of(inode).first());
                 let extents = stream.map_or(&[][..], |stream| survey.extents_of(stream));
-                Self::orphans(OrphanSearch::new(&geometry, first, extents), ask)
+                Step::Orphans(Box::new(OrphanSearch::start(&geometry, first, extents, ask)))
             }
             Step::Orphans(mut search) => {
                 let before = ask.len();
@@ -166,6 +167,17 @@ impl Probe {
                 Step::Done
             }
             Step::JournalHead(_) | Step::Done => Step::Done,
+        }
+    }
+
+    /// Asks for the journal's first block.
+    fn journal_head(&mut self, file: JournalFile, block: u64, ask: &mut Requests) -> Step {
+        match file.first() {
+            Ok(first) => {
+                ask.push(0, ByteRange::new(first, block));
+                Step::JournalHead(file)
+            }
+            Err(error) => self.unusable(&error),
         }
     }
 
@@ -217,13 +229,7 @@ impl Probe {
         if found.last_orphan == 0 {
             return Step::Done;
         }
-        let search = OrphanSearch::new(geometry, found.last_orphan, &[]);
-        Self::orphans(search, ask)
-    }
-
-    fn orphans(mut search: OrphanSearch, ask: &mut Requests) -> Step {
-        search.advance(ask);
-        Step::Orphans(Box::new(search))
+        Step::Orphans(Box::new(OrphanSearch::start(geometry, found.last_orphan, &[], ask)))
     }
 
     fn take(&mut self, fetched: Fetched<'_>, ask: &mut Requests) {
@@ -243,7 +249,9 @@ impl Probe {
                     );
                 }
             },
-            Step::JournalInode(scan) | Step::OrphanFile(scan) => scan.feed(fetched, ask),
+            Step::JournalInode(scan) | Step::JournalBackup(scan) | Step::OrphanFile(scan) => {
+                scan.feed(fetched, ask);
+            }
             Step::JournalHead(file) => {
                 let Ok(found) = &self.found else { return };
                 let file = std::mem::take(file);

@@ -26,6 +26,8 @@ const MAX_BYTES: u64 = 4 << 30;
 const MAX_FAST_BYTES: u64 = 64 << 20;
 /// Blocks of the journal that may be given new content.
 const MAX_SPARE: u32 = 1 << 16;
+/// More gaps than this one are not kept.
+const MAX_GAPS: usize = 1000;
 /// A patch is no longer, so that offsets of its fixups stay small.
 const MAX_PATCH_BYTES: u64 = 1 << 30;
 
@@ -139,7 +141,9 @@ impl JournalFile {
             let Some(source) = from else {
                 let reason = format!("it writes block {} of {blocks}", write.block);
                 let place = self.place(write.from).unwrap_or_default();
-                gaps.push(Gap::new(GapKind::Corrupt, "journal", reason).at_byte(place));
+                if gaps.len() < MAX_GAPS {
+                    gaps.push(Gap::new(GapKind::Corrupt, "journal", reason).at_byte(place));
+                }
                 continue;
             };
             let at = write.block * size;
@@ -203,9 +207,10 @@ impl LogReader {
     }
 
     /// What the log, which is read, changes in a filesystem of so many blocks.
-    pub(in crate::fs::ext4) fn finish(self, blocks: u64) -> Result<Replayed, Gap> {
-        let replay = self.log.replay().map_err(|fault| self.file.gap(&fault))?;
-        let mut gaps: Vec<Gap> = replay.faults.iter().map(|fault| self.file.gap(fault)).collect();
+    pub(in crate::fs::ext4) fn finish(self, blocks: u64) -> Result<Replayed, Box<Gap>> {
+        let replay = self.log.replay().map_err(|fault| Box::new(self.file.gap(&fault)))?;
+        let faults = replay.faults.iter().take(MAX_GAPS);
+        let mut gaps: Vec<Gap> = faults.map(|fault| self.file.gap(fault)).collect();
         let patches = self.file.patches(&replay.writes, blocks, &mut gaps);
         let journal = self.log.journal().clone();
         Ok(Replayed { patches, gaps, next: replay.next, journal, file: self.file })

@@ -21,6 +21,8 @@ use std::collections::{HashMap, HashSet};
 
 /// More orphans than this one are not followed.
 const MAX_ORPHANS: usize = 1 << 18;
+/// More gaps than this one are not kept.
+const MAX_GAPS: usize = 1000;
 /// Blocks of inode tables kept at a time, and inodes of the orphan file looked at together.
 const BATCH: usize = 1024;
 const TAIL_BYTES: usize = 8;
@@ -57,12 +59,17 @@ enum Lookup {
 
 impl OrphanSearch {
     /// From the list's first inode, and the extents of the orphan file.
-    pub(in crate::fs::ext4) fn new(geometry: &Geometry, first: u32, extents: &[Extent]) -> Self {
+    pub(in crate::fs::ext4) fn start(
+        geometry: &Geometry,
+        first: u32,
+        extents: &[Extent],
+        ask: &mut Requests,
+    ) -> Self {
         let block = geometry.block();
         let blocks = extents.iter().filter(|extent| !extent.unwritten);
         let blocks =
             blocks.flat_map(|extent| (0..extent.len / block).map(move |n| extent.physical / block + n));
-        Self {
+        let mut search = Self {
             geometry: geometry.clone(),
             next: first,
             file: geometry.internal[4],
@@ -75,7 +82,9 @@ impl OrphanSearch {
             seen: HashSet::new(),
             found: Orphans::default(),
             gaps: Vec::new(),
-        }
+        };
+        search.advance(ask);
+        search
     }
 
     /// Takes an answer.
@@ -84,7 +93,7 @@ impl OrphanSearch {
         self.asked.remove(&fetched.tag);
         let bytes = match fetched.fault(fetched.range) {
             Some((bad, error)) => {
-                self.gaps.push(Gap::new(GapKind::Io, "orphan list", error.to_string()).at_byte(bad.start));
+                self.gap(Gap::new(GapKind::Io, "orphan list", error.to_string()).at_byte(bad.start));
                 None
             }
             None => Some(fetched.bytes),
@@ -159,11 +168,12 @@ impl OrphanSearch {
             if u32_at(tail, 0) != TAIL_MAGIC || !right {
                 let reason = "the checksum or the magic number of a block of the orphan file is wrong";
                 let at = self.geometry.bytes_of(block, 1).start;
-                self.gaps.push(Gap::new(GapKind::Corrupt, "orphan file", reason).at_byte(at));
+                self.gap(Gap::new(GapKind::Corrupt, "orphan file", reason).at_byte(at));
                 continue;
             }
             let numbers = numbers.chunks_exact(4).map(|number| u32_at(number, 0));
-            self.wanted.extend(numbers.filter(|number| *number != 0).take(MAX_ORPHANS));
+            let room = MAX_ORPHANS.saturating_sub(self.wanted.len());
+            self.wanted.extend(numbers.filter(|number| *number != 0).take(room));
         }
     }
 
@@ -202,7 +212,7 @@ impl OrphanSearch {
         }
         if self.seen.len() > MAX_ORPHANS {
             let reason = format!("more than {MAX_ORPHANS} orphans");
-            self.gaps.push(Gap::new(GapKind::Limit, "orphan list", reason));
+            self.gap(Gap::new(GapKind::Limit, "orphan list", reason));
             return false;
         }
         if links_of(raw) == 0 {
@@ -215,7 +225,13 @@ impl OrphanSearch {
 
     fn bad(&mut self, number: u32, reason: &str) {
         let gap = Gap::new(GapKind::Corrupt, "orphan list", reason);
-        self.gaps.push(gap.at_inode(number.into()));
+        self.gap(gap.at_inode(number.into()));
+    }
+
+    fn gap(&mut self, gap: Gap) {
+        if self.gaps.len() < MAX_GAPS {
+            self.gaps.push(gap);
+        }
     }
 
     /// An inode, or a request for what is missing to find it.

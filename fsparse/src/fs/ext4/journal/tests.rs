@@ -252,7 +252,7 @@ proptest! {
         wide: bool,
         start in 1_u32..16,
     ) {
-        let mut log = Log::new(JournalSuperblock { wide, start, ..journal(ALL[checksums]) });
+        let mut log = Log::new(JournalSuperblock { start, wide, ..journal(ALL[checksums]) });
         for (block, (kind, fill, ahead, noise)) in kinds.iter().enumerate() {
             let mut bytes = MAGIC_BYTES.to_vec();
             bytes.extend(kind.to_be_bytes());

@@ -8,7 +8,7 @@ use super::{
         bytes::{u16_at, u32_at},
         checksum::crc32c,
         descriptor::{Descriptor, reach},
-        extent::{LOGICAL_END, read_node, seal_node},
+        extent::{EXTENT_MAGIC, LOGICAL_END, read_node, seal_node},
         inode::{FLAG_EXTENTS, FLAG_INLINE_DATA, links_of, seal, seed_of},
     },
     FastCommits,
@@ -17,7 +17,6 @@ use crate::survey::Extent;
 
 const BLOCK_AT: usize = 0x28;
 const BLOCK_END: usize = 0x64;
-const EXTENT_MAGIC: u16 = 0xF30A;
 const HEADER_BYTES: usize = 12;
 const ENTRY_BYTES: usize = 12;
 /// Entries of the node in the inode.
@@ -171,8 +170,9 @@ impl FastCommits {
 
     /// The map of an inode as it is now.
     pub(super) fn map(&mut self, number: u32) -> Result<Vec<Extent>, String> {
-        if let Some(map) = self.maps.get(&number) {
-            return Ok(map.clone());
+        if let Some(map) = self.maps.get(&number).cloned() {
+            self.spend((map.len() * size_of::<Extent>()) as u64)?;
+            return Ok(map);
         }
         let lost = || format!("the map of inode {number} could not be read");
         let raw = self.raw(number).ok_or_else(lost)?;

@@ -24,6 +24,8 @@ pub(super) use tags::read;
 
 /// More reasons than this one are not kept.
 const MAX_REASONS: usize = 100;
+/// Bytes of directories and maps looked through; each change looks through its own.
+const MAX_WORK: u64 = 4 << 30;
 
 /// Fast commits while they are applied.
 pub(in crate::fs::ext4) struct FastCommits {
@@ -38,6 +40,8 @@ pub(in crate::fs::ext4) struct FastCommits {
     remapped: BTreeSet<u32>,
     touched: BTreeSet<u32>,
     reasons: Vec<String>,
+    /// Bytes of directories and maps that may still be looked through.
+    work_left: u64,
 }
 
 impl FastCommits {
@@ -52,6 +56,7 @@ impl FastCommits {
             remapped: BTreeSet::new(),
             touched: BTreeSet::new(),
             reasons: Vec::new(),
+            work_left: MAX_WORK,
         }
     }
 
@@ -62,23 +67,31 @@ impl FastCommits {
 
     /// Asks for what is still missing; false where that is nothing.
     pub(in crate::fs::ext4) fn advance(&mut self, ask: &mut Requests) -> bool {
-        let changes = std::mem::take(&mut self.changes);
-        for change in &changes {
+        let (mut inodes, mut new, mut parents) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for change in &self.changes {
             match change {
                 Change::AddRange { inode, .. } | Change::DelRange { inode, .. } => {
-                    self.need(*inode, false);
+                    inodes.insert(*inode);
                 }
                 Change::Inode { number, .. } => {
-                    self.need(*number, false);
-                    self.need_bitmap(*number);
+                    inodes.insert(*number);
+                    new.insert(*number);
                 }
                 Change::Name { parent, inode, .. } => {
-                    self.need(*inode, false);
-                    self.need(*parent, true);
+                    inodes.insert(*inode);
+                    parents.insert(*parent);
                 }
             }
         }
-        self.changes = changes;
+        for number in inodes {
+            self.need(number, false);
+        }
+        for number in new {
+            self.need_bitmap(number);
+        }
+        for number in parents {
+            self.need(number, true);
+        }
         self.blocks.ask(ask)
     }
 
@@ -112,6 +125,14 @@ impl FastCommits {
             self.seal_inode(number);
         }
         (self.blocks.over(below), self.reasons)
+    }
+
+    /// Accounts for bytes that are looked through; an error once they are too many.
+    fn spend(&mut self, bytes: u64) -> Result<(), String> {
+        let left = self.work_left.checked_sub(bytes);
+        self.work_left = left.unwrap_or(0);
+        left.map(|_| ())
+            .ok_or_else(|| "they change larger directories more often than is followed".to_owned())
     }
 
     fn fail(&mut self, reason: String) {

@@ -13,34 +13,36 @@ use super::{
     FastCommits,
 };
 use crate::survey::Extent;
+use std::ops::Range;
 
 const HEADER_BYTES: usize = 8;
 const TAIL_BYTES: usize = 12;
 const DIRECTORY: u16 = 4;
+/// Leaves of a directory beyond are not looked at; far fewer can be held.
+const MAX_LEAVES: usize = 1 << 18;
 
 /// An entry of a leaf.
 struct Entry {
     at: usize,
     len: usize,
     inode: u32,
-    name: Vec<u8>,
+    name: Range<usize>,
 }
 
 /// The entries of a leaf, up to the first that is wrong.
-fn entries(bytes: &[u8]) -> Vec<Entry> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at + HEADER_BYTES <= bytes.len() {
+fn entries(bytes: &[u8]) -> impl Iterator<Item = Entry> + '_ {
+    let mut next = 0;
+    std::iter::from_fn(move || {
+        let at = next;
+        let name_len = usize::from(*bytes.get(at + 6)?);
         let len = record_len(bytes.len(), u16_at(bytes, at + 4));
-        let name_len = usize::from(bytes[at + 6]);
-        if len < HEADER_BYTES || at + len > bytes.len() || HEADER_BYTES + name_len > len {
-            break;
+        if len < needed(name_len) || !len.is_multiple_of(4) || at + len > bytes.len() {
+            return None;
         }
-        let name = bytes[at + HEADER_BYTES..at + HEADER_BYTES + name_len].to_vec();
-        found.push(Entry { at, len, inode: u32_at(bytes, at), name });
-        at += len;
-    }
-    found
+        next = at + len;
+        let name = at + HEADER_BYTES..at + HEADER_BYTES + name_len;
+        Some(Entry { at, len, inode: u32_at(bytes, at), name })
+    })
 }
 
 fn needed(name: usize) -> usize {
@@ -59,6 +61,9 @@ impl FastCommits {
         for extent in map.iter().filter(|extent| !extent.unwritten) {
             for index in 0..extent.len / block {
                 let logical = extent.logical + index * block;
+                if blocks.len() == MAX_LEAVES {
+                    return blocks;
+                }
                 if logical < size && !(indexed && logical == 0) {
                     blocks.push(extent.physical / block + index);
                 }
@@ -78,9 +83,10 @@ impl FastCommits {
             return Err(format!("directory {parent} is inline, encrypted or without extents"));
         }
         let map = self.map(parent)?;
-        let raw = self.raw(parent).unwrap_or(raw);
         let mut leaves = Vec::new();
-        for block in self.directory_blocks(&raw, &map) {
+        let blocks = self.directory_blocks(&raw, &map);
+        self.spend(blocks.len() as u64 * self.geometry.block())?;
+        for block in blocks {
             match self.blocks.get(block) {
                 Some(Ok(bytes))
                     if record_len(bytes.len(), u16_at(bytes, 4)) == bytes.len() && u32_at(bytes, 0) == 0 =>
@@ -99,7 +105,8 @@ impl FastCommits {
     fn find(&mut self, leaves: &[u64], name: &[u8]) -> Option<(u64, Entry)> {
         leaves.iter().find_map(|block| {
             let bytes = self.blocks.get(*block)?.ok()?;
-            let entry = entries(bytes).into_iter().find(|entry| entry.inode != 0 && entry.name == name);
+            let entry =
+                entries(bytes).find(|entry| entry.inode != 0 && bytes.get(entry.name.clone()) == Some(name));
             entry.map(|entry| (*block, entry))
         })
     }
@@ -141,7 +148,7 @@ impl FastCommits {
             let Some(Ok(bytes)) = self.blocks.get(block) else { continue };
             let tail = if self.geometry.features.metadata_csum() { TAIL_BYTES } else { 0 };
             let end = bytes.len().saturating_sub(tail);
-            let room = entries(bytes).into_iter().find_map(|entry| {
+            let room = entries(bytes).find_map(|entry| {
                 let used = if entry.inode == 0 { 0 } else { needed(entry.name.len()) };
                 let fits = entry.at + entry.len <= end && entry.len - used >= needed(name.len());
                 fits.then_some((entry.at, entry.len, used))
