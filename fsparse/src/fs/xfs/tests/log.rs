@@ -241,7 +241,7 @@ fn directory_block(lsn: u64, uuid: u8) -> Vec<u8> {
 
 #[test]
 fn a_newer_block_of_this_filesystem_keeps_what_it_has() {
-    let record = 1 << 32 | 4;
+    let record = 1 << 32 | 2;
     for (lsn, uuid, v5, applied) in [
         (record, 9, true, false),
         (record + 1, 9, true, false),
@@ -252,8 +252,9 @@ fn a_newer_block_of_this_filesystem_keeps_what_it_has() {
     ] {
         let mut volume = volume();
         volume[800 * 512..800 * 512 + 4096].copy_from_slice(&directory_block(lsn, uuid));
-        write(&mut volume, 1, 0, 1 << 32, &transaction(1, vec![buffer(1600, 0, 0..1, 3)]));
-        write(&mut volume, 1, 4, 1 << 32, &transaction(2, vec![buffer(800, 0, 31..32, 3)]));
+        let next = write(&mut volume, 1, 0, 1 << 32, &transaction(1, vec![buffer(1600, 0, 0..1, 3)]));
+        assert_eq!(next, 2);
+        write(&mut volume, 1, next, 1 << 32, &transaction(2, vec![buffer(800, 0, 31..32, 3)]));
         let outcome = replay(&volume, v5, &[]);
         let after = patched(&volume, &outcome);
         let block = &after[800 * 512..800 * 512 + 4096];
