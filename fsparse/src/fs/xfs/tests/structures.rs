@@ -7,7 +7,7 @@ use super::super::{
 use coldread_model::{ByteRange, Timestamp};
 use proptest::prelude::*;
 
-fn geometry(v5: bool) -> Geometry {
+pub(super) fn geometry(v5: bool) -> Geometry {
     Geometry {
         v5,
         block_log: 12,
