@@ -178,7 +178,9 @@ fn translate(data: &mut [u8]) {
 fn put_lengths(bits: &mut Bits, old: &[u8], new: &[u8]) {
     let own = [5; 20];
     let codes = codes(&own);
-    own.iter().for_each(|length| bits.put((*length).into(), 4));
+    for length in &own {
+        bits.put((*length).into(), 4);
+    }
     let mut at = 0;
     while at < new.len() {
         let run = new[at..].iter().take_while(|length| **length == new[at]).count();
@@ -270,7 +272,9 @@ pub(super) fn lzx(data: &[u8], skew: usize, block: usize) -> Vec<u8> {
         let aligned = [1, 3, 3, 4, 4, 4, 5, 5];
         let aligned_codes = codes(&aligned);
         if kind == 2 {
-            aligned.iter().for_each(|length| bits.put((*length).into(), 3));
+            for length in &aligned {
+                bits.put((*length).into(), 3);
+            }
         }
         put_lengths(&mut bits, &old_main[..256], &main[..256]);
         put_lengths(&mut bits, &old_main[256..], &main[256..]);
