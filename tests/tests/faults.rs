@@ -472,3 +472,21 @@ fn filesystems_that_are_cut_short() {
         assert!(gaps.iter().any(|gap| gap.to_string().contains("20971520")), "{filesystem}: {gaps:#?}");
     }
 }
+
+#[test]
+fn two_sources_of_one_name_are_refused_before_anything_is_scanned() {
+    let (place, dir) = ask::store();
+    let [one, other] = ["a", "b"].map(|folder| {
+        let folder = dir.path().join(folder);
+        fs::create_dir(&folder).unwrap();
+        let path = folder.join("disk.img");
+        fs::write(&path, [7; 4096]).unwrap();
+        path
+    });
+    let answer = place.run(&["scan".as_ref(), one.as_os_str(), other.as_os_str()]).exits(2);
+    answer.says(&["--asset", "disk"]);
+    let answer = place.run(&["scan", one.to_str().unwrap(), "--asset", "first"]).exits(3);
+    answer.says(&["first"]);
+    place.run(&["scan", other.to_str().unwrap(), "--asset", "second"]).exits(3);
+    assert_eq!(place.rows(&["assets"]).len(), 2);
+}
