@@ -135,12 +135,9 @@ fn damage_to_the_log_of_a_stopped_filesystem_costs_gaps_and_nothing_else() {
             let mut machine = Xfs.probe(image.len() as u64);
             assert!(drive(&mut *machine, &image, &[]) < 10_000);
             let probed = machine.finish().unwrap();
-            // The first record is the one that mkfs made, which may be behind the log's tail.
-            assert!(
-                matches!(probed.state, VolumeState::Replayed | VolumeState::Unreplayed),
-                "byte {at}: {}",
-                probed.reason
-            );
+            // Without the records that the damage cuts off, the log may end with mkfs's unmount record.
+            let states = [VolumeState::Clean, VolumeState::Replayed, VolumeState::Unreplayed];
+            assert!(states.contains(&probed.state), "byte {at}: {}", probed.reason);
             assert_eq!(probed.state == VolumeState::Unreplayed, !probed.gaps.is_empty());
             image[at] = before;
         }
