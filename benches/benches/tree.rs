@@ -14,7 +14,7 @@ fn join(criterion: &mut Criterion) {
         bencher.iter(|| {
             let mut bytes = 0;
             for_each_row(&tree, |row, _, _| {
-                bytes += row.stable.name.len() as u64 + row.volatile.fingerprint % 2
+                bytes += row.stable.name.len() as u64 + row.volatile.fingerprint % 2;
             });
             bytes
         });

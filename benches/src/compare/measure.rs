@@ -27,12 +27,15 @@ impl Temperature {
     }
 }
 
+/// Takes the index, name and time of a counted run.
+pub(super) type Take<'a> = dyn FnMut(usize, &str, Result<Duration, Failure>) + 'a;
+
 /// Calls `take` with the index, name and time of each counted run.
 pub(super) fn alternate(
     contenders: &mut [Contender<'_>],
     runs: u32,
     temperature: Temperature,
-    take: &mut dyn FnMut(usize, &str, Result<Duration, Failure>),
+    take: &mut Take<'_>,
 ) {
     let mut order: Vec<usize> = (0..contenders.len()).collect();
     order.retain(|&index| contenders[index].runs(temperature));
