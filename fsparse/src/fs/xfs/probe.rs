@@ -79,13 +79,12 @@ fn patched(head: &[u8], patches: &[Patch], volume_bytes: u64) -> Option<Result<S
 impl ProbeMachine for Probe {
     fn finish(self: Box<Self>) -> Result<Probed, ParseError> {
         let mut found = self.found?;
-        let mut outcome = match self.log {
-            Some(log) => log.finish(),
-            None => {
-                let reason = "the log is on another device, which is not at hand".to_owned();
-                let gaps = vec![Gap::new(GapKind::Unreplayed, log::STRUCTURE, reason.clone())];
-                Outcome::unreplayed(reason, gaps)
-            }
+        let mut outcome = if let Some(log) = self.log {
+            log.finish()
+        } else {
+            let reason = "the log is on another device, which is not at hand".to_owned();
+            let gaps = vec![Gap::new(GapKind::Unreplayed, log::STRUCTURE, reason.clone())];
+            Outcome::unreplayed(reason, gaps)
         };
         match patched(&self.head, &outcome.patches, self.volume_bytes) {
             Some(Ok(newer)) => found = newer,
