@@ -158,7 +158,7 @@ fn a_record_around_the_logs_end_and_regions_that_go_on_are_put_together() {
         (7, 0, item.remove(0)),
         (7, CONTINUES, item.remove(0)),
     ];
-    let tail = 5 << 32 | 1018;
+    let tail = 5 << 32 | 0x3fa;
     let next = write(&mut volume, 5, 1018, tail, &first);
     let second = vec![(7, CONTINUED | END, rest), (7, COMMIT, Vec::new())];
     let next = write(&mut volume, 5, next, tail, &second);
