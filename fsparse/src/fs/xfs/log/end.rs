@@ -98,7 +98,7 @@ impl Window {
     /// Whether the record at `index` is an unmount record that ends at `end`.
     fn is_unmount(&self, index: usize, end: usize) -> bool {
         self.header(index).is_some_and(|header| {
-            index + header.blocks() == end && header.is_unmount(self.block(index + header.header_blocks))
+            index + header.blocks() == end && header.is_unmount(self.block(index + header.leading_blocks))
         })
     }
 

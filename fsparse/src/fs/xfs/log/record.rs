@@ -35,7 +35,7 @@ pub(super) struct Header {
     pub(super) format: u32,
     pub(super) uuid: [u8; 16],
     /// Blocks of header.
-    pub(super) header_blocks: usize,
+    pub(super) leading_blocks: usize,
 }
 
 /// Whether a block starts a record. No data block has this first word, as it is no pass's number.
@@ -76,13 +76,13 @@ impl Header {
             operations,
             format: fields.u32(300),
             uuid: fields.uuid(304),
-            header_blocks: size.div_ceil(HEADER_BYTES) as usize,
+            leading_blocks: size.div_ceil(HEADER_BYTES) as usize,
         })
     }
 
     /// Blocks of the whole record.
     pub(super) fn blocks(&self) -> usize {
-        self.header_blocks + (self.len as usize).div_ceil(BLOCK)
+        self.leading_blocks + (self.len as usize).div_ceil(BLOCK)
     }
 
     /// Whether the fields are in the byte order that is read.
@@ -106,17 +106,17 @@ impl Header {
             let at = further * BLOCK;
             sum = crc32c::crc32c_append(sum, record.get(at..at + SUMMED_FURTHER_BYTES)?);
         }
-        let data = self.header_blocks * BLOCK;
+        let data = self.leading_blocks * BLOCK;
         Some(crc32c::crc32c_append(sum, record.get(data..data + self.len as usize)?))
     }
 
     /// The data of a whole record, with the first words of its blocks put back.
     pub(super) fn data(&self, record: &[u8]) -> Option<Vec<u8>> {
-        let start = self.header_blocks * BLOCK;
+        let start = self.leading_blocks * BLOCK;
         let mut data = record.get(start..start + self.len as usize)?.to_vec();
         for (number, block) in data.chunks_mut(BLOCK).enumerate() {
             let (header, place) = (number / HEADER_BLOCKS, number % HEADER_BLOCKS * 4);
-            if header >= self.header_blocks {
+            if header >= self.leading_blocks {
                 break;
             }
             let at = if header == 0 { 44 + place } else { header * BLOCK + 4 + place };
