@@ -288,4 +288,41 @@ mod tests {
         assert_eq!(view.read_at(3 * tera - 2, &mut out), Ok(2));
         assert_eq!(view.read_at(3 * tera, &mut out), Ok(0));
     }
+
+    /// A packed stream whose chunks are stored as they are.
+    fn stored_chunks(data: &[u8]) -> Vec<u8> {
+        let starts = (1..data.len().div_ceil(32 << 10) as u32).map(|chunk| chunk * (32 << 10));
+        starts.flat_map(u32::to_le_bytes).chain(data.iter().copied()).collect()
+    }
+
+    #[test]
+    fn a_file_in_chunks_is_read_through_its_window() {
+        let size = (9 << 20) + 77;
+        let data: Vec<u8> = (0..size as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 9) as u8).collect();
+        let packed = stored_chunks(&data);
+        // In two pieces, the second one first, cut where no chunk ends.
+        let (cut, bytes) = (5_000_001, packed.len() as u64);
+        let source = MemorySource::new([&packed[cut..], &packed[..cut]].concat());
+        let second = bytes - cut as u64;
+        let mut survey = Survey::default();
+        let extents = [
+            Extent { logical: 0, physical: second, len: cut as u64, unwritten: false },
+            Extent { logical: cut as u64, physical: 0, len: second, unwritten: false },
+        ];
+        let extents = survey.keep_extents(extents).unwrap();
+        let span = survey.keep(&packed).unwrap();
+        for packed in [Packed::Extents { extents, bytes }, Packed::Inline(span)] {
+            let encoding = Encoding::Wof { packed, algorithm: Algorithm::Lzx };
+            let stream =
+                Stream { name: Span::default(), size: size as u64, initialized: size as u64, encoding };
+            let mut view = DiskView::new(&survey, &stream, &source);
+            assert_eq!(view.data_segments(), [ByteRange::new(0, size as u64)]);
+            for at in [0, 32_760, (4 << 20) - 5, (8 << 20) + 1, size - 10] {
+                let mut out = [0; 10];
+                assert_eq!(view.read_at(at as u64, &mut out), Ok(10));
+                assert_eq!(out, data[at..at + 10]);
+            }
+            assert_eq!(fetch(&survey, &[&stream], &mut *source.open_queue().unwrap()), [Ok(data.clone())]);
+        }
+    }
 }

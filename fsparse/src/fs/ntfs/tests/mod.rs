@@ -4,6 +4,7 @@ mod damage;
 mod image;
 mod mounted;
 mod volume;
+mod wof;
 
 use super::Ntfs;
 use crate::{

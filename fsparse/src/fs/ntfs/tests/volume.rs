@@ -199,3 +199,26 @@ fn the_unused_end_of_the_volume_is_metadata() {
     assert_eq!(ranges.last().map(|range| range.end()), Some(6001 * 512));
     assert_eq!(ranges.first(), Some(&ByteRange::new(0, 49 * 512)));
 }
+
+#[test]
+fn hard_links_in_extension_records_are_all_names() {
+    let mut image = Image::new();
+    // Forty names, eight to a record; the last record is another unit's. The list is too long for a record.
+    let records = [36, 37, 38, 39, FAR + 2];
+    let entries: Vec<_> = records.iter().map(|&number| (0x30, 0, number)).collect();
+    let list = list(&[&[(0x10, 0, 35), (0x80, 0, 35)][..], &entries].concat());
+    image.cluster(3010, &list);
+    let list = plain(0x20, list.len() as u64, &[(1, Some(3010))]);
+    image.record(35, 0, 0, &[standard(0), list, resident(0x80, "", b"linked")]);
+    for (part, &number) in records.iter().enumerate() {
+        let names: Vec<_> = (0..8).map(|i| name(5, &format!("{part}-{i}"), 0)).collect();
+        image.record(number, 0, 35, &names);
+    }
+    let survey = whole(image);
+    let mut found = names_of(&survey, 35);
+    found.sort_unstable();
+    let want: Vec<_> = (0..5).flat_map(|part| (0..8).map(move |i| (5, format!("{part}-{i}")))).collect();
+    assert_eq!(found, want);
+    assert_eq!(inode(&survey, 35).nlink, 40);
+    assert_eq!(survey.gaps.iter().filter(|gap| gap.inode == Some(35)).count(), 0);
+}
