@@ -96,6 +96,7 @@ pub fn run(options: &Options) -> Result<String, Failure> {
         date: now(),
         coldread: host::run(&coldread.to_string_lossy(), &["--version"])?.trim().to_owned(),
         revision: revision(),
+        optimised: !cfg!(debug_assertions),
         machine: Machine::of_this(&cache),
         runs: options.runs,
         works: Vec::new(),
