@@ -89,7 +89,8 @@ fn probe_and_survey_of_the_sample_disk_read_exactly_this() {
         assert_eq!(probed.patches, []);
         steps.push(survey(name, driver, &probed.geometry, probed.units, &slice, &disk));
     }
-    let shown: String = steps.iter().map(|step| format!("    {step:?},\n")).collect();
+    let shown: Vec<String> = steps.iter().map(|step| format!("    {step:?},")).collect();
+    let shown = shown.join("\n");
     assert!(steps == PINNED, "what is read has changed; it is now\n{shown}");
 }
 
