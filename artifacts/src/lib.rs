@@ -7,7 +7,7 @@
 //! The order of work of a caller, for each asset:
 //!
 //! 1. read [`context::CONTEXT_FILES`] and make a [`Context`] of them;
-//! 2. list the directories that [`registry::Wants`] names, and fetch the files it takes, in one batch;
+//! 2. list the directories that [`Wants`] names, and fetch the files it takes, in one batch;
 //! 3. run each extractor on each of its files, into any [`Output`];
 //! 4. [`finish`](output::finish) what was found: sorted, so that equal disks give equal bytes.
 #![forbid(unsafe_code)]

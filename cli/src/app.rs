@@ -3,7 +3,10 @@
 use crate::{commands::Command, failure::Failure, progress};
 use clap::Parser;
 use std::{io::IsTerminal, process::ExitCode, time::Duration};
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use tracing_subscriber::{
+    EnvFilter,
+    filter::{Directive, LevelFilter},
+};
 
 /// After a command has ended, threads that still wait for a disk are not waited for longer than this.
 const LAST_THREADS: Duration = Duration::from_millis(500);
@@ -39,7 +42,7 @@ struct App {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let app = App::parse();
-    log(app.verbose);
+    log(app.verbose, app.command.is_service());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::new("cannot start threads").because(&error).report(),
@@ -50,8 +53,9 @@ pub fn main() -> ExitCode {
     code
 }
 
-/// Logs to standard error: warnings, and more on request.
-fn log(verbose: u8) {
+/// Logs to standard error: warnings, and more on request. What a coordinator in this process warns of is part of
+/// the command's own answer, so it is left out unless it is asked for.
+fn log(verbose: u8, service: bool) {
     let level = match verbose {
         0 => LevelFilter::WARN,
         1 => LevelFilter::INFO,
@@ -59,7 +63,11 @@ fn log(verbose: u8) {
         _ => LevelFilter::TRACE,
     };
     // RUST_LOG goes before -v; a directive in it that makes no sense is told and left out.
-    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+    let mut filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+    let quiet = "coldread_coordinator=error".parse::<Directive>();
+    if let (Ok(quiet), 0, false, None) = (quiet, verbose, service, std::env::var_os("RUST_LOG")) {
+        filter = filter.add_directive(quiet);
+    }
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(progress::LogWriter::default)

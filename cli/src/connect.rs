@@ -112,7 +112,13 @@ pub fn runner() -> Runner {
 struct Embedded {
     coordinator: Coordinator,
     channel: Channel,
-    worker: Option<(watch::Sender<bool>, JoinHandle<Result<(), ClientError>>)>,
+    worker: Option<Running>,
+}
+
+/// A worker at work.
+struct Running {
+    stop: watch::Sender<bool>,
+    ended: JoinHandle<Result<(), ClientError>>,
 }
 
 impl Embedded {
@@ -138,7 +144,7 @@ impl Embedded {
             let (stop, stopped) = watch::channel(false);
             let config = WorkerConfig { name: "in process".to_owned(), slots: SLOTS };
             let worker = Worker::new(channel.clone(), config, runner());
-            (stop, tokio::spawn(worker.run(stopped)))
+            Running { stop, ended: tokio::spawn(worker.run(stopped)) }
         });
         Ok(Self { coordinator, channel, worker })
     }
@@ -148,7 +154,7 @@ impl Embedded {
         let failure = Failure::new("the worker in this process ended");
         match &mut self.worker {
             None => future::pending().await,
-            Some((_, worker)) => match worker.await {
+            Some(worker) => match (&mut worker.ended).await {
                 Ok(Ok(())) => failure,
                 Ok(Err(error)) => failure.because(&error),
                 Err(error) => failure.because(&error),
@@ -157,10 +163,10 @@ impl Embedded {
     }
 
     async fn end(self) {
-        if let Some((stop, worker)) = self.worker {
+        if let Some(worker) = self.worker {
             // Nobody waits for its tasks any more; a worker that has ended hears nothing.
-            let _ = stop.send(true);
-            worker.abort();
+            let _ = worker.stop.send(true);
+            worker.ended.abort();
         }
         self.coordinator.shutdown().await;
     }

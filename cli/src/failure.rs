@@ -104,7 +104,8 @@ impl From<io::Error> for Failure {
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         let mut failure = match ServiceError::from(status.clone()) {
-            ServiceError::NotFound(text) => Self::new(text).next("`coldread assets` lists what was scanned"),
+            ServiceError::NotFound(text) => Self::new(text)
+                .next("`coldread assets` lists what was scanned, `coldread files` what is in it"),
             ServiceError::Unreadable(text) => {
                 Self::new(text).next("`coldread gaps` lists what else could not be read")
             }

@@ -1,7 +1,7 @@
 //! Standard error: progress bars on a terminal, a line at the start and end of each source elsewhere, and logs
 //! that do not tear the bars.
 
-use crate::output::{human_size, plain};
+use crate::output::{about, counted, human_size, plain};
 use coldread_proto::v1::{ScanState, scan_state::Phase};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::{
@@ -73,18 +73,24 @@ impl ScanProgress {
             bar.finish_and_clear();
             BARS.remove(bar);
         }
-        let words = match outcome {
+        let failed = |reason: &str| format!("failed: {}", about(&self.name, reason));
+        say(&match outcome {
             Ok(state) if state.phase() == Phase::Done => {
                 let (files, gaps) = state.summary.as_ref().map_or((0, 0), |one| (one.files, one.gaps));
-                let reader = match state.reader.as_str() {
-                    "" => String::new(),
-                    reader => format!(", {}", plain(reader)),
-                };
-                format!("done, {files} files, {gaps} gaps, {} read{reader}", human_size(state.bytes_read))
+                let mut line = format!(
+                    "{}: done, {}, {}, {} read",
+                    self.name,
+                    counted(files, "file"),
+                    counted(gaps, "gap"),
+                    human_size(state.bytes_read)
+                );
+                if !state.reader.is_empty() {
+                    line = format!("{line}, {}", plain(&state.reader));
+                }
+                line
             }
-            Ok(state) => format!("failed: {}", plain(&state.error)),
-            Err(reason) => format!("failed: {}", plain(reason)),
-        };
-        say(&format!("{}: {words}", self.name));
+            Ok(state) => failed(&state.error),
+            Err(reason) => failed(reason),
+        });
     }
 }

@@ -129,7 +129,24 @@ pub fn run(machine: &mut dyn Machine, queue: &mut dyn ReadQueue) -> RunStats {
         if !ask.is_empty() {
             continue;
         }
-        let Some(done) = queue.next() else { break };
+        let Some(done) = queue.next() else {
+            if pending.is_empty() {
+                break;
+            }
+            // A queue that breaks its contract must not look like a disk without these bytes.
+            let mut lost: Vec<_> = pending.drain().collect();
+            lost.sort_unstable_by_key(|(id, _)| *id);
+            for (_, entry) in lost {
+                let bytes = entry.bytes.unwrap_or_else(|| vec![0; entry.range.len as usize]);
+                let reason = "the queue ended before its requests".to_owned();
+                let error = SourceError::Io { context: "read".to_owned(), reason };
+                let bad = [(entry.range, error)];
+                round = round.max(entry.round + 1);
+                machine
+                    .feed(Fetched { tag: entry.tag, range: entry.range, bytes: &bytes, bad: &bad }, &mut ask);
+            }
+            continue;
+        };
         let Some(mut entry) = pending.remove(&done.tag) else { continue };
         let id = done.tag;
         let whole = match done.result {
@@ -195,6 +212,23 @@ mod tests {
                 ask.push(1, ByteRange::new(u64::from(fetched.bytes[0]), 4));
             }
         }
+    }
+
+    /// Forgets every request.
+    struct Silent;
+
+    impl ReadQueue for Silent {
+        fn push(&mut self, _: u64, _: ByteRange) {}
+        fn next(&mut self) -> Option<crate::source::Completion> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_queue_that_ends_early_is_an_error_of_what_was_asked() {
+        let mut chain = Chain { seen: Vec::new(), bad: 0 };
+        run(&mut chain, &mut Silent);
+        assert_eq!((chain.seen, chain.bad), (vec![0], 1));
     }
 
     #[test]

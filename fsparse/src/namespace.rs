@@ -6,6 +6,10 @@ use coldread_model::FileKind;
 
 /// Most symbolic links that one path may lead through (path_resolution(7)).
 pub const MAX_LINKS: u32 = 40;
+/// Bytes of a symbolic link's target, and of a path (`PATH_MAX` less its NUL, path_resolution(7)).
+pub const MAX_PATH: usize = 4095;
+/// Mount points of one asset that count; a real machine's fstab names a handful of volumes.
+pub const MAX_MOUNTS: usize = 256;
 
 /// A file in the joined tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +29,9 @@ pub enum ResolveError {
     /// More than [`MAX_LINKS`] symbolic links.
     #[error("too many symbolic links")]
     Loop,
+    /// A link's target is longer than the kernel follows.
+    #[error("a symbolic link's target is too long")]
+    TooLong,
     /// A component that is not the last one is not a directory.
     #[error("a component of the path is not a directory")]
     NotADirectory,
@@ -39,13 +46,15 @@ pub struct Namespace<'a> {
 
 impl<'a> Namespace<'a> {
     /// Of the volumes' trees (`None` where a volume holds no filesystem that was read) and where they are
-    /// mounted. The volume at `/` is the root; without one there is nothing to resolve.
+    /// mounted, of which the [`MAX_MOUNTS`] nearest the root count. The volume at `/` is the root; without
+    /// one there is nothing to resolve.
     pub fn new(trees: Vec<Option<&'a Tree<'a>>>, mounts: &[(usize, Vec<u8>)]) -> Self {
         let known = |&&(volume, _): &&(usize, Vec<u8>)| trees.get(volume).is_some_and(Option::is_some);
         let mut mounts: Vec<_> =
             mounts.iter().filter(known).map(|(volume, point)| (components(point), *volume)).collect();
         mounts.sort_by_key(|(point, volume)| (point.len(), point.clone(), *volume));
         mounts.dedup_by(|b, a| a.0 == b.0);
+        mounts.truncate(MAX_MOUNTS);
         Self { trees, mounts }
     }
 
@@ -90,6 +99,9 @@ impl<'a> Namespace<'a> {
                         return Err(ResolveError::Loop);
                     }
                     let target = tree.survey().bytes(tree.inode(inode).target);
+                    if target.len() > MAX_PATH {
+                        return Err(ResolveError::TooLong);
+                    }
                     if target.first() == Some(&b'/') {
                         trail.truncate(1);
                         place.clear();
@@ -200,6 +212,19 @@ mod tests {
         assert_eq!((volume, tree.path(directory)), (1, &b"/log"[..]));
         assert_eq!(names.mounts().collect::<Vec<_>>(), [(0, b"/".to_vec()), (1, b"/var".to_vec())]);
         assert!(names.is_mount_point(b"/var/") && !names.is_mount_point(b"/etc"));
+    }
+
+    #[test]
+    fn a_target_of_megabytes_is_not_followed() {
+        let (mut root, _) = volumes();
+        let span = root.keep(&b"../".repeat(1 << 20)).unwrap();
+        root.inodes.iter_mut().find(|inode| inode.number == 15).unwrap().target = span;
+        let root = Tree::build(&root, 2);
+        let mounts: Vec<_> = (0..5000).map(|i| (0, format!("/{i}").into_bytes())).collect();
+        let names = Namespace::new(vec![Some(&root)], &[&[(0, b"/".to_vec())], &mounts[..]].concat());
+        assert_eq!(names.resolve(b"/etc/abs", true), Err(ResolveError::TooLong));
+        assert_eq!(names.mounts().count(), MAX_MOUNTS);
+        assert_eq!(names.mounts().next(), Some((0, b"/".to_vec())));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! store is encoded here and nowhere else: [`listing`] for file rows, [`codec`] for small records.
 #![forbid(unsafe_code)]
 
+pub mod asset;
 pub mod codec;
 pub mod coverage;
 pub mod digest;

@@ -35,13 +35,13 @@ struct Step {
 
 /// The whole table.
 const PINNED: &[Step] = &[
-    Step { volume: "", step: "table", rounds: 3, requests: 6, bytes: 823296, found: (0, 0) },
+    Step { volume: "", step: "table", rounds: 3, requests: 6, bytes: 823_296, found: (0, 0) },
     Step { volume: "p1", step: "probe", rounds: 1, requests: 1, bytes: 1024, found: (0, 0) },
-    Step { volume: "p1", step: "survey", rounds: 3, requests: 215, bytes: 1000512, found: (444, 443) },
-    Step { volume: "p2", step: "probe", rounds: 4, requests: 69, bytes: 2162688, found: (0, 0) },
-    Step { volume: "p2", step: "survey", rounds: 4, requests: 18, bytes: 245760, found: (195, 192) },
-    Step { volume: "p3", step: "probe", rounds: 4, requests: 6, bytes: 13312, found: (0, 0) },
-    Step { volume: "p3", step: "survey", rounds: 1, requests: 2, bytes: 113664, found: (65, 60) },
+    Step { volume: "p1", step: "survey", rounds: 3, requests: 215, bytes: 1_000_512, found: (444, 443) },
+    Step { volume: "p2", step: "probe", rounds: 4, requests: 69, bytes: 2_162_688, found: (0, 0) },
+    Step { volume: "p2", step: "survey", rounds: 4, requests: 18, bytes: 245_760, found: (195, 192) },
+    Step { volume: "p3", step: "probe", rounds: 4, requests: 6, bytes: 13_312, found: (0, 0) },
+    Step { volume: "p3", step: "survey", rounds: 1, requests: 2, bytes: 113_664, found: (65, 60) },
 ];
 
 fn sample() -> Vec<u8> {
@@ -89,8 +89,7 @@ fn probe_and_survey_of_the_sample_disk_read_exactly_this() {
         assert_eq!(probed.patches, []);
         steps.push(survey(name, driver, &probed.geometry, probed.units, &slice, &disk));
     }
-    let shown: Vec<String> = steps.iter().map(|step| format!("    {step:?},")).collect();
-    let shown = shown.join("\n");
+    let shown = steps.iter().map(|step| format!("    {step:?},")).collect::<Vec<_>>().join("\n");
     assert!(steps == PINNED, "what is read has changed; it is now\n{shown}");
 }
 

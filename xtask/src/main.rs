@@ -2,13 +2,15 @@
 //!
 //! `cargo run -p xtask -- sample-disk --out samples/server.img.zst` makes the sample that the README scans;
 //! `cargo run -p xtask -- debootstrap-disk --out F` makes a disk of a real Debian for the packages check.
-//! Both fill filesystems through loop mounts and therefore need root.
+//! `cargo run -p xtask -- golden --out fsparse/tests/golden` makes the small images of the mutation test.
+//! All fill filesystems through loop mounts and therefore need root.
 
 // Recipes write a few kilobytes of text: plain to read is worth more than one allocation saved.
 #![allow(clippy::format_push_string)]
 
 mod debootstrap;
 mod disk;
+mod golden;
 mod gpt;
 mod host;
 mod sample;
@@ -48,11 +50,18 @@ enum Chore {
         #[arg(long)]
         var_partition: bool,
     },
+    /// Makes the small images that the mutation test and the fuzz targets damage.
+    Golden {
+        /// The folder to write them to.
+        #[arg(long)]
+        out: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
     let made = match Arguments::parse().chore {
         Chore::SampleDisk { out } => sample::make(&out),
+        Chore::Golden { out } => golden::make(&out),
         Chore::DebootstrapDisk { out, suite, mirror, var_partition } => {
             debootstrap::make(&out, &suite, mirror.as_deref(), var_partition)
         }

@@ -28,9 +28,9 @@ impl Temperature {
 }
 
 /// Takes the index, name and time of a counted run.
-pub(super) type Take<'a> = dyn FnMut(usize, &str, Result<Duration, Failure>) + 'a;
+type Take<'a> = dyn FnMut(usize, &str, Result<Duration, Failure>) + 'a;
 
-/// Calls `take` with the index, name and time of each counted run.
+/// Calls `take` with each counted run.
 pub(super) fn alternate(
     contenders: &mut [Contender<'_>],
     runs: u32,

@@ -38,6 +38,11 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it runs until it is told to end.
+    pub fn is_service(&self) -> bool {
+        matches!(self, Self::Coordinator(_) | Self::Worker(_))
+    }
+
     /// Runs it.
     pub async fn run(self) -> Result<ExitCode> {
         let done = match self {

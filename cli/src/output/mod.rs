@@ -10,7 +10,7 @@ mod value;
 pub use json::Object;
 pub use printer::{Printer, stdout};
 pub use table::Table;
-pub use text::{human_size, plain};
+pub use text::{about, counted, human_size, plain};
 pub use value::Value;
 
 /// How rows are printed.

@@ -19,7 +19,7 @@ enum Sink<R, W: Write> {
     Json(W),
     Ndjson(W),
     /// RFC 4180, with a plain line feed at the end of a line.
-    Csv(csv::Writer<W>),
+    Csv(Box<csv::Writer<W>>),
 }
 
 impl<R: Row, W: Write> Printer<R, W> {
@@ -35,7 +35,7 @@ impl<R: Row, W: Write> Printer<R, W> {
                 csv.write_record(
                     R::COLUMNS.iter().flat_map(|column| [Some(column.name), column.hex]).flatten(),
                 )?;
-                Sink::Csv(csv)
+                Sink::Csv(Box::new(csv))
             }
         };
         Ok(Self { sink, rows: 0 })

@@ -14,13 +14,15 @@ use std::{
 const BLOCK_ROWS: usize = 1000;
 /// A column that gives way keeps at least so much.
 const MIN_WIDTH: usize = 8;
-/// Between two columns.
+/// Between two columns: one space of padding and the style's junction.
 const GAP: usize = 2;
+/// The padding of that.
+const PADDING: usize = 1;
 /// A rule under the header, nothing else: lines are for the data.
 const STYLE: TableStyle = TableStyle::new()
     .header_separator(LineStyle::none().fill('─').junction('─'))
-    .header_lines(ContentLineStyle::none())
-    .content_lines(ContentLineStyle::none());
+    .header_lines(ContentLineStyle::none().junction(' '))
+    .content_lines(ContentLineStyle::none().junction(' '));
 
 /// A table that is being printed.
 pub struct Table<R> {
@@ -91,12 +93,12 @@ impl<R: Row> Table<R> {
         let last = self.columns.len().saturating_sub(1);
         for (place, (&index, &width)) in self.columns.iter().zip(widths).enumerate() {
             let Some(column) = table.column_mut(place) else { continue };
-            let gap = if place == last { 0 } else { GAP };
-            column.set_padding((0, gap as u16));
+            let padding = if place == last { 0 } else { PADDING };
+            column.set_padding((0, padding as u16));
             if R::COLUMNS[index].right {
                 column.set_cell_alignment(CellAlignment::Right);
             }
-            let width = Width::Fixed(u16::try_from(width + gap).unwrap_or(u16::MAX));
+            let width = Width::Fixed(u16::try_from(width + padding).unwrap_or(u16::MAX));
             column.set_constraint(if self.terminal.is_some() {
                 ColumnConstraint::Absolute(width)
             } else {
@@ -138,13 +140,14 @@ fn fit(mut widths: Vec<usize>, flexible: &[bool], terminal: usize) -> Vec<usize>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::Column;
+
+    type Column = crate::output::Column<Pair>;
 
     struct Pair(String, u64);
 
     impl Row for Pair {
         const NOUN: &'static str = "pairs";
-        const COLUMNS: &'static [Column<Self>] = &[
+        const COLUMNS: &'static [Column] = &[
             Column::new("long_name", |pair| Value::Text(&pair.0)).flexible(),
             Column::new("count", |pair| Value::Number(pair.1)).right(),
             Column::new("hidden", |_| Value::Text("x")).wide(),
@@ -153,7 +156,9 @@ mod tests {
 
     fn printed(wide: bool, terminal: Option<usize>, rows: &[Pair]) -> String {
         let (mut table, mut out) = (Table::new(wide, terminal), Vec::new());
-        rows.iter().for_each(|row| table.push(row, &mut out).unwrap());
+        for row in rows {
+            table.push(row, &mut out).unwrap();
+        }
         table.flush(&mut out).unwrap();
         String::from_utf8(out).unwrap()
     }

@@ -20,6 +20,20 @@ pub fn human_size(bytes: u64) -> String {
     format!("{value:.1} {unit}")
 }
 
+/// A number and what it counts, in the singular where it is one.
+pub fn counted(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// `error` with the source in front, unless it names the source by itself.
+pub fn about(source: &str, error: &str) -> String {
+    if error.contains(source) {
+        plain(error).into_owned()
+    } else {
+        plain(&format!("{source}: {error}")).into_owned()
+    }
+}
+
 /// `text` with what a terminal would obey instead of show (controls, changes of direction, line breaks)
 /// written as escapes. Names on disks are chosen by strangers.
 pub fn plain(text: &str) -> Cow<'_, str> {
@@ -59,6 +73,13 @@ mod tests {
         ] {
             assert_eq!(human_size(bytes), shown);
         }
+    }
+
+    #[test]
+    fn counts_and_sources() {
+        assert_eq!((counted(1, "gap"), counted(0, "gap")), ("1 gap".to_owned(), "0 gaps".to_owned()));
+        assert_eq!(about("a.img", "/x/a.img: is empty"), "/x/a.img: is empty");
+        assert_eq!(about("a.img", "is empty"), "a.img: is empty");
     }
 
     #[test]

@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn hex_of_any_length() {
         let bytes: Vec<u8> = (0..=255).collect();
-        let expected: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let expected = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         assert_eq!(Hex(&bytes).to_string(), expected);
         assert_eq!(Hex(&[]).to_string(), "");
     }

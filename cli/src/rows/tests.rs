@@ -6,13 +6,15 @@ use coldread_proto::v1::{File, Gap, Login, Package, PackageOrigin, Time, Xattr};
 fn printed<R: Row>(format: Format, rows: &[R]) -> String {
     let mut out = Vec::new();
     let mut printer = Printer::new(format, &mut out).unwrap();
-    rows.iter().for_each(|row| printer.push(row).unwrap());
+    for row in rows {
+        printer.push(row).unwrap();
+    }
     assert_eq!(printer.finish().unwrap(), rows.len() as u64);
     String::from_utf8(out).unwrap()
 }
 
-fn time(seconds: i64) -> Option<Time> {
-    Some(Time { seconds, nanos: 5 })
+fn time(seconds: i64) -> Time {
+    Time { seconds, nanos: 5 }
 }
 
 fn plain_file() -> File {
@@ -24,7 +26,7 @@ fn plain_file() -> File {
         r#type: "file".to_owned(),
         inode: 12,
         size: Some(0),
-        mtime: time(0),
+        mtime: Some(time(0)),
         ..File::default()
     }
 }
@@ -38,9 +40,9 @@ fn odd_file() -> File {
         uid: Some(0),
         gid: Some(u32::MAX),
         nlink: Some(1),
-        ctime: time(-1),
-        atime: time(1),
-        crtime: time(2),
+        ctime: Some(time(-1)),
+        atime: Some(time(1)),
+        crtime: Some(time(2)),
         target: Some(b"t\xfe".to_vec()),
         rdev: vec![8, 1],
         xattrs: vec![Xattr { name: b"user.a".to_vec(), value: vec![0, 255] }],
@@ -147,7 +149,7 @@ fn packages_logins_and_gaps_in_the_documented_order() {
         user: Some("root".to_owned()),
         from: Some("192.0.2.1".to_owned()),
         tty: Some("ssh".to_owned()),
-        time: time(0),
+        time: Some(time(0)),
         zone: "log".to_owned(),
         ambiguous: true,
         pid: Some(9),

@@ -6,7 +6,7 @@ use crate::{
     scan::has_ended,
     stream::Answer,
 };
-use coldread_model::task::SourceSpec;
+use coldread_model::{asset::name_of_source, task::SourceSpec};
 use coldread_proto::{
     ServiceError,
     v1::{ScanState, SubmitRequest, SubmitResponse, WatchRequest, scans_server::Scans},
@@ -19,17 +19,6 @@ use tonic::{Request, Response, Status};
 #[derive(Debug)]
 pub(crate) struct ScansService(pub(crate) Arc<Cluster>);
 
-/// The asset's name where none was given: the source's last component without what says how it is stored, or
-/// for a device the device's name.
-fn derived_name(source: &str) -> String {
-    let last = source.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-    let mut name = last;
-    for suffix in [".gz", ".zst", ".xz", ".img", ".raw", ".dd", ".bin", ".qcow2", ".vmdk", ".vhd", ".vhdx"] {
-        name = name.strip_suffix(suffix).filter(|rest| !rest.is_empty()).unwrap_or(name);
-    }
-    name.to_owned()
-}
-
 #[tonic::async_trait]
 impl Scans for ScansService {
     async fn submit(&self, request: Request<SubmitRequest>) -> Result<Response<SubmitResponse>, Status> {
@@ -39,7 +28,10 @@ impl Scans for ScansService {
         if texts.iter().any(|text| text.chars().count() > limits::MAX_TEXT_CHARS || text.contains('\0')) {
             return Err(ServiceError::Invalid("a name is too long or holds a zero byte".to_owned()).into());
         }
-        let asset = if request.asset.is_empty() { derived_name(&request.source) } else { request.asset };
+        let asset = match request.asset.as_str() {
+            "" => name_of_source(&request.source).to_owned(),
+            given => given.to_owned(),
+        };
         if asset.is_empty() {
             return Err(ServiceError::Invalid("neither a source nor a name was given".to_owned()).into());
         }
@@ -80,24 +72,5 @@ impl Scans for ScansService {
             let _ = sender.send(Err(error.into())).await;
         });
         Ok(Response::new(Answer::new(receiver)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::derived_name;
-
-    #[test]
-    fn assets_are_named_after_their_source() {
-        for (source, name) in [
-            ("/images/web-1.img", "web-1"),
-            ("/images/web.2.raw.zst", "web.2"),
-            ("disk.qcow2", "disk"),
-            ("/dev/nvme0n1", "nvme0n1"),
-            ("/images/.img", ".img"),
-            ("/", ""),
-        ] {
-            assert_eq!(derived_name(source), name);
-        }
     }
 }

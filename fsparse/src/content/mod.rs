@@ -8,7 +8,7 @@ pub mod digest;
 mod plan;
 mod read;
 
-pub use plan::{Item, ItemEncoding, is_too_sparse};
+pub use plan::{Allowance, Item, ItemEncoding, is_too_sparse};
 pub use read::read_items;
 
 use coldread_model::ByteRange;
@@ -25,7 +25,7 @@ pub enum ContentError {
         reason: String,
     },
     /// Compressed bytes that contradict their format.
-    #[error("compression unit at byte {at} of the file: {reason}")]
+    #[error("compressed data at byte {at} of the file: {reason}")]
     Corrupt {
         /// Byte of the file where the unit starts.
         at: u64,

@@ -1,11 +1,14 @@
 //! Keeping reads under way and putting their pieces into order.
 
 use super::{
-    ContentError, Item, Sink,
+    ContentError, Item, ItemEncoding, Sink,
     plan::{Step, Steps},
 };
 use crate::{
-    fs::ntfs::lznt1,
+    fs::ntfs::{
+        lznt1,
+        wof::{Unpacker, WofError, chunks::Chunks},
+    },
     source::{Piece, ReadQueue},
 };
 use coldread_model::ByteRange;
@@ -47,6 +50,7 @@ struct Active<'a> {
     early: BTreeMap<u64, Early>,
     packed: Vec<u8>,
     packed_range: ByteRange,
+    chunks: Option<Chunks>,
     outstanding: u32,
     failed: bool,
 }
@@ -76,6 +80,7 @@ pub fn read_items<'a>(
         next_tag: 0,
         held: 0,
         unpacked: Vec::new(),
+        unpacker: Unpacker::default(),
     };
     let mut items = items.into_iter().fuse();
     while !sink.stop() {
@@ -130,6 +135,7 @@ struct Reader<'a> {
     /// Bytes asked for and not yet fed.
     held: u64,
     unpacked: Vec<u8>,
+    unpacker: Unpacker,
 }
 
 impl<'a> Reader<'a> {
@@ -147,6 +153,7 @@ impl<'a> Reader<'a> {
             early: BTreeMap::new(),
             packed: Vec::new(),
             packed_range: ByteRange::default(),
+            chunks: None,
             outstanding: 0,
             failed: false,
         };
@@ -168,8 +175,10 @@ impl<'a> Reader<'a> {
             };
             while active.rest.is_none() && !active.asked_all && !active.failed {
                 match active.asking.next() {
-                    Some(Step::Read(range) | Step::Packed(range)) => active.rest = Some(range),
-                    Some(Step::Zeros(_) | Step::Unpack { .. }) => {}
+                    Some(Step::Read(range) | Step::Packed(range) | Step::Chunks(range)) => {
+                        active.rest = Some(range);
+                    }
+                    Some(Step::Zeros(_) | Step::Unpack { .. } | Step::InlineChunks | Step::EndOfChunks) => {}
                     None => active.asked_all = true,
                 }
             }
@@ -217,6 +226,42 @@ impl<'a> Reader<'a> {
                     }
                     active.packed.clear();
                     active.step = None;
+                }
+                Some(Step::InlineChunks) => {
+                    let bytes = match active.feeding.encoding() {
+                        ItemEncoding::WofInline(_, bytes) => bytes,
+                        _ => &[],
+                    };
+                    active.unpack_chunks(bytes, &mut self.unpacker, &mut self.unpacked, sink);
+                    active.step = Some(Step::EndOfChunks);
+                }
+                Some(Step::EndOfChunks) => {
+                    if active.chunks.as_ref().is_none_or(|chunks| !chunks.is_over()) {
+                        active.chunks_failed(WofError::Short, sink);
+                    }
+                    active.step = None;
+                }
+                Some(Step::Chunks(range)) => {
+                    let Some(early) = active.early.remove(&active.fed) else { break };
+                    self.held = self.held.saturating_sub(early.len());
+                    active.fed += early.len();
+                    let left = ByteRange::between(range.start.saturating_add(early.len()), range.end());
+                    active.packed_range = range;
+                    match early {
+                        Early::Piece(Piece::Bytes(bytes)) => {
+                            active.unpack_chunks(&bytes, &mut self.unpacker, &mut self.unpacked, sink);
+                        }
+                        Early::Piece(Piece::Zeros(len)) => {
+                            // At most a request's bytes.
+                            let zeros = vec![0; len as usize];
+                            active.unpack_chunks(&zeros, &mut self.unpacker, &mut self.unpacked, sink);
+                        }
+                        Early::Failed(error, _) => {
+                            sink.failed(active.item, error);
+                            active.failed = true;
+                        }
+                    }
+                    active.step = (!left.is_empty()).then_some(Step::Chunks(left));
                 }
                 Some(Step::Read(range) | Step::Packed(range)) => {
                     let Some(early) = active.early.remove(&active.fed) else { break };
@@ -278,6 +323,43 @@ impl<'a> Reader<'a> {
                 sink.failed(active.item, ContentError::Io { range: ByteRange::default(), reason });
             }
         }
+    }
+}
+
+impl Active<'_> {
+    /// Takes the next bytes of a packed stream and feeds what they make complete.
+    fn unpack_chunks(
+        &mut self,
+        bytes: &[u8],
+        unpacker: &mut Unpacker,
+        room: &mut Vec<u8>,
+        sink: &mut dyn Sink,
+    ) {
+        let item = self.item;
+        if self.chunks.is_none()
+            && let ItemEncoding::Wof(packing) | ItemEncoding::WofInline(packing, _) = self.feeding.encoding()
+        {
+            match Chunks::new(packing) {
+                Ok(chunks) => self.chunks = Some(chunks),
+                Err(error) => return self.chunks_failed(error, sink),
+            }
+        }
+        let fed = self
+            .chunks
+            .as_mut()
+            .map(|chunks| chunks.feed(bytes, unpacker, room, |unpacked| sink.bytes(item, unpacked)));
+        if let Some(Err(error)) = fed {
+            self.chunks_failed(error, sink);
+        }
+    }
+
+    fn chunks_failed(&mut self, error: WofError, sink: &mut dyn Sink) {
+        if !self.failed {
+            let at = self.chunks.as_ref().map_or(0, Chunks::at);
+            let (range, reason) = (self.packed_range, error.to_string());
+            sink.failed(self.item, ContentError::Corrupt { at, range, reason });
+        }
+        self.failed = true;
     }
 }
 

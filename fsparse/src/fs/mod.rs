@@ -41,7 +41,8 @@ pub struct Probed {
     /// Why that state; empty when clean.
     pub reason: String,
     /// What the journal or log changes, sorted by place, without overlap: surveys and content read the
-    /// volume through [`crate::source::overlay::Overlay`] with these. Empty unless the state is `Replayed`.
+    /// volume through [`crate::source::overlay::Overlay`] with these. Empty unless the state is `Replayed` or
+    /// `Partial`.
     pub patches: Vec<Patch>,
     /// The superblock or boot sector as read: part of the source's identity.
     pub identity: Vec<u8>,

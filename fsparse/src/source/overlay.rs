@@ -8,18 +8,24 @@ use coldread_model::{
     ByteRange,
     task::{Patch, PatchContent},
 };
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 /// A source with patches over it. Its size is the parent's; patches past the end are an error.
 pub struct Overlay {
     parent: SharedSource,
     patches: Vec<Patch>,
+    /// The bytes that each patch carries itself, shared with the pieces that show them: a hostile disk may
+    /// have the same patched block read by every inode.
+    carried: Vec<Arc<Vec<u8>>>,
 }
 
 impl Overlay {
     /// `parent` with `patches`, which must be sorted by place, without overlap, inside the parent, and as
     /// long as they say.
-    pub fn new(parent: SharedSource, patches: Vec<Patch>) -> Result<Self, SourceError> {
+    pub fn new(parent: SharedSource, mut patches: Vec<Patch>) -> Result<Self, SourceError> {
         let size = parent.size_bytes();
         let mut end = 0;
         for patch in &patches {
@@ -38,14 +44,20 @@ impl Overlay {
             }
             end = range.end();
         }
-        Ok(Self { parent, patches })
+        let carried = patches.iter_mut().map(|patch| match &mut patch.content {
+            PatchContent::Bytes(bytes) => Arc::new(std::mem::take(bytes)),
+            PatchContent::Moved { .. } => Arc::default(),
+        });
+        let carried = carried.collect();
+        Ok(Self { parent, patches, carried })
     }
 
-    /// The patches that a range meets, in order.
-    fn meeting(&self, range: ByteRange) -> &[Patch] {
+    /// The patches that a range meets, in order, each with the bytes that it carries.
+    fn meeting(&self, range: ByteRange) -> impl Iterator<Item = (&Patch, &Arc<Vec<u8>>)> {
         let first = self.patches.partition_point(|patch| patch.at.saturating_add(patch.len) <= range.start);
         let rest = &self.patches[first..];
-        &rest[..rest.partition_point(|patch| patch.at < range.end())]
+        let meeting = &rest[..rest.partition_point(|patch| patch.at < range.end())];
+        meeting.iter().zip(&self.carried[first..])
     }
 }
 
@@ -57,7 +69,7 @@ impl BlockSource for Overlay {
     fn map(&self, range: ByteRange) -> Result<Vec<MappedRange>, SourceError> {
         let mut mapped = Vec::new();
         let mut at = range.start;
-        for patch in self.meeting(range) {
+        for (patch, _) in self.meeting(range) {
             let part = ByteRange::new(patch.at, patch.len).intersect(range);
             if part.start > at {
                 mapped.extend(self.parent.map(ByteRange::between(at, part.start))?);
@@ -115,14 +127,15 @@ impl<'a> OverlayQueue<'a> {
 impl ReadQueue for OverlayQueue<'_> {
     fn push(&mut self, tag: u64, range: ByteRange) {
         let mut at = range.start;
-        for patch in self.overlay.meeting(range) {
+        let overlay = self.overlay;
+        for (patch, carried) in overlay.meeting(range) {
             let part = ByteRange::new(patch.at, patch.len).intersect(range);
             self.send(tag, ByteRange::between(at, part.start), at, None);
             let skip = part.start - patch.at;
             match &patch.content {
-                PatchContent::Bytes(bytes) => {
-                    let bytes = bytes[skip as usize..(skip + part.len) as usize].to_vec();
-                    let result = Ok(Piece::Bytes(Buf::from(bytes)));
+                PatchContent::Bytes(_) => {
+                    let memory = Arc::clone(carried);
+                    let result = Ok(Piece::Bytes(Buf::new(memory, skip as usize, part.len as usize)));
                     self.ready.push_back(Completion { tag, offset: part.start, result });
                 }
                 PatchContent::Moved { from, .. } => {
@@ -188,7 +201,6 @@ mod tests {
     use super::*;
     use crate::source::memory::MemorySource;
     use proptest::prelude::*;
-    use std::sync::Arc;
 
     fn patches() -> Vec<Patch> {
         let moved = PatchContent::Moved { from: 200, fixups: vec![(2, vec![9, 9])] };

@@ -1,6 +1,7 @@
 //! A survey as bytes: columns, for the way between tasks that may run on different hosts.
 
-use super::{Encoding, Entry, Extent, Inode, Run, Span, Stream, Survey};
+use super::{Encoding, Entry, Extent, Inode, Packed, Run, Span, Stream, Survey};
+use crate::fs::ntfs::wof::Algorithm;
 use coldread_model::{
     ByteRange, FileKind, RangeSet, RowFlags, Timestamp,
     codec::{self, DecodeError, Reader, Writer},
@@ -8,6 +9,8 @@ use coldread_model::{
 
 const VERSION: u8 = 1;
 const STRUCTURE: &str = "survey";
+/// No filesystem that is read has larger compression units.
+const MAX_UNIT_BYTES: u32 = 1 << 20;
 
 /// The encodings' numbers in a column.
 const INLINE: u8 = 0;
@@ -15,6 +18,8 @@ const PLAIN: u8 = 1;
 const LZNT1: u8 = 2;
 const UNREADABLE: u8 = 3;
 const ENCRYPTED: u8 = 4;
+const WOF: u8 = 5;
+const WOF_INLINE: u8 = 6;
 
 impl Survey {
     /// Encodes the survey.
@@ -47,7 +52,8 @@ impl Survey {
         out.bytes
     }
 
-    /// Decodes what [`Survey::to_bytes`] wrote; every index is checked.
+    /// Decodes what [`Survey::to_bytes`] wrote; every index is checked, so that [`Survey::append`] may
+    /// shift them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(STRUCTURE, bytes);
         let version = reader.u8()?;
@@ -86,7 +92,33 @@ impl Survey {
         let arena = reader.take(arena)?.to_vec();
         let (metadata, free, damaged) = (get_set(&mut reader)?, get_set(&mut reader)?, get_set(&mut reader)?);
         let gaps = codec::from_bytes("survey gaps", reader.take(reader.left())?)?;
-        Ok(Self { inodes, entries, streams, extents, arena, metadata, free, damaged, gaps })
+        let survey = Self { inodes, entries, streams, extents, arena, metadata, free, damaged, gaps };
+        if survey.is_sound() {
+            Ok(survey)
+        } else {
+            Err(DecodeError::Invalid { structure: STRUCTURE, reason: "an index lies outside".to_owned() })
+        }
+    }
+
+    /// Whether every span and run lies inside what it points into.
+    fn is_sound(&self) -> bool {
+        let within = |first: u32, count: u32, len: usize| first as usize + count as usize <= len;
+        let span = |span: Span| within(span.start, span.len, self.arena.len());
+        let run = |run: Run| within(run.first, run.count, self.extents.len());
+        let stream = |stream: &Stream| match stream.encoding {
+            Encoding::Inline(bytes) | Encoding::Wof { packed: Packed::Inline(bytes), .. } => span(bytes),
+            Encoding::Plain(extents) | Encoding::Wof { packed: Packed::Extents { extents, .. }, .. } => {
+                run(extents)
+            }
+            Encoding::Lznt1 { extents, unit_bytes } => {
+                run(extents) && unit_bytes.is_power_of_two() && unit_bytes <= MAX_UNIT_BYTES
+            }
+            Encoding::Unreadable { reason, extents, .. } => span(reason) && run(extents),
+        };
+        let streams = |inode: &Inode| within(inode.streams.first, inode.streams.count, self.streams.len());
+        self.inodes.iter().all(|inode| span(inode.target) && span(inode.xattrs) && streams(inode))
+            && self.entries.iter().all(|entry| span(entry.name))
+            && self.streams.iter().all(|one| span(one.name) && stream(one))
     }
 }
 
@@ -182,11 +214,18 @@ fn put_streams(out: &mut Writer, streams: &[Stream]) {
     put_spans(out, streams.iter().map(|stream| stream.name));
     out.u64s(streams.iter().map(|stream| stream.size));
     out.u64s(streams.iter().map(|stream| stream.initialized));
-    // Kind, a run, a span and a unit size say any of the encodings.
+    // Kind, a run, a span and a number say any of the encodings; two halves of a span hold a size.
     let parts = |stream: &Stream| match stream.encoding {
         Encoding::Inline(span) => (INLINE, Run::default(), span, 0),
         Encoding::Plain(run) => (PLAIN, run, Span::default(), 0),
         Encoding::Lznt1 { extents, unit_bytes } => (LZNT1, extents, Span::default(), unit_bytes),
+        Encoding::Wof { packed: Packed::Inline(span), algorithm } => {
+            (WOF_INLINE, Run::default(), span, algorithm.number())
+        }
+        Encoding::Wof { packed: Packed::Extents { extents, bytes }, algorithm } => {
+            let halves = Span { start: bytes as u32, len: (bytes >> 32) as u32 };
+            (WOF, extents, halves, algorithm.number())
+        }
         Encoding::Unreadable { encrypted, reason, extents } => {
             (if encrypted { ENCRYPTED } else { UNREADABLE }, extents, reason, 0)
         }
@@ -207,10 +246,20 @@ fn get_streams(reader: &mut Reader<'_>, count: usize) -> Result<Vec<Stream>, Dec
     let mut streams = Vec::with_capacity(count);
     for i in 0..count {
         let (extents, span) = (runs[i], spans[i]);
+        let wof = |packed| {
+            let unknown = || reader.invalid(format!("chunk packing {} is not known", units[i]));
+            let algorithm = Algorithm::from_number(units[i]).ok_or_else(unknown)?;
+            Ok::<_, DecodeError>(Encoding::Wof { packed, algorithm })
+        };
         let encoding = match kinds[i] {
             INLINE => Encoding::Inline(span),
             PLAIN => Encoding::Plain(extents),
             LZNT1 => Encoding::Lznt1 { extents, unit_bytes: units[i] },
+            WOF => {
+                let bytes = u64::from(span.start) | u64::from(span.len) << 32;
+                wof(Packed::Extents { extents, bytes })?
+            }
+            WOF_INLINE => wof(Packed::Inline(span))?,
             UNREADABLE => Encoding::Unreadable { encrypted: false, reason: span, extents },
             ENCRYPTED => Encoding::Unreadable { encrypted: true, reason: span, extents },
             other => return Err(reader.invalid(format!("stream encoding {other} is not known"))),
@@ -238,6 +287,11 @@ mod tests {
             Encoding::Inline(reason),
             Encoding::Plain(run),
             Encoding::Lznt1 { extents: run, unit_bytes: 65536 },
+            Encoding::Wof {
+                packed: Packed::Extents { extents: run, bytes: 7 << 33 | 5 },
+                algorithm: Algorithm::Xpress16K,
+            },
+            Encoding::Wof { packed: Packed::Inline(reason), algorithm: Algorithm::Lzx },
             Encoding::Unreadable { encrypted: true, reason, extents: run },
             Encoding::Unreadable { encrypted: false, reason, extents: Run::default() },
         ];
@@ -259,8 +313,26 @@ mod tests {
         assert_eq!(joined.inodes.len(), 6);
         let name = |survey: &Survey, i: usize| survey.bytes(survey.entries[i].name).to_vec();
         assert_eq!(name(&joined, 3), b"link");
-        assert_eq!(joined.streams_of(&joined.inodes[4]).len(), 5);
+        assert_eq!(joined.streams_of(&joined.inodes[4]).len(), 7);
         assert_eq!(Survey::from_bytes(&joined.to_bytes()).unwrap(), joined);
+    }
+
+    #[test]
+    fn an_index_that_lies_outside_is_refused() {
+        let changes: [fn(&mut Survey); 5] = [
+            |survey| survey.entries[0].name.start = u32::MAX,
+            |survey| survey.inodes[0].xattrs.len = u32::MAX,
+            |survey| survey.inodes[2].streams = Run { first: u32::MAX, count: 0 },
+            |survey| survey.streams[1].encoding = Encoding::Plain(Run { first: 1, count: 1 }),
+            |survey| {
+                survey.streams[2].encoding = Encoding::Lznt1 { extents: Run::default(), unit_bytes: 1 << 31 };
+            },
+        ];
+        for change in changes {
+            let mut survey = sample();
+            change(&mut survey);
+            assert!(Survey::from_bytes(&survey.to_bytes()).is_err());
+        }
     }
 
     proptest! {
@@ -270,6 +342,9 @@ mod tests {
             let len = bytes.len();
             bytes[at % len] = byte;
             if let Ok(survey) = Survey::from_bytes(&bytes) {
+                let mut joined = sample();
+                joined.append(survey.clone()).unwrap();
+                joined.append(survey.clone()).unwrap();
                 for inode in &survey.inodes {
                     survey.bytes(inode.target);
                     for stream in survey.streams_of(inode) { survey.extents_of(stream); }

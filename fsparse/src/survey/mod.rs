@@ -6,6 +6,7 @@
 
 mod encoding;
 
+use crate::fs::ntfs::wof::Algorithm;
 use coldread_model::{FileKind, Gap, RangeSet, RowFlags, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +92,13 @@ pub enum Encoding {
         /// Bytes of a compression unit.
         unit_bytes: u32,
     },
+    /// In chunks, each packed for itself, behind a table of their places (NTFS: system compression).
+    Wof {
+        /// Where the table and the chunks are.
+        packed: Packed,
+        /// How the chunks are packed.
+        algorithm: Algorithm,
+    },
     /// Not readable; the reason is in the arena.
     Unreadable {
         /// Encrypted (else unsupported or corrupt, with a gap recorded where it was found).
@@ -99,6 +107,20 @@ pub enum Encoding {
         reason: Span,
         /// What it allocates all the same.
         extents: Run,
+    },
+}
+
+/// Where the packed form of a stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Packed {
+    /// In the arena.
+    Inline(Span),
+    /// In extents, logical offsets counted in packed bytes, from the first one on without holes.
+    Extents {
+        /// The extents.
+        extents: Run,
+        /// Packed bytes; the extents may have a few more.
+        bytes: u64,
     },
 }
 
@@ -206,9 +228,11 @@ impl Survey {
     /// The extents of a stream, whatever its encoding.
     pub fn extents_of(&self, stream: &Stream) -> &[Extent] {
         let run = match stream.encoding {
-            Encoding::Inline(_) => return &[],
+            Encoding::Inline(_) | Encoding::Wof { packed: Packed::Inline(_), .. } => return &[],
             Encoding::Plain(run) => run,
-            Encoding::Lznt1 { extents, .. } | Encoding::Unreadable { extents, .. } => extents,
+            Encoding::Lznt1 { extents, .. }
+            | Encoding::Wof { packed: Packed::Extents { extents, .. }, .. }
+            | Encoding::Unreadable { extents, .. } => extents,
         };
         self.extents.get(run.range()).unwrap_or_default()
     }
@@ -245,6 +269,13 @@ impl Survey {
                 Encoding::Plain(at) => Encoding::Plain(run(at, extents)),
                 Encoding::Lznt1 { extents: at, unit_bytes } => {
                     Encoding::Lznt1 { extents: run(at, extents), unit_bytes }
+                }
+                Encoding::Wof { packed: Packed::Inline(at), algorithm } => {
+                    Encoding::Wof { packed: Packed::Inline(span(at)), algorithm }
+                }
+                Encoding::Wof { packed: Packed::Extents { extents: at, bytes }, algorithm } => {
+                    let packed = Packed::Extents { extents: run(at, extents), bytes };
+                    Encoding::Wof { packed, algorithm }
                 }
                 Encoding::Unreadable { encrypted, reason, extents: at } => {
                     Encoding::Unreadable { encrypted, reason: span(reason), extents: run(at, extents) }

@@ -11,11 +11,19 @@ pub use rows::for_each_row;
 use crate::survey::{Inode, Span, Survey};
 use coldread_model::{FileKind, Gap, GapKind, RowFlags};
 use index::NumberIndex;
+use std::collections::BTreeMap;
 
-/// Bytes of directory paths that one volume may have; beyond it directories are not entered.
-const MAX_PATH_BYTES: usize = 1 << 30;
+/// Bytes of directory paths that one volume may have, besides [`PATH_BYTES_EACH`] for each inode; beyond it
+/// directories are not entered. A chain of directories has paths that grow with the square of its length.
+const MAX_PATH_BYTES: usize = 32 << 20;
+/// Bytes of a usual path, with room to spare.
+const PATH_BYTES_EACH: usize = 256;
 /// Bytes of one directory's path.
 const MAX_PATH: usize = 64 << 10;
+/// Gaps of one reason that are listed; how many more there are is told in one.
+const MAX_GAPS: u64 = 4096;
+/// Bytes of a path that a gap shows (the kernel's `PATH_MAX`).
+const MAX_SHOWN_PATH: usize = 4096;
 
 /// A name that leads to an inode.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +59,8 @@ pub struct Tree<'a> {
     paths: Vec<u8>,
     numbers: NumberIndex,
     gaps: Vec<Gap>,
+    /// How many gaps of each reason there are, listed or not.
+    reasons: BTreeMap<(GapKind, &'static str, &'static str), u64>,
 }
 
 impl<'a> Tree<'a> {
@@ -66,8 +76,10 @@ impl<'a> Tree<'a> {
             paths: Vec::new(),
             numbers,
             gaps: Vec::new(),
+            reasons: BTreeMap::new(),
         };
         tree.place_all(root);
+        tree.tell_of_the_rest();
         tree.by_path = (0..tree.directories.len() as u32).collect();
         let (paths, directories) = (&tree.paths, &tree.directories);
         tree.by_path.sort_unstable_by_key(|&index| &paths[directories[index as usize].path.clone()]);
@@ -119,10 +131,9 @@ impl<'a> Tree<'a> {
                     named[child as usize] = true;
                     self.places.push(Place { name: entry.name, inode: child });
                 } else {
-                    let path = self.path_in(next, survey.bytes(entry.name));
-                    let gap =
-                        Gap::new(GapKind::NotFound, "inode", "a name leads to an inode that is not in use");
-                    self.gaps.push(gap.at_inode(entry.child).at_path(&path));
+                    let reason = "a name leads to an inode that is not in use";
+                    let path = |tree: &Self| tree.path_in(next, survey.bytes(entry.name));
+                    self.note(GapKind::NotFound, "inode", reason, entry.child, path);
                 }
             }
             self.directories[next].places = start..self.places.len();
@@ -144,19 +155,48 @@ impl<'a> Tree<'a> {
         let internal = internal || self.survey.inodes[inode as usize].flags.contains(RowFlags::INTERNAL);
         if self.directory_of[inode as usize] != 0 {
             let reason = "a directory has two names; the other one is followed";
-            self.gaps.push(Gap::new(GapKind::Corrupt, "directory", reason).at_inode(number).at_path(path));
+            self.note(GapKind::Corrupt, "directory", reason, number, |_| path.to_vec());
             return;
         }
-        if path.len() > MAX_PATH || self.paths.len() + path.len() > MAX_PATH_BYTES {
-            let reason = format!("paths of directories pass {MAX_PATH} bytes, or {MAX_PATH_BYTES} together");
-            let shown = &path[..path.len().min(4096)];
-            self.gaps.push(Gap::new(GapKind::Limit, "directory", reason).at_inode(number).at_path(shown));
+        let room = MAX_PATH_BYTES.saturating_add(self.survey.inodes.len().saturating_mul(PATH_BYTES_EACH));
+        if path.len() > MAX_PATH || self.paths.len() + path.len() > room {
+            let reason =
+                "its path is too long, or the paths of all directories are: what is in it is not listed";
+            self.note(GapKind::Limit, "directory", reason, number, |_| path.to_vec());
             return;
         }
         let start = self.paths.len();
         self.paths.extend_from_slice(path);
         self.directories.push(Directory { inode, internal, path: start..self.paths.len(), places: 0..0 });
         self.directory_of[inode as usize] = self.directories.len() as u32;
+    }
+
+    /// Lists a gap, unless there are too many of its reason.
+    fn note(
+        &mut self,
+        kind: GapKind,
+        structure: &'static str,
+        reason: &'static str,
+        inode: u64,
+        path: impl FnOnce(&Self) -> Vec<u8>,
+    ) {
+        let count = self.reasons.entry((kind, structure, reason)).or_default();
+        *count += 1;
+        if *count <= MAX_GAPS {
+            let mut path = path(self);
+            path.truncate(MAX_SHOWN_PATH);
+            self.gaps.push(Gap::new(kind, structure, reason).at_inode(inode).at_path(&path));
+        }
+    }
+
+    /// One gap for those of a reason that were only counted.
+    fn tell_of_the_rest(&mut self) {
+        for (&(kind, structure, reason), &count) in &self.reasons {
+            if count > MAX_GAPS {
+                let more = count - MAX_GAPS;
+                self.gaps.push(Gap::new(kind, structure, format!("{reason}: {more} more")));
+            }
+        }
     }
 
     fn path_in(&self, directory: usize, name: &[u8]) -> Vec<u8> {

@@ -7,11 +7,26 @@ use coldread_model::{
     listing::{Row, StableRow, VolatileRow},
 };
 
+/// Bytes that second names may repeat of their inodes, for each name in the survey …
+const REPEATED_BYTES_EACH: usize = 256;
+/// … and besides.
+const MAX_REPEATED_BYTES: usize = 64 << 20;
+/// What a named stream's row weighs besides its name.
+const STREAM_BYTES: usize = 64;
+
 /// Calls `each` with every row in listing order: the root first, then each directory's names, each followed
 /// by its named streams. The index is the inode's in the survey; the stream is the one that the row stands
 /// for (the unnamed one for a file's own row), if it stands for one.
-pub fn for_each_row<'t>(tree: &'t Tree<'t>, mut each: impl FnMut(&Row<'t>, u32, Option<&'t Stream>)) {
-    let Some(root) = tree.root() else { return };
+///
+/// An inode's further names repeat its attributes, its target and its streams. On a hostile disk a million
+/// names may lead to one inode with a million streams: past a bound, further names come without attributes
+/// and streams. The result is how many names did.
+pub fn for_each_row<'t>(tree: &'t Tree<'t>, mut each: impl FnMut(&Row<'t>, u32, Option<&'t Stream>)) -> u64 {
+    let Some(root) = tree.root() else { return 0 };
+    let mut named = vec![false; tree.survey().inodes.len()];
+    let mut room =
+        tree.survey().entries.len().saturating_mul(REPEATED_BYTES_EACH).saturating_add(MAX_REPEATED_BYTES);
+    let mut bare = 0;
     let mut rows = |parent: &'t [u8], name: &'t [u8], index: u32, internal: bool| {
         let inherited = if internal { RowFlags::INTERNAL } else { RowFlags::empty() };
         let inode = tree.inode(index);
@@ -19,6 +34,17 @@ pub fn for_each_row<'t>(tree: &'t Tree<'t>, mut each: impl FnMut(&Row<'t>, u32, 
         let unnamed = streams.first().filter(|stream| stream.name.len == 0);
         let mut own = row(tree.survey(), inode, parent, name);
         own.stable.flags |= inherited;
+        if std::mem::replace(&mut named[index as usize], true) {
+            let all =
+                streams.iter().skip(1).fold(0, |sum, stream| sum + STREAM_BYTES + stream.name.len as usize);
+            let Some(left) = room.checked_sub(all + inode.xattrs.len as usize) else {
+                own.stable.xattrs = b"";
+                bare += 1;
+                each(&own, index, unnamed);
+                return;
+            };
+            room = left;
+        }
         each(&own, index, unnamed);
         for stream in streams.iter().filter(|stream| stream.name.len > 0) {
             let mut named = stream_row(tree.survey(), inode, stream, parent, name);
@@ -33,6 +59,7 @@ pub fn for_each_row<'t>(tree: &'t Tree<'t>, mut each: impl FnMut(&Row<'t>, u32, 
             rows(path, tree.survey().bytes(place.name), place.inode, directory.internal);
         }
     }
+    bare
 }
 
 fn row<'t>(survey: &'t Survey, inode: &Inode, parent: &'t [u8], name: &'t [u8]) -> Row<'t> {

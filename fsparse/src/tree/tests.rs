@@ -1,5 +1,5 @@
 use super::*;
-use crate::survey::{Entry, Run};
+use crate::survey::{Encoding, Entry, Run, Stream};
 use coldread_model::Timestamp;
 
 fn inode(number: u64, kind: FileKind) -> Inode {
@@ -104,4 +104,72 @@ fn what_lies_below_an_internal_directory_is_internal() {
     let mut flags = Vec::new();
     for_each_row(&tree, |row, _, _| flags.push(row.stable.flags.contains(RowFlags::INTERNAL)));
     assert_eq!(flags, [false, true, true, true]);
+}
+
+#[test]
+fn a_million_names_without_an_inode_cost_few_gaps() {
+    // In a directory whose own path is as long as it may be.
+    let (name, deep) = ("n".repeat(255), 100);
+    let mut inodes: Vec<_> = (0..=deep).map(|i| (i + 2, FileKind::Dir)).collect();
+    inodes.push((1000, FileKind::Dir));
+    let mut survey = survey(&inodes, &[]);
+    let span = survey.keep(name.as_bytes()).unwrap();
+    let entry = |parent, child| Entry { parent, parent_generation: 0, child, name: span };
+    survey.entries.extend((0..deep).map(|i| entry(i + 2, i + 3)));
+    survey.entries.extend((0..20_000).map(|i| entry(deep + 2, 5000 + i)));
+    survey.entries.extend((0..20_000).map(|_| entry(deep + 2, 1000)));
+    let tree = Tree::build(&survey, 2);
+    assert!(tree.gaps().len() < 10_000, "{}", tree.gaps().len());
+    assert!(tree.gaps().iter().all(|gap| gap.path.as_ref().is_none_or(|path| path.len() <= MAX_SHOWN_PATH)));
+    for more in ["not in use: 15904 more", "the other one is followed: 15903 more"] {
+        assert!(tree.gaps().iter().any(|gap| gap.reason.ends_with(more)), "{more}");
+    }
+}
+
+#[test]
+fn the_paths_of_a_broad_deep_tree_are_bounded() {
+    // 230 directories one in the other, and 3000 side by side at the end of them.
+    let (name, deep) = ("d".repeat(255), 230);
+    let inodes: Vec<_> = (0..=deep + 3000).map(|i| (i + 2, FileKind::Dir)).collect();
+    let mut survey = survey(&inodes, &[]);
+    let span = survey.keep(name.as_bytes()).unwrap();
+    for i in 0..deep {
+        survey.entries.push(Entry { parent: i + 2, parent_generation: 0, child: i + 3, name: span });
+    }
+    for i in 0..3000 {
+        let name = survey.keep(format!("{i}").as_bytes()).unwrap();
+        let (parent, child) = (deep + 2, deep + 3 + i);
+        survey.entries.push(Entry { parent, parent_generation: 0, child, name });
+    }
+    let tree = Tree::build(&survey, 2);
+    let held: usize = tree.directories().map(|directory| tree.path(directory).len()).sum();
+    assert!(held <= MAX_PATH_BYTES + inodes.len() * PATH_BYTES_EACH, "{held}");
+    assert!(tree.gaps().iter().any(|gap| gap.kind == GapKind::Limit));
+    // What is not entered is still listed.
+    assert_eq!(paths(&tree).len(), inodes.len());
+}
+
+#[test]
+fn many_names_of_one_inode_with_many_streams_are_not_multiplied() {
+    let mut survey = survey(&[(2, FileKind::Dir), (3, FileKind::File)], &[]);
+    survey.inodes[1].xattrs = survey.keep(&[7; 4096]).unwrap();
+    let stream = |name| Stream { name, size: 0, initialized: 0, encoding: Encoding::Plain(Run::default()) };
+    let mut streams = vec![stream(Span::default())];
+    for i in 0..5000 {
+        streams.push(stream(survey.keep(format!("{i:05}").as_bytes()).unwrap()));
+    }
+    survey.inodes[1].streams = survey.keep_streams(streams).unwrap();
+    for i in 0..5000 {
+        let name = survey.keep(format!("{i:05}").as_bytes()).unwrap();
+        survey.entries.push(Entry { parent: 2, parent_generation: 0, child: 3, name });
+    }
+    let tree = Tree::build(&survey, 2);
+    let (mut rows, mut bytes) = (0_u64, 0);
+    let bare = for_each_row(&tree, |row, _, _| {
+        rows += 1;
+        bytes += row.stable.xattrs.len();
+    });
+    assert!(bare > 4000 && bare < 5000, "{bare}");
+    assert_eq!(rows, 1 + 5000 + (5000 - bare) * 5000);
+    assert!(bytes < 1 << 20, "{bytes}");
 }

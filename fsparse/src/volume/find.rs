@@ -42,6 +42,9 @@ pub struct FoundVolumes {
     pub identity: Vec<u8>,
 }
 
+/// The bytes of all partitions together may be so many times the disk's; honest ones do not overlap.
+const DISK_TIMES: u64 = 4;
+
 const TAG_START: u64 = 1;
 const TAG_END: u64 = 2;
 const TAG_ENTRIES: u64 = 3;
@@ -78,7 +81,22 @@ impl DiskProbe {
     pub fn finish(mut self) -> FoundVolumes {
         self.found.volumes.sort_by_key(|volume| (volume.range.start, volume.range.len));
         self.note_overlaps();
+        self.leave_out_repeats();
         self.found
+    }
+
+    /// A hostile table may have a thousand partitions that are all the same bytes: they are named, and those
+    /// past a bound are not read.
+    fn leave_out_repeats(&mut self) {
+        let mut left = self.disk_bytes.saturating_mul(DISK_TIMES);
+        for volume in &mut self.found.volumes {
+            if let Some(rest) = left.checked_sub(volume.range.len) {
+                left = rest;
+            } else {
+                let (class, gap) = (CoverageClass::Gap, Some(GapKind::Limit));
+                volume.content = Content::Named { name: "overlapping partition", class, gap };
+            }
+        }
     }
 
     fn note_overlaps(&mut self) {

@@ -112,7 +112,7 @@ impl Job<'_> {
 fn fail(output: &mut ContentOutput, volume: &VolumeSpec, inode: u64, error: &ContentError) {
     let (kind, structure, range) = match error {
         ContentError::Io { range, .. } => (GapKind::Io, "content", *range),
-        ContentError::Corrupt { range, .. } => (GapKind::Corrupt, "LZNT1 compression unit", *range),
+        ContentError::Corrupt { range, .. } => (GapKind::Corrupt, "compressed data", *range),
     };
     let gap = Gap::new(kind, structure, error.to_string()).in_volume(&volume.name);
     output.gaps.push(gap.at_inode(inode).at_byte(range.start));

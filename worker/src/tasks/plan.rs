@@ -1,14 +1,16 @@
 //! Content plans: which streams a content task hashes, and where they lie.
 
 use coldread_fsparse::{
-    content::{Item, ItemEncoding},
-    survey::{Encoding, Extent, Survey},
+    content::{Allowance, Item, ItemEncoding},
+    fs::ntfs::wof::chunks::Packing,
+    survey::{Encoding, Extent, Packed, Survey},
 };
 use coldread_model::{
     Gap, GapKind, RowFlags,
     codec::{self, DecodeError},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 /// A stream to hash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +32,10 @@ pub(super) enum PlannedContent {
     Plain(Vec<Extent>),
     /// On the volume, packed with LZNT1 in units of so many bytes.
     Lznt1(Vec<Extent>, u32),
+    /// On the volume, in packed chunks.
+    Wof(Vec<Extent>, Packing),
+    /// Here, in packed chunks.
+    WofInline(Vec<u8>, Packing),
 }
 
 impl PlannedStream {
@@ -40,6 +46,11 @@ impl PlannedStream {
             PlannedContent::Plain(extents) => (extents, ItemEncoding::Plain),
             PlannedContent::Lznt1(extents, unit_bytes) => {
                 (extents, ItemEncoding::Lznt1 { unit_bytes: *unit_bytes })
+            }
+            PlannedContent::Wof(extents, packing) => (extents, ItemEncoding::Wof(*packing)),
+            PlannedContent::WofInline(bytes, packing) => {
+                let encoding = ItemEncoding::WofInline(*packing, bytes);
+                return Some(Item { size: self.size, initialized: self.initialized, encoding, extents: &[] });
             }
         };
         Some(Item { size: self.size, initialized: self.initialized, encoding, extents })
@@ -58,15 +69,19 @@ impl PlannedStream {
 pub(super) struct Plan {
     pub(super) streams: Vec<PlannedStream>,
     pub(super) gaps: Vec<Gap>,
+    /// Index of the inode and name of each stream that is not read because too much would be.
+    pub(super) left_out: HashSet<(usize, Vec<u8>)>,
 }
 
 impl Plan {
     /// Every stream of every inode that a name leads to (`listed`, by index) and that is a file of the
-    /// volume's users.
-    pub(super) fn of(survey: &Survey, listed: &[bool]) -> Self {
-        let mut plan = Self { streams: Vec::new(), gaps: Vec::new() };
+    /// volume's users. The volume has `size_bytes`; content that adds up to far more is left out.
+    pub(super) fn of(survey: &Survey, listed: &[bool], size_bytes: u64) -> Self {
+        let mut plan = Self { streams: Vec::new(), gaps: Vec::new(), left_out: HashSet::new() };
+        let is_listed = |index: usize| listed.get(index) == Some(&true);
+        let mut allowance = Allowance::new(size_bytes);
         let skipped = RowFlags::INTERNAL | RowFlags::DELETED;
-        for (inode, _) in survey.inodes.iter().zip(listed).filter(|(_, listed)| **listed) {
+        for (index, inode) in survey.inodes.iter().enumerate().filter(|(index, _)| is_listed(*index)) {
             if inode.flags.intersects(skipped) {
                 continue;
             }
@@ -77,18 +92,35 @@ impl Plan {
                     Encoding::Lznt1 { unit_bytes, .. } => {
                         PlannedContent::Lznt1(survey.extents_of(stream).to_vec(), unit_bytes)
                     }
-                    Encoding::Unreadable { encrypted, reason, .. } => {
-                        let kind = if encrypted { GapKind::Encrypted } else { GapKind::Unsupported };
+                    Encoding::Wof { packed: Packed::Extents { bytes, .. }, algorithm } => {
+                        let packing = Packing::new(algorithm, stream.size, bytes);
+                        PlannedContent::Wof(survey.extents_of(stream).to_vec(), packing)
+                    }
+                    Encoding::Wof { packed: Packed::Inline(span), algorithm } => {
+                        let bytes = survey.bytes(span).to_vec();
+                        let packing = Packing::new(algorithm, stream.size, bytes.len() as u64);
+                        PlannedContent::WofInline(bytes, packing)
+                    }
+                    Encoding::Unreadable { encrypted: true, reason, .. } => {
                         let reason = String::from_utf8_lossy(survey.bytes(reason)).into_owned();
-                        plan.gaps.push(Gap::new(kind, "content", reason).at_inode(inode.number));
+                        plan.gaps
+                            .push(Gap::new(GapKind::Encrypted, "content", reason).at_inode(inode.number));
                         continue;
                     }
+                    // The survey told the gap, with its kind and place, where it met the trouble.
+                    Encoding::Unreadable { encrypted: false, .. } => continue,
                 };
                 let stream_name = survey.bytes(stream.name).to_vec();
                 if coldread_fsparse::content::is_too_sparse(stream.size, survey.extents_of(stream)) {
                     let reason =
                         format!("{} bytes claimed, far more than are allocated: no digest", stream.size);
                     plan.gaps.push(Gap::new(GapKind::Sparse, "content", reason).at_inode(inode.number));
+                    continue;
+                }
+                if !allowance.take(stream.size) {
+                    let reason = "the volume's files claim far more bytes than it has: no digest";
+                    plan.gaps.push(Gap::new(GapKind::Limit, "content", reason).at_inode(inode.number));
+                    plan.left_out.insert((index, stream_name));
                     continue;
                 }
                 plan.streams.push(PlannedStream {
@@ -136,4 +168,55 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<PlannedStream>, DecodeError> {
 /// The bytes of the volume that a shard's streams allocate.
 pub(super) fn allocated(streams: &[PlannedStream]) -> u64 {
     streams.iter().fold(0, |sum, stream| sum.saturating_add(stream.allocated()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coldread_fsparse::survey::{Inode, Run, Span, Stream};
+    use coldread_model::{FileKind, Timestamp};
+
+    /// A file that claims the same blocks as all others.
+    fn file(survey: &mut Survey, number: u64, size: u64) {
+        let extent = Extent { logical: 0, physical: 0, len: size, unwritten: false };
+        let extents = survey.keep_extents([extent]).unwrap();
+        let stream =
+            Stream { name: Span::default(), size, initialized: size, encoding: Encoding::Plain(extents) };
+        let streams = survey.keep_streams([stream]).unwrap();
+        let time = Timestamp::new(0, 0);
+        survey.inodes.push(Inode {
+            number,
+            generation: 0,
+            kind: FileKind::File,
+            flags: RowFlags::SIZED,
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            nlink: 1,
+            size,
+            mtime: time,
+            ctime: time,
+            atime: time,
+            crtime: time,
+            rdev: (0, 0),
+            target: Span::default(),
+            xattrs: Span::default(),
+            streams,
+        });
+    }
+
+    #[test]
+    fn cross_linked_files_without_number_are_left_out_and_told() {
+        let mut survey = Survey::default();
+        for number in 0..1000 {
+            file(&mut survey, number, 1 << 30);
+        }
+        let plan = Plan::of(&survey, &[true; 1000], 1 << 30);
+        assert_eq!(plan.streams.len(), 80);
+        assert_eq!((plan.gaps.len(), plan.left_out.len()), (920, 920));
+        assert!(plan.gaps.iter().all(|gap| gap.kind == GapKind::Limit));
+        assert!(plan.left_out.contains(&(80, Vec::new())));
+        assert_eq!(survey.inodes[80].streams, Run { first: 80, count: 1 });
+        assert_eq!(plan.shards(1 << 30).len(), 80);
+    }
 }

@@ -50,7 +50,7 @@ impl Job<'_> {
                 let reason = String::from_utf8_lossy(survey.bytes(reason));
                 return Err(TaskError::Source(format!("{}: {reason}", place())));
             }
-            Encoding::Plain(_) | Encoding::Lznt1 { .. } => {
+            Encoding::Plain(_) | Encoding::Lznt1 { .. } | Encoding::Wof { .. } => {
                 let item = Item::of(&survey, found).map(|item| (0, item));
                 let queue = opened.source.open_queue();
                 let mut queue = queue.map_err(|error| TaskError::Source(error.to_string()))?;

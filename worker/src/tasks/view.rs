@@ -6,8 +6,9 @@
 use coldread_artifacts::view::{FileView, ViewError};
 use coldread_fsparse::{
     content::{ContentError, Item, ItemEncoding, Sink, read_items},
+    fs::ntfs::wof::{Algorithm, WofError, chunks::Packing},
     source::{BlockSource, ReadQueue},
-    survey::{Encoding, Extent, Stream, Survey},
+    survey::{Encoding, Extent, Packed, Stream, Survey},
 };
 use coldread_model::ByteRange;
 
@@ -105,6 +106,10 @@ impl<'a> DiskView<'a> {
             _ => 1,
         };
         let mut segments: Vec<ByteRange> = Vec::new();
+        if matches!(stream.encoding, Encoding::Wof { .. }) && until > 0 {
+            segments.push(ByteRange::new(0, until));
+            return Self { survey, stream, source, segments, window: None };
+        }
         for extent in survey.extents_of(stream).iter().filter(|extent| !extent.unwritten) {
             // A unit's allocated clusters come first, but its data may fill all of it.
             let start = extent.logical / unit * unit;
@@ -121,28 +126,81 @@ impl<'a> DiskView<'a> {
         Self { survey, stream, source, segments, window: None }
     }
 
+    /// Reads an item of at most a window's bytes.
+    fn read_item(&self, item: Item<'_>, window: ByteRange) -> Result<Vec<u8>, ViewError> {
+        let mut collect = Collect { items: vec![(Vec::new(), None)] };
+        let io = |reason: String| ViewError::Io { range: window, reason };
+        let mut queue = self.source.open_queue().map_err(|error| io(error.to_string()))?;
+        read_items([(0, item)], &mut *queue, BUDGET, &mut collect);
+        let (bytes, error) = collect.items.pop().unwrap_or_default();
+        match error {
+            Some(error) => Err(view_error(&error, window.start, window.len)),
+            None => Ok(bytes),
+        }
+    }
+
+    /// A window of a file in packed chunks: first the part of the table that says where they lie.
+    fn read_chunks(
+        &self,
+        packed: Packed,
+        algorithm: Algorithm,
+        window: ByteRange,
+    ) -> Result<Vec<u8>, ViewError> {
+        let corrupt = |error: WofError| ViewError::Corrupt(error.to_string());
+        match packed {
+            Packed::Inline(span) => {
+                let all = self.survey.bytes(span);
+                let part = |range: ByteRange| {
+                    let from =
+                        all.get(range.start as usize..).and_then(|rest| rest.get(..range.len as usize));
+                    from.ok_or(corrupt(WofError::Table))
+                };
+                let packing = Packing::new(algorithm, self.stream.size, all.len() as u64);
+                let entries = part(packing.entries_of(window))?;
+                let (packing, [table, data]) = packing.stretch(window, entries).map_err(corrupt)?;
+                let bytes = [part(table)?, part(data)?].concat();
+                let encoding = ItemEncoding::WofInline(packing, &bytes);
+                let (size, extents) = (window.len, &[][..]);
+                self.read_item(Item { size, initialized: size, encoding, extents }, window)
+            }
+            Packed::Extents { bytes, .. } => {
+                let all = self.survey.extents_of(self.stream);
+                let packing = Packing::new(algorithm, self.stream.size, bytes);
+                let wanted = packing.entries_of(window);
+                let (size, extents) = (wanted.len, clip(all, wanted));
+                let encoding = ItemEncoding::Plain;
+                let entries =
+                    self.read_item(Item { size, initialized: size, encoding, extents: &extents }, window)?;
+                let (packing, [table, data]) = packing.stretch(window, &entries).map_err(corrupt)?;
+                let mut extents = clip(all, table);
+                extents.extend(clip(all, data).into_iter().map(|mut extent| {
+                    extent.logical += table.len;
+                    extent
+                }));
+                let (size, encoding) = (window.len, ItemEncoding::Wof(packing));
+                self.read_item(Item { size, initialized: size, encoding, extents: &extents }, window)
+            }
+        }
+    }
+
     /// The window that starts at `start`, read anew.
     fn load(&mut self, start: u64) -> Result<(), ViewError> {
         if let Some(error) = unreadable(self.survey, self.stream) {
             return Err(error);
         }
-        let size = self.stream.size;
-        let len = WINDOW_BYTES.min(size - start);
-        let extents: Vec<Extent> = clip(self.survey.extents_of(self.stream), ByteRange::new(start, len));
-        let encoding = match self.stream.encoding {
-            Encoding::Lznt1 { unit_bytes, .. } => ItemEncoding::Lznt1 { unit_bytes },
-            _ => ItemEncoding::Plain,
+        let window = ByteRange::new(start, WINDOW_BYTES.min(self.stream.size - start));
+        let bytes = match self.stream.encoding {
+            Encoding::Wof { packed, algorithm } => self.read_chunks(packed, algorithm, window)?,
+            encoding => {
+                let extents = clip(self.survey.extents_of(self.stream), window);
+                let encoding = match encoding {
+                    Encoding::Lznt1 { unit_bytes, .. } => ItemEncoding::Lznt1 { unit_bytes },
+                    _ => ItemEncoding::Plain,
+                };
+                let initialized = self.stream.initialized.saturating_sub(start);
+                self.read_item(Item { size: window.len, initialized, encoding, extents: &extents }, window)?
+            }
         };
-        let initialized = self.stream.initialized.saturating_sub(start);
-        let item = Item { size: len, initialized, encoding, extents: &extents };
-        let mut collect = Collect { items: vec![(Vec::new(), None)] };
-        let io = |reason: String| ViewError::Io { range: ByteRange::new(start, len), reason };
-        let mut queue = self.source.open_queue().map_err(|error| io(error.to_string()))?;
-        read_items([(0, item)], &mut *queue, BUDGET, &mut collect);
-        let (bytes, error) = collect.items.pop().unwrap_or_default();
-        if let Some(error) = error {
-            return Err(view_error(&error, start, len));
-        }
         self.window = Some((start, bytes));
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::{
     connect::{self, Need, Services},
     destination::Destination,
     failure::{Failure, Result},
-    output::{human_size, plain},
+    output::{counted, human_size, plain},
     progress,
 };
 use choose::{Chooser, Chosen};
@@ -95,7 +95,7 @@ impl Extract {
             }
         }
         let shown = self.to.to_string_lossy();
-        progress::say(&format!("{files} files, {} to {}", human_size(bytes), plain(&shown)));
+        progress::say(&format!("{}, {} to {}", counted(files, "file"), human_size(bytes), plain(&shown)));
         match failed {
             0 => Ok(()),
             1 => Err(Failure::new("one file or path was not extracted, see above")),

@@ -7,14 +7,17 @@ use crate::{
     args::{Place, PlaceArgs},
     connect::{self, Need, Services},
     failure::{Failure, Result},
-    progress, size,
+    size,
 };
 use clap::ValueEnum;
-use coldread_model::task::{ContentMode, IoMode};
+use coldread_model::{
+    asset::name_of_source,
+    task::{ContentMode, IoMode},
+};
 use coldread_proto::v1::{self, SubmitRequest};
 use report::{Outcome, Scanned};
 use std::{
-    collections::BTreeMap,
+    collections::HashMap,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -115,6 +118,7 @@ impl Scan {
                 self.sources.len()
             )));
         }
+        self.check_names()?;
         let place = self.place.place()?;
         let follow = self.wait || matches!(place, Place::Store(_));
         let outcomes = connect::with(&place, Need::Scans, async |services| {
@@ -123,6 +127,22 @@ impl Scan {
         .await?;
         report::print(&outcomes, self.output, &place)?;
         Ok(exit_code(&outcomes))
+    }
+
+    /// Two sources of one name would be two snapshots of one asset, the later hiding the earlier.
+    fn check_names(&self) -> Result<()> {
+        let mut names = HashMap::new();
+        for source in self.sources.iter().filter(|_| self.asset.is_none()) {
+            let name = name_of_source(&source.to_string_lossy()).to_owned();
+            if let Some(other) = names.insert(name.clone(), source) {
+                return Err(Failure::usage(format!(
+                    "{} and {} would both be asset {name:?}; scan them one by one with --asset",
+                    other.display(),
+                    source.display(),
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Submits all sources, then follows all scans until they end.
@@ -146,19 +166,8 @@ impl Scan {
     /// Submits every source; one that is refused does not stop the others.
     async fn submit_all(&self, services: &Services) -> Result<Vec<Outcome>> {
         let mut outcomes = Vec::with_capacity(self.sources.len());
-        let mut named: BTreeMap<String, String> = BTreeMap::new();
         for source in &self.sources {
-            let outcome = self.submit(services, source).await;
-            if let Scanned::Queued { .. } = outcome.scanned
-                && let Some(other) = named.insert(outcome.asset.clone(), outcome.source.clone())
-            {
-                progress::say(&format!(
-                    "warning: {} and {other} are both scanned as asset {}, the later one counts as its newest \
-                     snapshot: scan them one by one, each with its --asset",
-                    outcome.source, outcome.asset
-                ));
-            }
-            outcomes.push(outcome);
+            outcomes.push(self.submit(services, source).await);
         }
         Ok(outcomes)
     }

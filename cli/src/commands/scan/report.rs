@@ -3,7 +3,7 @@
 use crate::{
     args::Place,
     failure::Result,
-    output::{Object, Table, human_size, plain, stdout},
+    output::{Object, Table, about, counted, human_size, plain, stdout},
 };
 use clap::ValueEnum;
 use coldread_proto::v1::ScanSummary;
@@ -91,7 +91,7 @@ fn table(outcome: &Outcome, place: &Place, out: &mut impl Write) -> io::Result<(
         Scanned::Queued { scan_id } => {
             writeln!(out, "{source}: queued as scan {} of asset {}", plain(scan_id), plain(&outcome.asset))
         }
-        Scanned::Failed { error } => writeln!(out, "{source}: failed: {}", plain(error)),
+        Scanned::Failed { error } => writeln!(out, "failed: {}", about(&outcome.source, error)),
         Scanned::Done { summary, .. } => {
             let snapshot = summary.snapshot.get(..16).unwrap_or(&summary.snapshot);
             writeln!(out, "{source}: asset {}, snapshot {}", plain(&summary.asset), plain(snapshot))?;
@@ -107,17 +107,19 @@ fn table(outcome: &Outcome, place: &Place, out: &mut impl Write) -> io::Result<(
             let bytes = summary.volumes.iter().fold(0_u64, |sum, volume| sum.saturating_add(volume.bytes));
             writeln!(
                 out,
-                "\n{} packages, {} logins, {} failed logins, {} files in {} volumes ({})",
-                summary.packages,
-                summary.logins,
-                summary.failed_logins,
-                summary.files,
-                summary.volumes.len(),
+                "\n{}, {}, {}, {} in {} ({})",
+                counted(summary.packages, "package"),
+                counted(summary.logins, "login event"),
+                counted(summary.failed_logins, "failed login"),
+                counted(summary.files, "file"),
+                counted(summary.volumes.len() as u64, "volume"),
                 human_size(bytes)
             )?;
             match summary.gaps {
                 0 => writeln!(out, "no gaps: everything was read"),
-                gaps => writeln!(out, "{gaps} gaps: run `{}`", gaps_command(&summary.asset, place)),
+                gaps => {
+                    writeln!(out, "{}: run `{}`", counted(gaps, "gap"), gaps_command(&summary.asset, place))
+                }
             }
         }
     }
@@ -125,17 +127,17 @@ fn table(outcome: &Outcome, place: &Place, out: &mut impl Write) -> io::Result<(
 
 /// The command that lists an asset's gaps, to be copied.
 fn gaps_command(asset: &str, place: &Place) -> String {
-    let mut command = format!("coldread gaps --asset {}", quoted(&plain(asset)));
-    if let Place::Server(url) = place {
-        command.push_str(&format!(" --server {}", quoted(url)));
-    }
-    if let Place::Store(dir) = place {
+    let command = format!("coldread gaps --asset {}", quoted(&plain(asset)));
+    match place {
+        Place::Server(url) => format!("{command} --server {}", quoted(url)),
         // The default store needs no mention.
-        if crate::args::store_dir(None, |name| std::env::var_os(name)).ok().as_ref() != Some(dir) {
-            command.push_str(&format!(" --store {}", quoted(&dir.to_string_lossy())));
+        Place::Store(dir)
+            if crate::args::store_dir(None, |name| std::env::var_os(name)).ok().as_ref() == Some(dir) =>
+        {
+            command
         }
+        Place::Store(dir) => format!("{command} --store {}", quoted(&dir.to_string_lossy())),
     }
-    command
 }
 
 /// `text` as a shell reads it back.
@@ -219,7 +221,7 @@ mod tests {
     fn people_are_told_the_next_step() {
         let table = written(Format::Table);
         assert!(table.contains("2 gaps: run `coldread gaps --asset 'a b' --server http://h:1`"), "{table}");
-        assert!(table.contains("gone: failed: not\\nthere\n"), "{table}");
+        assert!(table.contains("failed: gone: not\\nthere\n"), "{table}");
     }
 
     #[test]

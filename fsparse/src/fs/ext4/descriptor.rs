@@ -40,9 +40,10 @@ impl Descriptor {
         let high = |at: usize| if full { u32_at(bytes, at) } else { 0 };
         let high16 = |at: usize| if full { u32::from(u16_at(bytes, at)) } else { 0 };
         let trusted = geometry.features.descriptor_csum();
-        let bg_flags = if trusted { u16_at(bytes, 0x12) } else { 0 };
-        let bg_itable_unused = if trusted { u32::from(u16_at(bytes, 0x1C)) | high16(0x32) << 16 } else { 0 };
-        let sum = |low: usize, up: usize| {
+        let bg_flags = if trusted { u16_at(bytes, FLAGS_AT) } else { 0 };
+        let bg_itable_unused =
+            if trusted { u32::from(u16_at(bytes, UNUSED_AT)) | high16(UNUSED_HIGH_AT) << 16 } else { 0 };
+        let bitmap_sum = |low: usize, up: usize| {
             let value = u32::from(u16_at(bytes, low)) | high16(up) << 16;
             (value, if full { u32::MAX } else { 0xFFFF })
         };
@@ -57,8 +58,8 @@ impl Descriptor {
             } else {
                 geometry.inodes_per_group.saturating_sub(bg_itable_unused)
             },
-            block_bitmap_sum: sum(0x18, 0x38),
-            inode_bitmap_sum: sum(0x1A, 0x3A),
+            block_bitmap_sum: bitmap_sum(0x18, 0x38),
+            inode_bitmap_sum: bitmap_sum(0x1A, 0x3A),
             checksum: verify(geometry, group, bytes),
         }
     }
@@ -76,17 +77,54 @@ impl Descriptor {
     }
 }
 
-fn verify(geometry: &Geometry, group: u32, bytes: &[u8]) -> Result<(), (u16, u16)> {
-    const CHECKSUM_AT: usize = 0x1E;
-    let found = u16_at(bytes, CHECKSUM_AT);
+const FLAGS_AT: usize = 0x12;
+const UNUSED_AT: usize = 0x1C;
+const UNUSED_HIGH_AT: usize = 0x32;
+const CHECKSUM_AT: usize = 0x1E;
+
+/// The descriptor's checksum, if it has one.
+fn sum(geometry: &Geometry, group: u32, bytes: &[u8]) -> Option<u16> {
     let (head, tail) = (bytes.get(..CHECKSUM_AT).unwrap_or_default(), bytes.get(0x20..).unwrap_or_default());
     let group = group.to_le_bytes();
-    let expected = if geometry.features.metadata_csum() {
-        crc32c_of(geometry.checksum_seed, &[&group, head, &[0, 0], tail]) as u16
+    if geometry.features.metadata_csum() {
+        Some(crc32c_of(geometry.checksum_seed, &[&group, head, &[0, 0], tail]) as u16)
     } else if geometry.features.descriptor_csum() {
-        [&geometry.uuid[..], &group, head, tail].into_iter().fold(!0, crc16)
+        Some([&geometry.uuid[..], &group, head, tail].into_iter().fold(!0, crc16))
     } else {
-        return Ok(());
+        None
+    }
+}
+
+fn verify(geometry: &Geometry, group: u32, bytes: &[u8]) -> Result<(), (u16, u16)> {
+    let found = u16_at(bytes, CHECKSUM_AT);
+    match sum(geometry, group, bytes) {
+        Some(expected) if expected != found => Err((expected, found)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a descriptor say that its group's first `used` inodes may be in use, and that its inode bitmap has
+/// this checksum.
+pub(super) fn reach(geometry: &Geometry, group: u32, bytes: &mut [u8], used: u32, bitmap_sum: u32) {
+    if bytes.len() < 32 || !geometry.features.descriptor_csum() {
+        return;
+    }
+    let before = Descriptor::parse(geometry, group, bytes).inodes_used;
+    let mut put = |at: usize, value: u16| {
+        if let Some(field) = bytes.get_mut(at..at + 2) {
+            field.copy_from_slice(&value.to_le_bytes());
+        }
     };
-    if expected == found { Ok(()) } else { Err((expected, found)) }
+    let unused = geometry.inodes_per_group.saturating_sub(used.max(before));
+    put(UNUSED_AT, unused as u16);
+    put(UNUSED_HIGH_AT, (unused >> 16) as u16);
+    if geometry.features.metadata_csum() {
+        put(0x1A, bitmap_sum as u16);
+        put(0x3A, (bitmap_sum >> 16) as u16);
+    }
+    let flags = u16_at(bytes, FLAGS_AT) & !INODE_UNINIT;
+    bytes[FLAGS_AT..FLAGS_AT + 2].copy_from_slice(&flags.to_le_bytes());
+    if let Some(sum) = sum(geometry, group, bytes) {
+        bytes[CHECKSUM_AT..CHECKSUM_AT + 2].copy_from_slice(&sum.to_le_bytes());
+    }
 }

@@ -49,7 +49,7 @@ pub(super) struct Name<'a> {
 pub(super) type Stop = (usize, String, String);
 
 /// Length of an entry: where blocks have 64 KiB, the two lowest bits extend it.
-fn record_len(block: usize, stored: u16) -> usize {
+pub(super) fn record_len(block: usize, stored: u16) -> usize {
     let stored = usize::from(stored);
     if block < 65536 {
         stored
@@ -126,6 +126,16 @@ fn leaf_sum(seed: u32, bytes: &[u8]) -> Option<(u32, u32)> {
     let (covered, tail) = bytes.split_at(at);
     let is_tail = u32_at(tail, 0) == 0 && u16_at(tail, 4) == 12 && tail[6] == 0 && tail[7] == 0xDE;
     is_tail.then(|| (crc32c(seed, covered), u32_at(tail, 8)))
+}
+
+/// Makes the checksum of a leaf right, if it has one.
+pub(super) fn seal_leaf(geometry: &Geometry, seed: u32, bytes: &mut [u8]) {
+    if geometry.features.metadata_csum()
+        && let Some((sum, _)) = leaf_sum(seed, bytes)
+    {
+        let at = bytes.len() - 4;
+        bytes[at..].copy_from_slice(&sum.to_le_bytes());
+    }
 }
 
 /// Checksum of a block of the hash tree, whose limit and count lie at byte `at`: computed and stored.

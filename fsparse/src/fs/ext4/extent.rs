@@ -16,6 +16,8 @@ pub(super) const LOGICAL_END: u64 = 1 << 32;
 /// Levels of a tree of extents.
 const MAX_DEPTH: u16 = 5;
 
+/// What a node starts with.
+pub(super) const EXTENT_MAGIC: u16 = 0xF30A;
 const HEADER_BYTES: usize = 12;
 const ENTRY_BYTES: usize = 12;
 /// Lengths above this one mean an unwritten extent that is so much shorter.
@@ -48,7 +50,7 @@ pub(super) fn read_node(
     let eh_entries = usize::from(u16_at(bytes, 2));
     let eh_max = usize::from(u16_at(bytes, 4));
     let eh_depth = u16_at(bytes, 6);
-    if eh_magic != 0xF30A {
+    if eh_magic != EXTENT_MAGIC {
         return Err(("magic 0xf30a".to_owned(), format!("{eh_magic:#x}")));
     }
     let room = bytes.len().saturating_sub(HEADER_BYTES) / ENTRY_BYTES;
@@ -116,6 +118,15 @@ pub(super) fn verify_node(geometry: &Geometry, seed: u32, bytes: &[u8]) -> Resul
     };
     let (sum, found) = (crc32c(seed, covered), u32_at(bytes, tail));
     if sum == found { Ok(()) } else { Err((format!("checksum {sum:#010x}"), format!("{found:#010x}"))) }
+}
+
+/// Makes the checksum at the end of a node in a block of its own right, if it has one.
+pub(super) fn seal_node(geometry: &Geometry, seed: u32, bytes: &mut [u8]) {
+    let tail = HEADER_BYTES + usize::from(u16_at(bytes, 4)) * ENTRY_BYTES;
+    if geometry.features.metadata_csum() && tail + 4 <= bytes.len() {
+        let sum = crc32c(seed, &bytes[..tail]);
+        bytes[tail..tail + 4].copy_from_slice(&sum.to_le_bytes());
+    }
 }
 
 /// Reads block numbers that map the logical blocks from `logical` on, each `span` blocks apart. Those of

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 pub(super) const COMPAT_HAS_JOURNAL: u32 = 0x4;
 pub(super) const COMPAT_DIR_INDEX: u32 = 0x20;
 pub(super) const COMPAT_SPARSE_SUPER2: u32 = 0x200;
+pub(super) const COMPAT_ORPHAN_FILE: u32 = 0x1000;
 
 pub(super) const INCOMPAT_FILETYPE: u32 = 0x2;
 pub(super) const INCOMPAT_RECOVER: u32 = 0x4;
@@ -24,6 +25,7 @@ pub(super) const RO_COMPAT_BTREE_DIR: u32 = 0x4;
 pub(super) const RO_COMPAT_GDT_CSUM: u32 = 0x10;
 pub(super) const RO_COMPAT_BIGALLOC: u32 = 0x200;
 pub(super) const RO_COMPAT_METADATA_CSUM: u32 = 0x400;
+pub(super) const RO_COMPAT_ORPHAN_PRESENT: u32 = 0x10000;
 
 /// Every incompatible feature that this driver reads.
 const INCOMPAT_READ: u32 = INCOMPAT_FILETYPE

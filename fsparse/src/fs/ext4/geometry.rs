@@ -66,6 +66,17 @@ pub(super) struct Geometry {
     pub hash_unsigned: bool,
     /// Directory hash of new directories.
     pub hash_version: u8,
+    /// Inodes that a mount deletes or truncates.
+    pub orphans: Orphans,
+}
+
+/// Inodes that a mount deletes or truncates, because nobody got to finish that. Both lists are sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Orphans {
+    /// No name refers to them: their blocks are free.
+    pub deleted: Vec<u32>,
+    /// Their blocks behind the size are free.
+    pub truncated: Vec<u32>,
 }
 
 impl Geometry {
@@ -307,6 +318,7 @@ pub(super) mod tests {
             hash_seed: [0; 4],
             hash_unsigned: false,
             hash_version: 1,
+            orphans: Orphans::default(),
         }
     }
 

@@ -18,11 +18,11 @@ const BLOCK_AT: usize = 0x28;
 /// Bytes of i_block: 15 block numbers, the root of an extent tree, or content.
 pub(super) const BLOCK_BYTES: usize = 60;
 
-const FLAG_ENCRYPT: u32 = 0x800;
-const FLAG_INDEX: u32 = 0x1000;
-const FLAG_EXTENTS: u32 = 0x8_0000;
+pub(super) const FLAG_ENCRYPT: u32 = 0x800;
+pub(super) const FLAG_INDEX: u32 = 0x1000;
+pub(super) const FLAG_EXTENTS: u32 = 0x8_0000;
 const FLAG_EA_INODE: u32 = 0x20_0000;
-const FLAG_INLINE_DATA: u32 = 0x1000_0000;
+pub(super) const FLAG_INLINE_DATA: u32 = 0x1000_0000;
 const FLAG_CASEFOLD: u32 = 0x4000_0000;
 
 /// Number of links, which is 0 for an inode that is not in use.
@@ -112,8 +112,28 @@ fn fits(extra: usize, end: usize) -> bool {
 }
 
 /// What checksums of an inode and its blocks start from.
-fn seed_of(geometry: &Geometry, number: u32, raw: &[u8]) -> u32 {
+pub(super) fn seed_of(geometry: &Geometry, number: u32, raw: &[u8]) -> u32 {
     crc32c_of(geometry.checksum_seed, &[&number.to_le_bytes(), raw.get(0x64..0x68).unwrap_or_default()])
+}
+
+/// The inode's checksum: computed, stored, and whether it has room for its upper half.
+fn sums(geometry: &Geometry, number: u32, raw: &[u8]) -> Result<(u32, u32, bool), BadInode> {
+    let (extra, _) = extra_bytes(raw)?;
+    let whole = raw.len() > BASE_BYTES && fits(extra, 0x84);
+    let mut sum = seed_of(geometry, number, raw);
+    let part = |from: usize, to: usize| raw.get(from..to.min(raw.len())).unwrap_or_default();
+    sum = crc32c_of(sum, &[part(0, 0x7C), &[0, 0], part(0x7E, BASE_BYTES)]);
+    let mut found = u32::from(u16_at(raw, 0x7C));
+    if raw.len() > BASE_BYTES {
+        sum = crc32c(sum, part(BASE_BYTES, 0x82));
+        if whole {
+            sum = crc32c_of(sum, &[&[0, 0], part(0x84, raw.len())]);
+            found |= u32::from(u16_at(raw, 0x82)) << 16;
+        } else {
+            sum = crc32c(sum, part(0x82, raw.len()));
+        }
+    }
+    Ok((if whole { sum } else { sum & 0xFFFF }, found, whole))
 }
 
 /// That the inode's checksum is right, or that there is none.
@@ -121,27 +141,23 @@ pub(super) fn verify(geometry: &Geometry, number: u32, raw: &[u8]) -> Result<(),
     if !geometry.features.metadata_csum() || !geometry.linux {
         return Ok(());
     }
-    let (extra, _) = extra_bytes(raw)?;
-    let mut sum = seed_of(geometry, number, raw);
-    let part = |from: usize, to: usize| raw.get(from..to.min(raw.len())).unwrap_or_default();
-    sum = crc32c_of(sum, &[part(0, 0x7C), &[0, 0], part(0x7E, BASE_BYTES)]);
-    let mut found = u32::from(u16_at(raw, 0x7C));
-    if raw.len() > BASE_BYTES {
-        sum = crc32c(sum, part(BASE_BYTES, 0x82));
-        if fits(extra, 0x84) {
-            sum = crc32c_of(sum, &[&[0, 0], part(0x84, raw.len())]);
-            found |= u32::from(u16_at(raw, 0x82)) << 16;
-        } else {
-            sum = crc32c(sum, part(0x82, raw.len()));
-        }
-    }
-    if raw.len() <= BASE_BYTES || !fits(extra, 0x84) {
-        sum &= 0xFFFF;
-    }
+    let (sum, found, _) = sums(geometry, number, raw)?;
     if sum == found {
         Ok(())
     } else {
         Err(BadInode::new(&format!("checksum {sum:#010x}"), format!("{found:#010x}")))
+    }
+}
+
+/// Makes the inode's checksum right, if it has one.
+pub(super) fn seal(geometry: &Geometry, number: u32, raw: &mut [u8]) {
+    if !geometry.features.metadata_csum() || raw.len() < BASE_BYTES {
+        return;
+    }
+    let Ok((sum, _, whole)) = sums(geometry, number, raw) else { return };
+    raw[0x7C..0x7E].copy_from_slice(&(sum as u16).to_le_bytes());
+    if whole {
+        raw[0x82..0x84].copy_from_slice(&((sum >> 16) as u16).to_le_bytes());
     }
 }
 

@@ -50,7 +50,9 @@ impl Scan {
         let range = self.geometry.bytes_of(block, 1);
         if self.ask_for_inode(job, range, ask) {
             open.waiting += 1;
-            if !self.single {
+            if open.role == Role::Freed {
+                self.out.free.insert(range);
+            } else if !self.single {
                 self.out.metadata.insert(range);
             }
         } else {

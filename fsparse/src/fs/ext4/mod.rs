@@ -14,6 +14,7 @@ mod features;
 mod geometry;
 mod groups;
 mod inode;
+mod journal;
 mod map;
 mod names;
 mod nokey;

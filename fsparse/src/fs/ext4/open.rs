@@ -36,6 +36,8 @@ pub(super) enum Role {
     Bare,
     /// The value of an attribute.
     Value,
+    /// None any more: a mount deletes the inode.
+    Freed,
 }
 
 /// An inode that is being read.
@@ -93,6 +95,9 @@ impl Scan {
         }
         if links == 0 && !listed_bad_blocks {
             self.not_in_use(number);
+            if !self.single && self.geometry.orphans.deleted.binary_search(&number).is_ok() {
+                self.open_deleted(number, raw, at, ask);
+            }
             return;
         }
         match RawInode::parse(&self.geometry, number, raw) {
@@ -130,6 +135,34 @@ impl Scan {
             self.take_root(id, &mut open, inode, at, ask);
         }
         self.settle(id, open, ask);
+    }
+
+    /// Follows the map of an inode that a mount deletes: its blocks are free.
+    fn open_deleted(&mut self, number: u32, raw: &[u8], at: ByteRange, ask: &mut Requests) {
+        let Ok(inode) = RawInode::parse(&self.geometry, number, raw) else { return };
+        let mut open = self.new_open(number, &inode, at);
+        let mapped = !inode.inline && open.role != Role::Bare;
+        open.role = Role::Freed;
+        if self.geometry.holds(inode.attribute_block, 1) {
+            // Where another inode shares it, that one calls it metadata.
+            self.out.free.insert(self.geometry.bytes_of(inode.attribute_block, 1));
+        }
+        let id = self.opens.reserve();
+        if mapped {
+            self.take_root(id, &mut open, &inode, at, ask);
+        }
+        self.settle(id, open, ask);
+    }
+
+    /// Cuts what lies behind the size off an inode that a mount truncates.
+    fn truncate(&mut self, open: &mut Open) {
+        let end = open.row.size.next_multiple_of(self.geometry.cluster());
+        for extent in &mut open.extents {
+            let keep = end.saturating_sub(extent.logical).min(extent.len);
+            self.out.free.insert(ByteRange::new(extent.physical + keep, extent.len - keep));
+            extent.len = keep;
+        }
+        open.extents.retain(|extent| extent.len > 0);
     }
 
     /// The row of an inode before anything outside of it was read.
@@ -347,6 +380,18 @@ impl Scan {
         if self.geometry.cluster_blocks > 1 {
             let end = self.geometry.bytes_of(self.geometry.blocks, 0).start;
             fill_clusters(&mut open.extents, self.geometry.cluster(), end);
+        }
+        if open.role == Role::Freed {
+            for extent in open.extents.drain(..) {
+                self.out.free.insert(ByteRange::new(extent.physical, extent.len));
+            }
+            self.spare = open.extents;
+            return;
+        }
+        if open.row.kind == FileKind::File
+            && self.geometry.orphans.truncated.binary_search(&open.number()).is_ok()
+        {
+            self.truncate(&mut open);
         }
         if matches!(open.role, Role::Directory(_) | Role::Link | Role::Internal) && !self.single {
             for extent in &open.extents {

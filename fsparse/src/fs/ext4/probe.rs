@@ -1,66 +1,311 @@
-//! Finding the geometry: one read of the superblock.
+//! Finding the geometry: the superblock, and where the journal holds changes, what the filesystem is with
+//! them.
+//!
+//! Rounds: the superblock; if the journal must be replayed, its inode (descriptor, inode, map), its own
+//! superblock, all of its log at once, fast commits behind it, and the superblock again as the log leaves
+//! it; then what fast commits change, and the orphans.
 
 use super::{
-    features::INCOMPAT_RECOVER,
+    features::{COMPAT_ORPHAN_FILE, INCOMPAT_RECOVER, RO_COMPAT_ORPHAN_PRESENT},
+    journal::{Change, FastCommits, FastReader, JournalFile, Lens, LogReader, OrphanSearch, Replayed},
+    scan::Scan,
     superblock::{SUPERBLOCK_AT, SUPERBLOCK_BYTES, Superblock},
 };
 use crate::{
     error::ParseError,
-    fs::{ProbeMachine, Probed},
+    fs::{ProbeMachine, Probed, SurveyMachine},
     machine::{Fetched, Machine, Requests},
 };
 use coldread_model::{ByteRange, Gap, GapKind, VolumeState, codec};
-use std::fmt::Write;
+use std::{collections::VecDeque, fmt::Write};
 
-/// Reads the superblock.
+/// What is being read.
+enum Step {
+    Superblock,
+    /// The map of the journal's inode; or the copy of it in the superblock.
+    JournalInode(Box<Scan>),
+    JournalBackup(Box<Scan>),
+    /// The journal's first block.
+    JournalHead(JournalFile),
+    Log(Box<LogReader>),
+    /// Fast commits behind the log.
+    FastArea(Box<FastReader>),
+    /// The superblock as the log leaves it; then fast commits may use these blocks of the journal.
+    SuperblockAgain(Vec<Change>, VecDeque<u64>),
+    FastCommits(Box<FastCommits>),
+    /// The map of the orphan file.
+    OrphanFile(Box<Scan>),
+    Orphans(Box<OrphanSearch>),
+    Done,
+}
+
+/// Reads superblock and journal.
 pub(super) struct Probe {
     volume_bytes: u64,
-    found: Result<(Superblock, Vec<u8>), ParseError>,
+    step: Step,
+    lens: Lens,
+    found: Result<Superblock, ParseError>,
+    identity: Vec<u8>,
+    state: VolumeState,
+    reason: String,
+    gaps: Vec<Gap>,
+    /// The journal says that the filesystem was stopped by an error.
+    failed: bool,
 }
 
 impl Probe {
     /// For a volume of so many bytes.
     pub(super) fn new(volume_bytes: u64) -> Self {
-        Self { volume_bytes, found: Err(ParseError::NotFound { what: "superblock".to_owned() }) }
+        Self {
+            volume_bytes,
+            step: Step::Superblock,
+            lens: Lens::default(),
+            found: Err(ParseError::NotFound { what: "superblock".to_owned() }),
+            identity: Vec::new(),
+            state: VolumeState::Clean,
+            reason: String::new(),
+            gaps: Vec::new(),
+            failed: false,
+        }
+    }
+
+    fn parse(&self, fetched: &Fetched<'_>) -> Result<Superblock, ParseError> {
+        match fetched.fault(fetched.range) {
+            Some((bad, error)) => {
+                Err(ParseError::Io { at: bad.start, structure: "superblock", reason: error.to_string() })
+            }
+            None => Superblock::parse(fetched.bytes, self.volume_bytes),
+        }
+    }
+
+    /// Records that nothing of the journal can be applied.
+    fn give_up(&mut self, reason: &str, gap: Option<Gap>) {
+        self.state = VolumeState::Unreplayed;
+        let gap_reason = gap.as_ref().map(|gap| gap.reason.clone());
+        self.reason = gap_reason.map_or(reason.to_owned(), |why| format!("{reason}: {why}"));
+        self.gaps.extend(gap);
+        self.gaps.push(Gap::new(GapKind::Unreplayed, "journal", &*self.reason).at_byte(SUPERBLOCK_AT));
+    }
+
+    /// The step after the current one, whose answers are all there.
+    fn next(&mut self, ask: &mut Requests) -> Step {
+        let Ok(found) = &self.found else { return Step::Done };
+        let geometry = found.geometry.clone();
+        match std::mem::replace(&mut self.step, Step::Done) {
+            Step::Superblock if geometry.features.incompat & INCOMPAT_RECOVER == 0 => self.orphan_file(ask),
+            Step::Superblock if found.external_journal => {
+                let reason = "the journal is on another device and holds changes that were not applied";
+                self.give_up(reason, None);
+                Step::Done
+            }
+            Step::Superblock => {
+                let mut scan = Scan::of_inodes(geometry, &[found.journal_inode.into()]);
+                scan.start(ask);
+                Step::JournalInode(Box::new(scan))
+            }
+            Step::JournalInode(scan) => match JournalFile::of(&scan.finish(), geometry.block_bytes) {
+                Ok(file) => self.journal_head(file, geometry.block(), ask),
+                Err(error) => match found.journal_backup(ask) {
+                    Some(scan) => Step::JournalBackup(Box::new(scan)),
+                    None => self.unusable(&error),
+                },
+            },
+            Step::JournalBackup(scan) => match JournalFile::of(&scan.finish(), geometry.block_bytes) {
+                Ok(file) => self.journal_head(file, geometry.block(), ask),
+                Err(error) => self.unusable(&error),
+            },
+            Step::Log(log) => match log.finish(geometry.blocks) {
+                Ok(replayed) => match FastReader::start(replayed, ask) {
+                    Ok(area) => Step::FastArea(Box::new(area)),
+                    Err(replayed) => self.apply(*replayed, Vec::new(), ask),
+                },
+                Err(gap) => {
+                    self.give_up("the journal's log cannot be replayed", Some(*gap));
+                    Step::Done
+                }
+            },
+            Step::FastArea(area) => {
+                let (replayed, changes) = area.finish(geometry.inode_bytes);
+                self.apply(replayed, changes, ask)
+            }
+            Step::SuperblockAgain(changes, _) if changes.is_empty() => self.orphan_file(ask),
+            Step::SuperblockAgain(changes, spare) => {
+                let mut fast = FastCommits::new(&geometry, changes, spare);
+                fast.advance(ask);
+                Step::FastCommits(Box::new(fast))
+            }
+            Step::FastCommits(mut fast) => {
+                if fast.advance(ask) {
+                    return Step::FastCommits(fast);
+                }
+                let (patches, reasons) = fast.finish(std::mem::take(&mut self.lens).into_patches());
+                self.lens.set(patches);
+                for reason in reasons {
+                    self.partial(Gap::new(GapKind::Unreplayed, "fast commit", reason).at_byte(SUPERBLOCK_AT));
+                }
+                self.orphan_file(ask)
+            }
+            Step::OrphanFile(scan) => {
+                let first = found.last_orphan;
+                let mut survey = scan.finish();
+                self.gaps.append(&mut survey.gaps);
+                let stream = survey.inodes.first().and_then(|inode| survey.streams_of(inode).first());
+                let extents = stream.map_or(&[][..], |stream| survey.extents_of(stream));
+                Step::Orphans(Box::new(OrphanSearch::start(&geometry, first, extents, ask)))
+            }
+            Step::Orphans(mut search) => {
+                let before = ask.len();
+                search.advance(ask);
+                if ask.len() > before {
+                    return Step::Orphans(search);
+                }
+                let (orphans, mut gaps) = search.finish();
+                self.gaps.append(&mut gaps);
+                if let Ok(found) = &mut self.found {
+                    found.geometry.orphans = orphans;
+                }
+                Step::Done
+            }
+            Step::JournalHead(_) | Step::Done => Step::Done,
+        }
+    }
+
+    /// Asks for the journal's first block.
+    fn journal_head(&mut self, file: JournalFile, block: u64, ask: &mut Requests) -> Step {
+        match file.first() {
+            Ok(first) => {
+                ask.push(0, ByteRange::new(first, block));
+                Step::JournalHead(file)
+            }
+            Err(error) => self.unusable(&error),
+        }
+    }
+
+    /// Records that the journal cannot be read.
+    fn unusable(&mut self, error: &ParseError) -> Step {
+        self.give_up("the journal holds changes, and cannot be read", Some(error.to_gap()));
+        Step::Done
+    }
+
+    /// Takes over what the log changes, and reads the superblock with that.
+    fn apply(&mut self, replayed: Replayed, changes: Vec<Change>, ask: &mut Requests) -> Step {
+        let spare = if changes.is_empty() { VecDeque::new() } else { replayed.spare() };
+        self.failed = replayed.journal.failed;
+        if replayed.journal.start != 0 {
+            self.state = VolumeState::Replayed;
+            "the journal's changes are applied while reading".clone_into(&mut self.reason);
+        }
+        for gap in replayed.gaps {
+            self.partial(gap);
+        }
+        self.lens.set(replayed.patches);
+        ask.push(0, ByteRange::new(SUPERBLOCK_AT, SUPERBLOCK_BYTES));
+        Step::SuperblockAgain(changes, spare)
+    }
+
+    /// Records what of the journal cannot be applied.
+    fn partial(&mut self, gap: Gap) {
+        if self.state == VolumeState::Replayed {
+            self.state = VolumeState::Partial;
+            self.reason = format!("not all of the journal could be applied: {}", gap.reason);
+        }
+        self.gaps.push(gap);
+    }
+
+    /// Looks for orphans, first in the file that lists them.
+    fn orphan_file(&mut self, ask: &mut Requests) -> Step {
+        let Ok(found) = &self.found else { return Step::Done };
+        if self.failed || found.failed {
+            return Step::Done;
+        }
+        let geometry = &found.geometry;
+        let in_file = geometry.features.compat & COMPAT_ORPHAN_FILE != 0
+            && geometry.features.ro_compat & RO_COMPAT_ORPHAN_PRESENT != 0;
+        if in_file {
+            let mut scan = Scan::of_inodes(geometry.clone(), &[geometry.internal[4].into()]);
+            scan.start(ask);
+            return Step::OrphanFile(Box::new(scan));
+        }
+        if found.last_orphan == 0 {
+            return Step::Done;
+        }
+        Step::Orphans(Box::new(OrphanSearch::start(geometry, found.last_orphan, &[], ask)))
+    }
+
+    fn take(&mut self, fetched: Fetched<'_>, ask: &mut Requests) {
+        match &mut self.step {
+            Step::Superblock => {
+                self.identity = fetched.bytes.to_vec();
+                self.found = self.parse(&fetched);
+            }
+            Step::SuperblockAgain(..) => match self.parse(&fetched) {
+                Ok(found) => self.found = Ok(found),
+                Err(error) => {
+                    self.step = Step::SuperblockAgain(Vec::new(), VecDeque::new());
+                    self.lens.set(Vec::new());
+                    self.give_up(
+                        "the journal's superblock for the filesystem is wrong",
+                        Some(error.to_gap()),
+                    );
+                }
+            },
+            Step::JournalInode(scan) | Step::JournalBackup(scan) | Step::OrphanFile(scan) => {
+                scan.feed(fetched, ask);
+            }
+            Step::JournalHead(file) => {
+                let Ok(found) = &self.found else { return };
+                let file = std::mem::take(file);
+                self.step = match LogReader::start(file, found.geometry.block_bytes, &fetched, ask) {
+                    Ok(log) => Step::Log(Box::new(log)),
+                    Err(error) => self.unusable(&error),
+                };
+            }
+            Step::Log(log) => log.feed(&fetched),
+            Step::FastArea(area) => area.feed(&fetched),
+            Step::FastCommits(fast) => fast.feed(&fetched),
+            Step::Orphans(search) => search.feed(&fetched),
+            Step::Done => {}
+        }
+    }
+
+    /// Passes requests on through the lens, and steps on as long as nothing is under way.
+    fn settle(&mut self, mut inner: Requests, ask: &mut Requests) {
+        loop {
+            for (tag, range) in inner.take() {
+                self.lens.push(tag, range, ask);
+            }
+            if !self.lens.is_idle() || matches!(self.step, Step::Done) {
+                return;
+            }
+            self.step = self.next(&mut inner);
+        }
     }
 }
 
 impl Machine for Probe {
     fn start(&mut self, ask: &mut Requests) {
-        ask.push(0, ByteRange::new(SUPERBLOCK_AT, SUPERBLOCK_BYTES));
+        self.lens.push(0, ByteRange::new(SUPERBLOCK_AT, SUPERBLOCK_BYTES), ask);
     }
 
-    fn feed(&mut self, fetched: Fetched<'_>, _: &mut Requests) {
-        self.found = match fetched.fault(fetched.range) {
-            Some((bad, error)) => {
-                Err(ParseError::Io { at: bad.start, structure: "superblock", reason: error.to_string() })
-            }
-            None => Superblock::parse(fetched.bytes, self.volume_bytes)
-                .map(|found| (found, fetched.bytes.to_vec())),
-        };
+    fn feed(&mut self, fetched: Fetched<'_>, ask: &mut Requests) {
+        let mut inner = Requests::default();
+        if let Some(answer) = self.lens.take(&fetched) {
+            self.take(answer.fetched(), &mut inner);
+        }
+        self.settle(inner, ask);
     }
 }
 
 impl ProbeMachine for Probe {
-    fn finish(self: Box<Self>) -> Result<Probed, ParseError> {
-        let (found, identity) = self.found?;
+    fn finish(mut self: Box<Self>) -> Result<Probed, ParseError> {
+        let found = self.found?;
         let geometry = &found.geometry;
-        let mut gaps = Vec::new();
         if geometry.blocks < found.blocks {
             let reason = format!(
                 "the filesystem has {} blocks of {} bytes, the volume ends after {}",
                 found.blocks, geometry.block_bytes, geometry.blocks
             );
-            gaps.push(Gap::new(GapKind::NotFound, "volume", reason).at_byte(self.volume_bytes));
-        }
-        let dirty = geometry.features.incompat & INCOMPAT_RECOVER != 0;
-        let reason = match (dirty, found.external_journal) {
-            (false, _) => "",
-            (true, false) => "the journal holds changes that were not applied",
-            (true, true) => "the journal is on another device and holds changes that were not applied",
-        };
-        if dirty {
-            gaps.push(Gap::new(GapKind::Unreplayed, "journal", reason).at_byte(SUPERBLOCK_AT));
+            self.gaps.push(Gap::new(GapKind::NotFound, "volume", reason).at_byte(self.volume_bytes));
         }
         Ok(Probed {
             geometry: codec::to_bytes(geometry),
@@ -70,11 +315,11 @@ impl ProbeMachine for Probe {
             uuid: shown(&geometry.uuid),
             size_bytes: geometry.blocks * geometry.block(),
             block_bytes: geometry.block_bytes,
-            state: if dirty { VolumeState::Unreplayed } else { VolumeState::Clean },
-            reason: reason.to_owned(),
-            patches: Vec::new(),
-            identity,
-            gaps,
+            state: self.state,
+            reason: self.reason,
+            patches: self.lens.into_patches(),
+            identity: self.identity,
+            gaps: self.gaps,
         })
     }
 }

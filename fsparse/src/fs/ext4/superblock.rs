@@ -5,10 +5,14 @@
 use super::{
     bytes::{u16_at, u32_at, u64_at, wide},
     checksum::crc32c,
+    extent::EXTENT_MAGIC,
     features::{Features, INCOMPAT_64BIT, INCOMPAT_CSUM_SEED, INCOMPAT_EA_INODE, RO_COMPAT_BIGALLOC},
-    geometry::Geometry,
+    geometry::{Geometry, Orphans},
+    inode::{FLAG_EXTENTS, seal},
+    scan::Scan,
 };
-use crate::error::ParseError;
+use crate::{error::ParseError, machine::Requests};
+use coldread_model::ByteRange;
 
 /// Where the superblock lies, whatever the block size.
 pub(super) const SUPERBLOCK_AT: u64 = 1024;
@@ -19,6 +23,8 @@ pub(super) const MAGIC: u16 = 0xEF53;
 /// Where the magic number lies in the superblock.
 pub(super) const MAGIC_AT: usize = 0x38;
 
+/// The flag of s_state that says that errors were found.
+const STATE_ERRORS: u16 = 2;
 const STRUCTURE: &str = "superblock";
 
 /// What the superblock says.
@@ -32,6 +38,14 @@ pub(super) struct Superblock {
     pub blocks: u64,
     /// The journal is not inside but on another device.
     pub external_journal: bool,
+    /// The journal's inode.
+    pub journal_inode: u32,
+    /// The copy of its block map and size, if there is one.
+    pub journal_copy: Option<Vec<u8>>,
+    /// First inode of the list of orphans; 0 if there is none.
+    pub last_orphan: u32,
+    /// The kernel found errors, and so leaves orphans alone.
+    pub failed: bool,
 }
 
 impl Superblock {
@@ -133,6 +147,7 @@ impl Superblock {
             hash_seed: [0xEC, 0xF0, 0xF4, 0xF8].map(|at| u32_at(bytes, at)),
             hash_unsigned: s_flags & 2 != 0,
             hash_version: bytes[0xFC],
+            orphans: Orphans::default(),
         };
         let geometry = Geometry { groups: geometry.count_groups(blocks), ..geometry };
         geometry.check()?;
@@ -141,6 +156,28 @@ impl Superblock {
             label: label.to_vec(),
             blocks,
             external_journal: s_journal_inum == 0 && s_journal_dev != 0,
+            journal_inode: s_journal_inum,
+            journal_copy: (bytes[0xFD] == 1).then(|| bytes[0x10C..0x150].to_vec()),
+            last_orphan: u32_at(bytes, 0xE8),
+            failed: u16_at(bytes, 0x3A) & STATE_ERRORS != 0,
         })
+    }
+
+    /// Reads the copy of the journal's inode (s_jnl_blocks), if there is one, as if it were that.
+    pub(super) fn journal_backup(&self, ask: &mut Requests) -> Option<Scan> {
+        let copy = self.journal_copy.as_deref()?;
+        let mut raw = vec![0; usize::from(self.geometry.inode_bytes)];
+        let i_flags = if u16_at(copy, 0) == EXTENT_MAGIC { FLAG_EXTENTS } else { 0 };
+        raw[..2].copy_from_slice(&0x8180_u16.to_le_bytes());
+        raw[0x1A] = 1;
+        raw[0x20..0x24].copy_from_slice(&i_flags.to_le_bytes());
+        raw.get_mut(0x28..0x64)?.copy_from_slice(copy.get(..60)?);
+        raw[0x6C..0x70].copy_from_slice(copy.get(60..64)?);
+        raw[0x04..0x08].copy_from_slice(copy.get(64..68)?);
+        seal(&self.geometry, self.journal_inode, &mut raw);
+        let mut scan = Scan::of_inodes(self.geometry.clone(), &[]);
+        let at = ByteRange::new(SUPERBLOCK_AT, SUPERBLOCK_BYTES);
+        scan.take_inode(self.journal_inode, &raw, at, ask);
+        Some(scan)
     }
 }

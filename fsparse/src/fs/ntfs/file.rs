@@ -4,13 +4,17 @@ use super::{
     attributes::{Attributes, ELSEWHERE, HIDDEN, Part, REPARSE, SYSTEM, StandardInformation, Wanted, Whole},
     geometry::{FIRST_USER, ROOT},
     loader::{File, Sink},
-    record::{ENCRYPTED, kind, malformed},
-    runs::Clusters,
+    record::{COMPRESSED, ENCRYPTED, kind, malformed},
+    runs::{Clusters, Piece},
     special::{self, MAX_EA_BYTES, MAX_REPARSE_BYTES, Special, tag},
     value::{Need, Value},
+    wof::{
+        Algorithm,
+        chunks::{MAX_TABLE_BYTES, Packing},
+    },
     wtf8::push_wtf8,
 };
-use crate::survey::{Encoding, Entry, Extent, Inode, Run, Span, Stream, Survey, SurveyFull};
+use crate::survey::{Encoding, Entry, Extent, Inode, Packed, Run, Span, Stream, Survey, SurveyFull};
 use coldread_model::{ByteRange, FileKind, Gap, GapKind, RowFlags};
 
 /// Puts files into a survey.
@@ -27,9 +31,21 @@ pub(super) struct Builder {
 /// What a file is, before its streams are kept.
 struct Judged {
     special: Special,
-    /// Why its unnamed stream is not its content.
-    elsewhere: Option<String>,
+    content: Content,
 }
+
+/// Where a file's content is.
+enum Content {
+    /// In its unnamed stream.
+    Own,
+    /// In the stream `WofCompressedData`.
+    Packed(Algorithm),
+    /// Not in the file, in words.
+    Elsewhere(String),
+}
+
+/// The stream that holds the content of a file of the Windows Overlay Filter, in UTF-16.
+const WOF_STREAM: &[u8; 34] = b"W\0o\0f\0C\0o\0m\0p\0r\0e\0s\0s\0e\0d\0D\0a\0t\0a\0";
 
 impl Builder {
     /// An empty survey; with `names`, directory entries are kept.
@@ -48,7 +64,7 @@ impl Builder {
                 all.gaps.push(wrong.to_gap("$REPARSE_POINT", number, file.at));
                 let directory = file.records.first().is_some_and(|(header, _)| header.directory);
                 let kind = if directory { FileKind::Dir } else { FileKind::Reparse };
-                Judged { special: Special::of(kind), elsewhere: None }
+                Judged { special: Special::of(kind), content: Content::Own }
             }
         };
         self.survey.gaps.append(&mut all.gaps);
@@ -59,7 +75,7 @@ impl Builder {
             all.pieces_of(parts).for_each(|piece| self.survey.metadata.insert(piece.range));
         }
 
-        let Judged { special: Special { kind, target, device }, elsewhere } = judged;
+        let Judged { special: Special { kind, target, device }, content } = judged;
         let mut flags = RowFlags::TIMED | RowFlags::BORN | RowFlags::LINKED;
         flags.set(RowFlags::INTERNAL, internal);
         let standard = all.standard.unwrap_or_else(|| {
@@ -71,7 +87,7 @@ impl Builder {
         if self.names {
             self.keep_names(&file, &all)?;
         }
-        let streams = self.keep_streams(&file, &all, kind, internal, elsewhere.as_deref())?;
+        let streams = self.keep_streams(&file, &all, kind, internal, &content)?;
         let own = self.survey.streams.get(streams.range()).unwrap_or_default();
         let encrypted =
             |stream: &Stream| matches!(stream.encoding, Encoding::Unreadable { encrypted: true, .. });
@@ -112,16 +128,15 @@ impl Builder {
     fn judge(&self, file: &File<'_>, all: &Attributes<'_>, internal: bool) -> Result<Judged, Wanted> {
         let directory = file.records.first().is_some_and(|(header, _)| header.directory);
         let attributes = all.standard.unwrap_or_default().attributes;
-        let plain = |special| Ok(Judged { special, elsewhere: None });
+        let plain = |special| Ok(Judged { special, content: Content::Own });
         if attributes & REPARSE != 0 {
             let value = all.value(Value::Reparse, MAX_REPARSE_BYTES, self.clusters, file.loaded)?;
             let missing = malformed("the attribute $REPARSE_POINT", 0);
             let value = value.ok_or(Wanted::Malformed(missing))?;
             let found = special::tag_of(value).unwrap_or(0);
-            let content = |words: &str| format!("{words} (reparse tag {found:#010x})");
             if found == tag::WOF && !directory {
-                let elsewhere = Some(content("compressed by the Windows Overlay Filter"));
-                return Ok(Judged { special: Special::of(FileKind::File), elsewhere });
+                let content = special::wof(value).map_or_else(Content::Elsewhere, Content::Packed);
+                return Ok(Judged { special: Special::of(FileKind::File), content });
             }
             if directory && found & tag::NAME_SURROGATE == 0 {
                 // A directory of a cloud's or another filter's: what it holds is on this volume.
@@ -138,8 +153,13 @@ impl Builder {
                 return plain(Special::of(FileKind::File));
             }
             let special = special::reparse(value, ea).map_err(Wanted::Malformed)?;
-            let hollow = special.kind == FileKind::Reparse;
-            return Ok(Judged { special, elsewhere: hollow.then(|| content("the content is elsewhere")) });
+            let content = match special.kind {
+                FileKind::Reparse => {
+                    Content::Elsewhere(format!("the content is elsewhere (reparse tag {found:#010x})"))
+                }
+                _ => Content::Own,
+            };
+            return Ok(Judged { special, content });
         }
         if directory || internal || attributes & SYSTEM == 0 {
             return plain(Special::of(if directory { FileKind::Dir } else { FileKind::File }));
@@ -202,7 +222,7 @@ impl Builder {
         all: &Attributes<'_>,
         kind: FileKind,
         internal: bool,
-        elsewhere: Option<&str>,
+        content: &Content,
     ) -> Result<Run, SurveyFull> {
         let first = self.survey.streams.len();
         let contents = matches!(kind, FileKind::File | FileKind::Reparse);
@@ -216,7 +236,9 @@ impl Builder {
             if internal || (unnamed && !contents) {
                 all.pieces_of(parts).for_each(|piece| self.survey.metadata.insert(piece.range));
             }
-            if unnamed && !contents {
+            // The filter shows its stream as the unnamed one only.
+            let shown = matches!(content, Content::Packed(_)) && parts[0].name == WOF_STREAM;
+            if shown || (unnamed && !contents) {
                 continue;
             }
             let name = if unnamed {
@@ -229,8 +251,11 @@ impl Builder {
                 self.scratch = name;
                 span
             };
-            let elsewhere = elsewhere.filter(|_| unnamed);
-            let stream = self.stream(file, all, parts, name, elsewhere)?;
+            let stream = match content {
+                Content::Packed(algorithm) if unnamed => self.packed_stream(file, all, parts, *algorithm)?,
+                Content::Elsewhere(reason) if unnamed => self.stream(file, all, parts, name, Some(reason))?,
+                _ => self.stream(file, all, parts, name, None)?,
+            };
             self.survey.streams.push(stream);
         }
         let Survey { streams, arena, .. } = &mut self.survey;
@@ -260,12 +285,7 @@ impl Builder {
             let encoding = Encoding::Inline(self.survey.keep(value)?);
             return Ok(Stream { name, size, initialized, encoding });
         }
-        let extents = self.survey.keep_extents(all.pieces_of(parts).map(|piece| Extent {
-            logical: piece.logical,
-            physical: piece.range.start,
-            len: piece.range.len,
-            unwritten: false,
-        }))?;
+        let extents = self.keep_pieces(all, parts)?;
         let encoding = match whole {
             Ok(_) if parts[0].flags & ENCRYPTED != 0 => {
                 let reason = self.survey.keep(b"encrypted by EFS")?;
@@ -290,12 +310,90 @@ impl Builder {
         Ok(Stream { name, size, initialized, encoding })
     }
 
+    /// Keeps the unnamed stream of a file whose content the Windows Overlay Filter has packed: `hollow` has
+    /// nothing but its size.
+    fn packed_stream(
+        &mut self,
+        file: &File<'_>,
+        all: &Attributes<'_>,
+        hollow: &[Part<'_>],
+        algorithm: Algorithm,
+    ) -> Result<Stream, SurveyFull> {
+        let size = match Attributes::join(hollow, self.clusters) {
+            Ok(Whole::Resident(value)) => value.len() as u64,
+            Ok(Whole::Clusters { size, .. }) => size,
+            Err(wrong) => {
+                self.survey.gaps.push(wrong.to_gap("$DATA", file.number, file.at));
+                0
+            }
+        };
+        all.pieces_of(hollow).for_each(|piece| self.survey.metadata.insert(piece.range));
+        let parts = all.values(kind::DATA).find(|parts| parts[0].name == WOF_STREAM).unwrap_or_default();
+        let extents = self.keep_pieces(all, parts)?;
+        let gap = |kind, reason: String| {
+            let gap = Gap::new(kind, "WofCompressedData", reason).at_inode(file.number);
+            Gap { at: file.at, ..gap }
+        };
+        let checked = match Attributes::join(parts, self.clusters) {
+            Err(wrong) => Err(wrong.to_gap("WofCompressedData", file.number, file.at)),
+            Ok(_) if parts[0].flags & (COMPRESSED | ENCRYPTED) != 0 => Err(gap(
+                GapKind::Unsupported,
+                "the packed stream is compressed or encrypted again".to_owned(),
+            )),
+            Ok(Whole::Resident(bytes)) => Ok((Packed::Inline(self.survey.keep(bytes)?), bytes.len() as u64)),
+            Ok(Whole::Clusters { size, initialized }) => {
+                let mapped: u64 = joined_bytes(all.pieces_of(parts));
+                if mapped < size || initialized < size {
+                    Err(gap(
+                        GapKind::Corrupt,
+                        format!("{} of {size} packed bytes are there", mapped.min(initialized)),
+                    ))
+                } else {
+                    Ok((Packed::Extents { extents, bytes: size }, size))
+                }
+            }
+        };
+        let checked = checked.and_then(|(packed, bytes)| {
+            let table = Packing::new(algorithm, size, bytes).table_bytes();
+            if table > bytes {
+                Err(gap(GapKind::Corrupt, format!("a chunk table of {table} bytes in a stream of {bytes}")))
+            } else if table > MAX_TABLE_BYTES {
+                Err(gap(
+                    GapKind::Limit,
+                    format!("a chunk table of {table} bytes; at most {MAX_TABLE_BYTES} are read"),
+                ))
+            } else {
+                Ok(packed)
+            }
+        });
+        let encoding = match checked {
+            Ok(packed) => Encoding::Wof { packed, algorithm },
+            Err(gap) => self.unreadable(gap, extents)?,
+        };
+        Ok(Stream { name: Span::default(), size, initialized: size, encoding })
+    }
+
+    /// Keeps where the parts of a value lie.
+    fn keep_pieces(&mut self, all: &Attributes<'_>, parts: &[Part<'_>]) -> Result<Run, SurveyFull> {
+        self.survey.keep_extents(all.pieces_of(parts).map(|piece| Extent {
+            logical: piece.logical,
+            physical: piece.range.start,
+            len: piece.range.len,
+            unwritten: false,
+        }))
+    }
+
     /// Records a gap as the reason why a stream cannot be read.
     fn unreadable(&mut self, gap: Gap, extents: Run) -> Result<Encoding, SurveyFull> {
         let reason = self.survey.keep(gap.reason.as_bytes())?;
         self.survey.gaps.push(gap);
         Ok(Encoding::Unreadable { encrypted: false, reason, extents })
     }
+}
+
+/// How many bytes of a value are there from its start to the first hole.
+fn joined_bytes<'a>(pieces: impl Iterator<Item = &'a Piece>) -> u64 {
+    pieces.fold(0, |at, piece| if piece.logical == at { at + piece.range.len } else { at })
 }
 
 impl Sink for Builder {

@@ -23,6 +23,7 @@ mod survey;
 #[cfg(test)]
 mod tests;
 mod value;
+pub mod wof;
 mod wtf8;
 
 use crate::{

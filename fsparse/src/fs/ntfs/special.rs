@@ -3,6 +3,7 @@
 use super::{
     boot::{u16_at, u32_at, u64_at},
     record::{Malformed, malformed},
+    wof::Algorithm,
     wtf8::push_wtf8,
 };
 use coldread_model::FileKind;
@@ -85,6 +86,32 @@ pub(super) mod tag {
 /// The tag of a reparse point.
 pub(super) fn tag_of(reparse: &[u8]) -> Option<u32> {
     u32_at(reparse, 0)
+}
+
+/// How a file of the Windows Overlay Filter is packed, by its reparse point, or in words why its content is
+/// not in itself.
+///
+/// Source: Windows SDK, "WOF_EXTERNAL_INFO" (version, provider) and "FILE_PROVIDER_EXTERNAL_INFO_V1"
+/// (version, algorithm), which follows it.
+pub(super) fn wof(value: &[u8]) -> Result<Algorithm, String> {
+    const VERSION: u32 = 1;
+    const PROVIDER_WIM: u32 = 1;
+    const PROVIDER_FILE: u32 = 2;
+    let cut = || "the Windows Overlay Filter's reparse point is cut short".to_owned();
+    let field = |at| u32_at(value, at).ok_or_else(cut);
+    match (field(8)?, field(12)?) {
+        (VERSION, PROVIDER_WIM) => Err("the content is in a WIM image".to_owned()),
+        (VERSION, PROVIDER_FILE) => {
+            let (version, number) = (field(16)?, field(20)?);
+            let known = Algorithm::from_number(number).filter(|_| version == VERSION);
+            known.ok_or_else(|| {
+                format!("compressed by algorithm {number}, version {version}, of the Windows Overlay Filter")
+            })
+        }
+        (version, provider) => {
+            Err(format!("kept by provider {provider}, version {version}, of the Windows Overlay Filter"))
+        }
+    }
 }
 
 /// What a reparse point stands for. A WOF-compressed file and a file whose content is in the cloud or

@@ -47,6 +47,9 @@ pub(super) struct Geometry {
     pub(super) reflink: bool,
     /// Inodes that the superblock names as the filesystem's own: realtime bitmap and summary, quotas.
     pub(super) internal: Vec<u64>,
+    /// Blocks that nothing refers to any more and that the kernel would free after replaying the log, in
+    /// bytes of the volume.
+    pub(super) freed: Vec<ByteRange>,
 }
 
 impl Geometry {

@@ -52,6 +52,8 @@ pub(super) struct Job {
     pub(super) outstanding: u32,
     /// Whether its content is to be had from its extents.
     realtime: bool,
+    /// No name is left, and it was open: the kernel frees it and its blocks after replaying the log.
+    unlinked: bool,
 }
 
 impl Job {
@@ -67,8 +69,7 @@ impl Surveyor {
     /// Takes an inode that its group calls in use.
     pub(super) fn inode(&mut self, number: u64, bytes: &[u8], place: ByteRange, ask: &mut Requests) {
         let dinode = match inode::parse(&self.geometry, number, bytes, place.start) {
-            Ok(Some(dinode)) if dinode.nlink > 0 => dinode,
-            Ok(Some(_)) if self.wants_names() => return,
+            Ok(Some(dinode)) if dinode.nlink > 0 || self.wants_names() => dinode,
             Ok(None) if self.wants_names() => {
                 let error = ParseError::corrupt(place.start, "inode", "one in use, as inobt says", "mode 0");
                 self.found.error(&error, Some(number), place);
@@ -90,10 +91,17 @@ impl Surveyor {
             attributes: Fork::default(),
             outstanding: 0,
             realtime: dinode.realtime && dinode.data.extents > 0,
+            unlinked: dinode.nlink == 0,
         };
-        self.local_data(&mut job, &dinode);
+        if job.unlinked && job.realtime {
+            return;
+        }
+        if !job.unlinked {
+            self.local_data(&mut job, &dinode);
+        }
         let data_root = self.begin_fork(&mut job, ForkKind::Data, dinode.data);
         let attribute_root = match dinode.attributes {
+            Some(fork) if fork.format == Format::Local && job.unlinked => None,
             Some(fork) if fork.format == Format::Local => {
                 self.xattrs.clear();
                 let read = self.xattrs.short_form(fork.bytes, place.start);
@@ -313,6 +321,12 @@ impl Surveyor {
             self.fail(job, kind, &error, job.place);
         }
         let file = job.inode.kind;
+        if job.unlinked {
+            for mapping in &job.fork(kind).mappings {
+                self.found.free(self.geometry.bytes_of(mapping.block, mapping.count));
+            }
+            return;
+        }
         if kind == ForkKind::Attributes
             || file != FileKind::File
             || job.inode.flags.contains(RowFlags::INTERNAL)
@@ -426,6 +440,9 @@ impl Surveyor {
             return;
         }
         self.jobs.release(id);
+        if job.unlinked {
+            return;
+        }
         if job.inode.kind == FileKind::File {
             let geometry = &self.geometry;
             let extents = job.data.mappings.iter().filter_map(|mapping| mapping.extent(geometry));

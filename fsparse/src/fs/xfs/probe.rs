@@ -1,7 +1,7 @@
-//! The probe: superblock, then the log's state.
+//! The probe: superblock, log, and the superblock again as the log leaves it.
 
 use super::{
-    log::{self, LogSearch, LogState},
+    log::{self, Outcome, Replay, Shape},
     superblock::{self, Superblock},
 };
 use crate::{
@@ -9,7 +9,10 @@ use crate::{
     fs::{ProbeMachine, Probed},
     machine::{Fetched, Machine, Requests},
 };
-use coldread_model::{ByteRange, Gap, GapKind, VolumeState};
+use coldread_model::{
+    ByteRange, Gap, GapKind,
+    task::{Patch, PatchContent},
+};
 
 const SUPERBLOCK_TAG: u64 = u64::MAX;
 
@@ -17,14 +20,15 @@ const SUPERBLOCK_TAG: u64 = u64::MAX;
 pub(super) struct Probe {
     volume_bytes: u64,
     found: Result<Superblock, ParseError>,
-    identity: Vec<u8>,
-    log: Option<LogSearch>,
+    /// The volume's first bytes.
+    head: Vec<u8>,
+    log: Option<Replay>,
 }
 
 impl Probe {
     pub(super) fn new(volume_bytes: u64) -> Self {
         let missing = ParseError::NotFound { what: superblock::STRUCTURE.to_owned() };
-        Self { volume_bytes, found: Err(missing), identity: Vec::new(), log: None }
+        Self { volume_bytes, found: Err(missing), head: Vec::new(), log: None }
     }
 }
 
@@ -46,38 +50,54 @@ impl Machine for Probe {
             self.found = Err(ParseError::Io { at, structure: superblock::STRUCTURE, reason });
             return;
         }
+        self.head = fetched.bytes.to_vec();
         self.found = superblock::parse(fetched.bytes, self.volume_bytes);
-        if let Ok(found) = &self.found {
-            let sector = found.geometry.sector_bytes as usize;
-            self.identity = fetched.bytes.get(..sector).unwrap_or(fetched.bytes).to_vec();
-            if !found.geometry.log.is_empty() {
-                self.log.insert(LogSearch::new(found.geometry.log, found.uuid)).start(ask);
-            }
+        if let Ok(found) = &self.found
+            && !found.geometry.log.is_empty()
+        {
+            let shape = Shape {
+                geometry: found.geometry.clone(),
+                volume_bytes: self.volume_bytes,
+                uuid: found.uuid,
+                meta_uuid: found.meta_uuid,
+            };
+            self.log.insert(Replay::new(shape)).start(ask);
         }
     }
 }
 
+/// The superblock as patches leave it; `None` where they leave it alone.
+fn patched(head: &[u8], patches: &[Patch], volume_bytes: u64) -> Option<Result<Superblock, ParseError>> {
+    let first = patches.first().filter(|patch| patch.at == 0)?;
+    let PatchContent::Bytes(bytes) = &first.content else { return None };
+    let mut head = head.to_vec();
+    let len = bytes.len().min(head.len());
+    head[..len].copy_from_slice(&bytes[..len]);
+    Some(superblock::parse(&head, volume_bytes))
+}
+
 impl ProbeMachine for Probe {
     fn finish(self: Box<Self>) -> Result<Probed, ParseError> {
-        let found = self.found?;
+        let mut found = self.found?;
+        let mut outcome = if let Some(log) = self.log {
+            log.finish()
+        } else {
+            let reason = "the log is on another device, which is not at hand".to_owned();
+            let gaps = vec![Gap::new(GapKind::Unreplayed, log::STRUCTURE, reason.clone())];
+            Outcome::unreplayed(reason, gaps)
+        };
+        match patched(&self.head, &outcome.patches, self.volume_bytes) {
+            Some(Ok(newer)) => found = newer,
+            Some(Err(error)) => {
+                let reason = format!("the log is not replayed: the superblock that it makes: {error}");
+                outcome = Outcome::unreplayed(reason, vec![error.to_gap()]);
+            }
+            None => {}
+        }
         let mut gaps = found.gaps;
-        let log = match self.log {
-            Some(log) => log.verdict(),
-            None => LogState::Dirty("the log is on another device, which is not at hand".to_owned()),
-        };
-        let at = found.geometry.log.start;
-        let (state, reason) = match log {
-            LogState::Clean => (VolumeState::Clean, String::new()),
-            LogState::Dirty(reason) => {
-                let gap = Gap::new(GapKind::Unreplayed, log::STRUCTURE, reason.clone());
-                gaps.push(if at == 0 { gap } else { gap.at_byte(at) });
-                (VolumeState::Unreplayed, reason)
-            }
-            LogState::Unread(at, reason) => {
-                gaps.push(Gap::new(GapKind::Io, log::STRUCTURE, reason.clone()).at_byte(at));
-                (VolumeState::Unreplayed, format!("the log could not be read: {reason}"))
-            }
-        };
+        gaps.extend(outcome.gaps);
+        found.geometry.freed = outcome.freed;
+        let sector = found.geometry.sector_bytes as usize;
         Ok(Probed {
             units: found.units,
             name: "xfs".to_owned(),
@@ -85,10 +105,10 @@ impl ProbeMachine for Probe {
             uuid: Some(superblock::show_uuid(found.uuid)),
             size_bytes: found.size_bytes,
             block_bytes: 1 << found.geometry.block_log,
-            state,
-            reason,
-            patches: Vec::new(),
-            identity: self.identity,
+            state: outcome.state,
+            reason: outcome.reason,
+            patches: outcome.patches,
+            identity: self.head.get(..sector).unwrap_or(&self.head).to_vec(),
             gaps,
             geometry: found.geometry.to_opaque(),
         })

@@ -47,6 +47,8 @@ pub(super) struct Superblock {
     pub(super) label: Option<String>,
     /// The UUID that users see, which the log carries too.
     pub(super) uuid: [u8; 16],
+    /// Metadata blocks carry another one.
+    pub(super) meta_uuid: bool,
     /// Allocation groups of which the volume holds at least a part.
     pub(super) units: u64,
     /// Bytes that the filesystem covers.
@@ -138,6 +140,7 @@ pub(super) fn parse(bytes: &[u8], volume_bytes: u64) -> Result<Superblock, Parse
         reverse_map: ro_compat & RO_RMAPBT != 0,
         reflink: ro_compat & RO_REFLINK != 0,
         internal: internal(fields, v5, incompat & INCOMPAT_METADIR != 0),
+        freed: Vec::new(),
     };
     if logstart != 0 {
         let place = geometry.place(logstart, u64::from(logblocks));
@@ -151,6 +154,7 @@ pub(super) fn parse(bytes: &[u8], volume_bytes: u64) -> Result<Superblock, Parse
         units,
         label: label(fields),
         uuid,
+        meta_uuid: incompat & INCOMPAT_META_UUID != 0,
         size_bytes: size_bytes.min(volume_bytes),
         gaps,
     })

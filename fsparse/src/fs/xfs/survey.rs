@@ -366,12 +366,16 @@ impl Machine for Surveyor {
     fn start(&mut self, ask: &mut Requests) {
         match std::mem::replace(&mut self.goal, Goal::Groups(0..0)) {
             Goal::Groups(groups) => {
+                let geometry = Arc::clone(&self.geometry);
                 for ag in groups.clone() {
                     let start = self.geometry.ag_start(ag);
                     let header = self.geometry.bytes_of(start, self.geometry.header_blocks());
                     self.found.metadata(header);
                     let group = self.geometry.bytes_of(start, self.geometry.ag_len(ag));
                     self.found.metadata(self.geometry.log.intersect(group));
+                    for &freed in &geometry.freed {
+                        self.found.free(freed.intersect(group));
+                    }
                     let sectors = 4 * u64::from(self.geometry.sector_bytes);
                     self.ask(Task::Headers { ag }, ByteRange::new(header.start, sectors), ask);
                 }

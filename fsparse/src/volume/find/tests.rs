@@ -64,3 +64,18 @@ fn a_disk_without_a_table_is_one_volume() {
         assert!(!matches!(found.volumes[0].content, Content::Filesystem(_)));
     }
 }
+
+#[test]
+fn partitions_that_repeat_the_disk_are_named_and_not_read() {
+    let mut disk = vec![0; 400 * 512];
+    disk[..512].copy_from_slice(&record(&[(0x05, 100, 300)]));
+    for i in 0..12 {
+        let at = (100 + i) * 512;
+        disk[at..at + 512].copy_from_slice(&record(&[(0x83, 12 - i as u32, 280), (0x05, i as u32 + 1, 1)]));
+    }
+    let found = probe(disk);
+    assert_eq!(found.volumes.len(), 12);
+    let limited =
+        |volume: &&FoundVolume| matches!(volume.content, Content::Named { gap: Some(GapKind::Limit), .. });
+    assert_eq!(found.volumes.iter().filter(limited).count(), 7);
+}

@@ -13,9 +13,15 @@ use coldread_artifacts::{
     output,
     view::{FileView, MemoryView, ViewError},
 };
-use coldread_fsparse::{content::digest::digest_of, survey::Stream};
+use coldread_fsparse::{
+    content::{Allowance, digest::digest_of},
+    survey::Stream,
+};
 use coldread_model::{FileKind, Findings, Gap, GapKind, Sha256Digest, listing::path_of};
 use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// Bytes of small files that are held at a time.
+const BATCH_BYTES: u64 = 64 << 20;
 
 /// What extraction gives.
 pub(super) struct Extracted {
@@ -40,20 +46,71 @@ pub(super) fn extract(asset: &Asset<'_>, job: &Job<'_>) -> Result<Extracted, Tas
     let context = read_context(asset, &mut read);
     let wants = Wants::of(EXTRACTORS);
     let wanted = find(asset, &wants);
-    let mut fetched = Fetched::default();
-    for one in &wanted {
-        for file in std::iter::once(&one.file).chain(one.companions.iter().map(|(_, file)| file)) {
+    let mut allowance =
+        Allowance::new(asset.specs.iter().fold(0, |sum: u64, spec| sum.saturating_add(spec.range.len)));
+    let mut parts = Vec::new();
+    let mut rest = &wanted[..];
+    while !rest.is_empty() {
+        let (batch, later) = rest.split_at(batch(rest));
+        rest = later;
+        let (batch, beyond): (Vec<_>, Vec<_>) = batch.iter().partition(|one| allowance.take(one.cost(asset)));
+        let mut fetched = Fetched::default();
+        for file in batch.iter().flat_map(|one| one.files()) {
             read[file.volume].insert(file.inode);
             fetched.want(file);
         }
-    }
-    fetched.fetch(asset);
-    let mut parts = Vec::new();
-    for one in &wanted {
-        job.check()?;
-        parts.push(run(asset, one, &context, &mut fetched));
+        fetched.fetch(asset);
+        for one in batch {
+            job.check()?;
+            parts.push(run(asset, one, &context, &mut fetched));
+        }
+        parts.extend(beyond.into_iter().map(|one| one.left_out(asset)));
     }
     Ok(Extracted { findings: output::finish(&context, parts), read })
+}
+
+/// How many of the wanted files are fetched and held together.
+fn batch(wanted: &[Wanted<'_>]) -> usize {
+    let mut bytes = 0;
+    let fits = |one: &&Wanted<'_>| {
+        bytes += one.files().filter_map(small).map(|stream| stream.size).sum::<u64>();
+        bytes <= BATCH_BYTES
+    };
+    wanted.iter().take_while(fits).count().max(1)
+}
+
+impl<'a> Wanted<'a> {
+    /// The file and its companions.
+    fn files(&self) -> impl Iterator<Item = &AssetFile<'a>> {
+        std::iter::once(&self.file).chain(self.companions.iter().map(|(_, file)| file))
+    }
+
+    /// Bytes that reading it may take: holes of a large file cost nothing.
+    fn cost(&self, asset: &Asset<'_>) -> u64 {
+        let cost = |file: &AssetFile<'_>| {
+            let (Some(stream), Some(tree)) = (file.stream, asset.namespace.tree(file.volume)) else {
+                return 0;
+            };
+            let extents = tree.survey().extents_of(stream);
+            let allocated = extents.iter().fold(WHOLE_BYTES, |sum, extent| sum.saturating_add(extent.len));
+            stream.size.min(allocated)
+        };
+        self.files().fold(0, |sum, file| sum.saturating_add(cost(file)))
+    }
+
+    /// That it is not read.
+    fn left_out(&self, asset: &Asset<'_>) -> Findings {
+        let reason = "the files that are wanted claim far more bytes than the disk has";
+        let gap = Gap::new(GapKind::Limit, self.extractor.name(), reason).at_path(&self.path);
+        let mut findings = Findings::default();
+        findings.gaps.push(gap.in_volume(&asset.specs[self.file.volume].name));
+        findings
+    }
+}
+
+/// The stream of a file that is fetched whole.
+fn small<'a>(file: &AssetFile<'a>) -> Option<&'a Stream> {
+    file.stream.filter(|stream| stream.size <= WHOLE_BYTES)
 }
 
 /// Reads the files that every extractor may have to know.
@@ -168,7 +225,7 @@ struct Fetched<'a> {
 
 impl<'a> Fetched<'a> {
     fn want(&mut self, file: &AssetFile<'a>) {
-        if let Some(stream) = file.stream.filter(|stream| stream.size <= WHOLE_BYTES) {
+        if let Some(stream) = small(file) {
             self.wanted.insert((file.volume, file.inode), stream);
         }
     }

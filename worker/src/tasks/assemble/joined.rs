@@ -2,8 +2,13 @@
 
 use super::super::survey::Opened;
 use coldread_artifacts::fstab::{self, VolumeNames};
-use coldread_fsparse::{namespace::Namespace, source::BlockSource, survey::Stream, tree::Tree};
-use coldread_model::{FileKind, task::VolumeSpec};
+use coldread_fsparse::{
+    namespace::{MAX_MOUNTS, Namespace},
+    source::BlockSource,
+    survey::Stream,
+    tree::Tree,
+};
+use coldread_model::{FileKind, Gap, GapKind, task::VolumeSpec};
 
 /// Files whose presence on a volume speaks for it being the root, the best first.
 const ROOT_SIGNS: [&[u8]; 4] = [b"/etc/fstab", b"/etc/os-release", b"/usr/lib/os-release", b"/etc/passwd"];
@@ -56,6 +61,13 @@ impl<'a> Asset<'a> {
         }
         asset.namespace = names(&mounts);
         asset
+    }
+
+    /// That fstab names more mount points than count, if it does.
+    pub(super) fn crowded(&self) -> Option<Gap> {
+        let reason = || format!("{} mount points, of which {MAX_MOUNTS} count", self.mounts.len());
+        (self.mounts.len() > MAX_MOUNTS)
+            .then(|| Gap::new(GapKind::Limit, "fstab", reason()).at_path(b"/etc/fstab"))
     }
 
     /// Where the asset's fstab mounts a volume; the first mount point where there are several.

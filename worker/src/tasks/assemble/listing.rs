@@ -3,25 +3,36 @@
 use super::super::{Job, TaskError, content::Digests};
 use coldread_fsparse::tree::{Tree, for_each_row};
 use coldread_model::{
-    FileKind, ObjectKind, RowFlags, Sha256Digest,
+    FileKind, Gap, GapKind, ObjectKind, RowFlags, Sha256Digest,
     listing::{CutChunk, DigestColumn, ListingWriter},
     manifest::ChunkRef,
     task::AssembledVolume,
 };
 
-/// Writes all rows of a tree as chunks, with digests where they are known.
+/// Attributes that one row shows; the kernel's `listxattr` gives 64 KiB of names, each with 64 KiB at most,
+/// and a chunk of the listing must fit into one message.
+const MAX_XATTR_BYTES: usize = 4 << 20;
+
+/// Writes all rows of a tree as chunks, with digests where they are known. The gaps tell what rows lack.
 pub(super) fn write(
     tree: &Tree<'_>,
     digests: Option<&Digests<'_>>,
     job: &Job<'_>,
     assembled: &mut AssembledVolume,
-) -> Result<(), TaskError> {
+) -> Result<Vec<Gap>, TaskError> {
+    let mut gaps = Vec::new();
     let mut writer = ListingWriter::new();
     let mut column: Vec<Option<Sha256Digest>> = Vec::new();
     let mut failed = None;
-    for_each_row(tree, |row, _, stream| {
+    let bare = for_each_row(tree, |row, _, stream| {
         if failed.is_some() {
             return;
+        }
+        let mut row = *row;
+        if row.stable.xattrs.len() > MAX_XATTR_BYTES {
+            let reason = format!("{} bytes of attributes are not listed", row.stable.xattrs.len());
+            gaps.push(Gap::new(GapKind::Limit, "extended attributes", reason).at_inode(row.volatile.inode));
+            row.stable.xattrs = b"";
         }
         if let Some(digests) = digests {
             let hashed = row.stable.kind == FileKind::File
@@ -29,7 +40,7 @@ pub(super) fn write(
                 && !row.stable.flags.intersects(RowFlags::INTERNAL | RowFlags::DELETED);
             column.push(if hashed { digests.get(row.volatile.inode, row.stable.stream) } else { None });
         }
-        if let Some(chunk) = writer.push(row) {
+        if let Some(chunk) = writer.push(&row) {
             failed = put(chunk, digests.map(|_| std::mem::take(&mut column)), job, assembled).err();
         }
     });
@@ -39,7 +50,11 @@ pub(super) fn write(
     if let Some(chunk) = writer.finish() {
         put(chunk, digests.map(|_| column), job, assembled)?;
     }
-    Ok(())
+    if bare > 0 {
+        let reason = format!("{bare} further names of files are listed without attributes and streams");
+        gaps.push(Gap::new(GapKind::Limit, "directory", reason));
+    }
+    Ok(gaps)
 }
 
 fn put(

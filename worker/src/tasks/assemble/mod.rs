@@ -66,6 +66,7 @@ impl Job<'_> {
         self.check()?;
 
         let asset = joined::Asset::new(specs, &opened, &trees);
+        gaps.extend(asset.crowded());
         let extracted = extract::extract(&asset, self)?;
 
         let mut output = AssembleOutput {
@@ -127,9 +128,11 @@ impl Job<'_> {
         let mut damaged = Vec::new();
         let mut content = None;
         let mut hashed = vec![false; survey.inodes.len()];
+        let mut left_out = HashSet::new();
         if work.content == ContentMode::Hash {
             for_each_row(tree, |_, inode, _| hashed[inode as usize] = true);
-            let plan = Plan::of(survey, &hashed);
+            let mut plan = Plan::of(survey, &hashed, spec.range.len);
+            left_out = std::mem::take(&mut plan.left_out);
             gaps.extend(plan.gaps.iter().cloned().map(|gap| gap.in_volume(&spec.name)));
             if work.whole {
                 let mut hashed = self.hash(part.volume, spec, &plan.streams)?;
@@ -145,13 +148,20 @@ impl Job<'_> {
             }
         }
         let digests = content.as_deref().map(Digests::new);
-        listing::write(tree, digests.as_ref(), self, assembled)?;
+        let cut = listing::write(tree, digests.as_ref(), self, assembled)?;
+        gaps.extend(cut.into_iter().map(|gap| gap.in_volume(&spec.name)));
         let volume = ByteRange::new(spec.range.start, spec.range.len);
         let size = part.volume.spec.size_bytes;
         let coverage = volume_coverage(&spec.name, volume, size, survey, |inode, stream| {
             let sparse = || coldread_fsparse::content::is_too_sparse(stream.size, survey.extents_of(stream));
             let extracted = stream.name.len == 0 && part.read.contains(&(inode as u32));
-            if extracted || hashed[inode] && !sparse() { StreamUse::Read } else { StreamUse::NotAsked }
+            let left_out =
+                || !left_out.is_empty() && left_out.contains(&(inode, survey.bytes(stream.name).to_vec()));
+            if extracted || hashed[inode] && !sparse() && !left_out() {
+                StreamUse::Read
+            } else {
+                StreamUse::NotAsked
+            }
         });
         output.coverage.extend(coverage);
         output.coverage.extend(damaged);

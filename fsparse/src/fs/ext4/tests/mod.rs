@@ -2,5 +2,6 @@
 
 mod damage;
 mod image;
+mod journal;
 mod kernel;
 mod whole;

@@ -127,6 +127,11 @@ fn a_journal_that_was_not_replayed_is_reported() {
         return;
     };
     bytes[1024 + 0x60] |= 4;
+    // The flag alone says that the filesystem was in use: its log is empty.
+    let (probed, _) = all(bytes.clone());
+    assert_eq!((probed.state, probed.gaps), (VolumeState::Clean, Vec::new()));
+    // s_journal_inum and s_journal_dev: the journal is elsewhere.
+    bytes[1024 + 0xE0..1024 + 0xE8].copy_from_slice(&[0, 0, 0, 0, 1, 0, 0, 0]);
     let (probed, _) = all(bytes);
     assert_eq!(probed.state, VolumeState::Unreplayed);
     assert_eq!(probed.gaps.len(), 1);

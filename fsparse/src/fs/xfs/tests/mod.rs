@@ -3,6 +3,8 @@
 mod faults;
 mod kernel;
 mod layout;
+mod log;
+mod recovery;
 mod structures;
 
 use super::Xfs;

@@ -1,13 +1,13 @@
 //! Single structures from crafted and from arbitrary bytes.
 
 use super::super::{
-    btree, dir, extent, extent::Mapping, fork_image::ForkImage, geometry::Geometry, inode, log, superblock,
+    btree, dir, extent, extent::Mapping, fork_image::ForkImage, geometry::Geometry, inode, superblock,
     xattr::Xattrs,
 };
 use coldread_model::{ByteRange, Timestamp};
 use proptest::prelude::*;
 
-fn geometry(v5: bool) -> Geometry {
+pub(super) fn geometry(v5: bool) -> Geometry {
     Geometry {
         v5,
         block_log: 12,
@@ -27,6 +27,7 @@ fn geometry(v5: bool) -> Geometry {
         reverse_map: true,
         reflink: true,
         internal: vec![129, 130],
+        freed: Vec::new(),
     }
 }
 
@@ -178,44 +179,5 @@ proptest! {
         let mut out = Vec::new();
         xattrs.encode(&mut out);
         prop_assert!(out.len() <= 64 * blocks as usize * 4096);
-    }
-
-    /// A log of any size whose head is anywhere is judged, in few rounds.
-    #[test]
-    fn the_head_of_a_log_is_found(blocks in 600u64..9000, head in 0u64..9000, cycle in 2u32..9) {
-        let head = head % blocks;
-        let mut image = vec![0; (blocks * 512) as usize];
-        for block in 0..blocks {
-            let stamp = if block < head { cycle } else { cycle - 1 };
-            image[block as usize * 512..][..4].copy_from_slice(&stamp.to_be_bytes());
-        }
-        // The unmount record: a header and one block, around the end of the log if need be.
-        let header = ((head + blocks - 2) % blocks) as usize * 512;
-        let data = ((head + blocks - 1) % blocks) as usize * 512;
-        let stamp = image[header..header + 4].to_vec();
-        image[header..header + 4].copy_from_slice(&0xfeed_babeu32.to_be_bytes());
-        image[header + 4..header + 8].copy_from_slice(&stamp);
-        image[header + 8..header + 16].copy_from_slice(&[0, 0, 0, 2, 0, 0, 2, 0]);
-        image[header + 40..header + 44].copy_from_slice(&1u32.to_be_bytes());
-        image[data + 9] = 0x20;
-        let mut machine = Log(log::LogSearch::new(ByteRange::new(0, blocks * 512), [0; 16]));
-        let source = crate::source::memory::MemorySource::new(image);
-        let mut queue = crate::source::BlockSource::open_queue(&source).unwrap();
-        let stats = crate::machine::run(&mut machine, &mut *queue);
-        prop_assert_eq!(machine.0.verdict(), log::LogState::Clean);
-        prop_assert!(stats.rounds <= 4);
-    }
-}
-
-/// The search alone as a machine.
-struct Log(log::LogSearch);
-
-impl crate::machine::Machine for Log {
-    fn start(&mut self, ask: &mut crate::machine::Requests) {
-        self.0.start(ask);
-    }
-
-    fn feed(&mut self, fetched: crate::machine::Fetched<'_>, ask: &mut crate::machine::Requests) {
-        self.0.feed(&fetched, ask);
     }
 }

@@ -1,0 +1,9 @@
+//! A whole scan of damaged NTFS filesystems.
+#![no_main]
+
+use coldread_fuzz::{Damage, Images};
+use libfuzzer_sys::fuzz_target;
+
+static IMAGES: Images = Images::of(&["ntfs"]);
+
+fuzz_target!(|damage: Damage| IMAGES.scan(&damage));

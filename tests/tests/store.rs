@@ -1,0 +1,172 @@
+//! A store keeps what it was told, whatever ends a scan, and belongs to one process at a time.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    thread,
+    time::Instant,
+};
+use tests::{
+    ask::{self, Place, assert_same},
+    disk, host,
+    program::Running,
+    sample,
+};
+
+fn folder(place: &Place) -> PathBuf {
+    match place {
+        Place::Store(dir) => dir.clone(),
+        Place::Server(url) => panic!("{url} is no store"),
+    }
+}
+
+fn copied(store: &Path, to: &Path) -> Place {
+    host::tool("cp", &["-r".as_ref(), store.as_os_str(), to.as_os_str()]);
+    Place::Store(to.to_owned())
+}
+
+/// Scans are killed at many moments between their start and their end.
+#[test]
+fn a_killed_scan_leaves_the_old_snapshot_or_the_new_one() {
+    const MOMENTS: u32 = 8;
+    let dir = tempfile::tempdir().unwrap();
+    let image = sample::unpacked(dir.path());
+    // At first its third volume cannot be recognised.
+    let (old_place, _old) = ask::store();
+    let volume = third_volume(&image);
+    let saved = first_sector(&image, volume);
+    disk::patch(&image, volume, &[0; 512]);
+    old_place.scan(&image, "disk", &[]).exits(3);
+    let old = old_place.everything();
+    disk::patch(&image, volume, &saved);
+    let whole = copied(&folder(&old_place), &dir.path().join("whole"));
+    let began = Instant::now();
+    whole.scan(&image, "disk", &[]).exits(0);
+    let took = began.elapsed();
+    let new = whole.everything();
+    assert!(old != new);
+
+    let (mut midway, mut kept, mut replaced) = (0, 0, 0);
+    for moment in 0..MOMENTS {
+        let place = copied(&folder(&old_place), &dir.path().join(format!("killed-{moment}")));
+        let mut scan = Running::start(&mut place.scan_command(&image, "disk", &[]));
+        thread::sleep(took * moment / (MOMENTS - 2));
+        midway += u32::from(scan.is_running());
+        scan.kill();
+        let found = place.everything();
+        if found == old {
+            kept += 1;
+        } else {
+            assert_same(&found, &new);
+            replaced += 1;
+        }
+        // What the killed one left behind is in nobody's way.
+        place.scan(&image, "disk", &[]).exits(0);
+        assert_same(&place.everything(), &new);
+    }
+    println!("{midway} of {MOMENTS} killed midway: {kept} kept the old snapshot, {replaced} had the new one");
+    assert!(midway > 0 && kept > 0, "no scan was killed midway");
+}
+
+/// The first byte of the sample's third volume.
+fn third_volume(image: &Path) -> u64 {
+    let size = fs::metadata(image).unwrap().len();
+    // 32 MiB, before the last mebibyte: samples/README.md.
+    size - disk::MIB - 32 * disk::MIB
+}
+
+fn first_sector(image: &Path, at: u64) -> [u8; 512] {
+    let mut bytes = [0; 512];
+    fs::File::open(image).unwrap().read_exact_at(&mut bytes, at).unwrap();
+    bytes
+}
+
+#[test]
+fn a_store_in_use_is_an_error_and_no_harm() {
+    let (place, _dir) = ask::store();
+    place.scan(&sample::compressed(), "speicher", &[]).exits(0);
+    let before = place.everything();
+    let store = folder(&place);
+    let mut command = tests::program::coldread();
+    command.args(["coordinator", "--listen", "127.0.0.1:0", "--store"]).arg(&store);
+    let mut coordinator = Running::start(&mut command);
+    let server = Place::Server(format!("http://{}", coordinator.address()));
+    let name = store.to_str().unwrap();
+    place.run(&["packages"]).exits(1).says(&[name, "another coldread uses this store"]);
+    place
+        .scan(&sample::compressed(), "speicher", &[])
+        .exits(1)
+        .says(&[name, "another coldread uses this store"]);
+    // Who has it answers on, with the same words.
+    assert_same(&server.everything(), &before);
+    coordinator.kill();
+    assert_same(&place.everything(), &before);
+}
+
+#[test]
+fn commands_at_the_same_time_wait_for_each_other() {
+    let (place, _dir) = ask::store();
+    place.scan(&sample::compressed(), "speicher", &[]).exits(0);
+    let asked: Vec<_> =
+        (0..4).map(|_| Running::start(&mut place.command(&["packages", "-o", "ndjson"]))).collect();
+    for running in asked {
+        assert_eq!(running.finish().exits(0).rows().len(), 158);
+    }
+}
+
+#[test]
+fn the_index_is_rebuilt_from_the_packs() {
+    let (place, _dir) = ask::store();
+    place.scan(&sample::compressed(), "speicher", &[]).exits(0);
+    let before = place.everything();
+    let index = folder(&place).join("index");
+    fs::remove_dir_all(&index).unwrap();
+    assert_same(&place.everything(), &before);
+    assert!(index.is_dir());
+    // Damaged instead of gone.
+    for entry in fs::read_dir(&index).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            fs::write(&path, b"no longer what it was").unwrap();
+        }
+    }
+    assert_same(&place.everything(), &before);
+    place.scan(&sample::compressed(), "speicher", &[]).exits(0);
+    assert_same(&place.everything(), &before);
+}
+
+#[test]
+fn a_damaged_pack_is_told_and_not_taken_for_nothing() {
+    let (place, _dir) = ask::store();
+    place.scan(&sample::compressed(), "speicher", &[]).exits(0);
+    let packs = folder(&place).join("packs");
+    let mut files: Vec<_> = fs::read_dir(&packs).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort_by_key(|path| fs::metadata(path).unwrap().len());
+    let largest = files.last().unwrap();
+    let middle = fs::metadata(largest).unwrap().len() / 2;
+    (middle..middle + 64).for_each(|at| disk::flip(largest, at));
+    let answers: Vec<_> =
+        ["packages", "logins", "files"].map(|line| place.run(&[line, "-o", "ndjson"])).into();
+    let told: Vec<_> = answers.iter().filter(|answer| !answer.status.success()).collect();
+    assert!(!told.is_empty(), "no query noticed");
+    for answer in told {
+        assert_eq!(answer.status.code(), Some(1), "{}", answer.stderr);
+        assert!(answer.stderr.contains("damaged at byte"), "{}", answer.stderr);
+    }
+}
+
+#[test]
+fn a_store_that_is_not_there_is_told_and_not_made() {
+    let (place, dir) = ask::store();
+    let store = folder(&place);
+    for line in ["assets", "packages", "logins", "files", "coverage", "gaps"] {
+        place.run(&[line]).exits(1).says(&["no store", store.to_str().unwrap()]);
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    // Nothing listens there.
+    let answer = Place::Server("http://127.0.0.1:1".to_owned()).run(&["packages"]);
+    answer.exits(1).says(&["http://127.0.0.1:1"]);
+}
