@@ -104,6 +104,8 @@ pub(super) struct Stage<'a> {
     pub(super) entries: u64,
     /// The program.
     pub(super) coldread: &'a Path,
+    /// This program, which runs parts and crates in processes of their own.
+    pub(super) harness: &'a Path,
     /// For stores and logs.
     pub(super) scratch: &'a Path,
 }
@@ -118,8 +120,8 @@ impl<'a> Stage<'a> {
     pub(super) fn contenders(&'a self) -> Result<Vec<Contender<'a>>, Failure> {
         let mut all = vec![self.coldread()];
         if self.task == Task::None {
-            all.extend(self.alone()?);
-            all.extend(self.listing_peers()?);
+            all.extend(self.alone());
+            all.extend(self.listing_peers());
         } else {
             all.extend(self.hashing_peers());
         }
@@ -164,14 +166,13 @@ impl<'a> Stage<'a> {
     }
 
     /// fsparse without store and start-up, each run in a process of its own.
-    fn alone(&'a self) -> Result<Vec<Contender<'a>>, Failure> {
-        let own = std::env::current_exe()?;
+    fn alone(&'a self) -> Vec<Contender<'a>> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let one = |name: &str, io: &'static str, threads: usize| {
             let facts = SharedFacts::default();
-            let (own, told) = (own.clone(), Rc::clone(&facts));
+            let told = Rc::clone(&facts);
             let run = move || {
-                let mut command = Command::new(&own);
+                let mut command = Command::new(self.harness);
                 command.arg("alone").arg(self.image).args(["--io", io, "--threads", &threads.to_string()]);
                 let (_, said) = timed(&mut command, &[0], true)?;
                 let pass: Pass = serde_json::from_str(&said)?;
@@ -181,15 +182,14 @@ impl<'a> Stage<'a> {
             let what = "probe, survey, join, encode; without store and start-up";
             Contender::new(name, run).role(Role::Part).what(what).with_facts(facts)
         };
-        Ok(vec![
+        vec![
             one(&format!("fsparse alone, io_uring, {cores} threads"), "uring", cores).only(Temperature::Cold),
             one("fsparse alone, pread, 1 thread", "pread", 1).only(Temperature::Warm),
             one("fsparse alone, mmap, 1 thread", "mmap", 1).only(Temperature::Warm),
-        ])
+        ]
     }
 
-    #[cfg_attr(not(feature = "peers"), allow(clippy::unnecessary_wraps))] // peers in Rust may not start
-    fn listing_peers(&'a self) -> Result<Vec<Contender<'a>>, Failure> {
+    fn listing_peers(&'a self) -> Vec<Contender<'a>> {
         let mut peers = Vec::new();
         if host::find("find").is_some() {
             let what = match self.kind {
@@ -213,7 +213,7 @@ impl<'a> Stage<'a> {
             peers.push(Contender::new("fls -r -p -l", run).what(first_line("fls", &["-V"])));
         }
         #[cfg(feature = "peers")]
-        peers.push(self.crate_peer()?);
+        peers.push(self.crate_peer());
         if let Some(program) = host::find("target-query") {
             let what = format!("walkfs; {}", dissect_version(&program));
             let run = move || {
@@ -222,23 +222,22 @@ impl<'a> Stage<'a> {
             };
             peers.push(Contender::new("dissect target-query", run).what(what));
         }
-        Ok(peers)
+        peers
     }
 
     /// The Rust crate that reads this filesystem, run by this program in a process of its own.
     #[cfg(feature = "peers")]
-    fn crate_peer(&'a self) -> Result<Contender<'a>, Failure> {
-        let own = std::env::current_exe()?;
+    fn crate_peer(&'a self) -> Contender<'a> {
         let peer = super::peers::of(self.kind);
         let facts = SharedFacts::default();
         let told = Rc::clone(&facts);
         let run = move || {
-            let mut command = Command::new(&own);
+            let mut command = Command::new(self.harness);
             let (took, said) = timed(command.arg("peer").arg(self.kind.name()).arg(self.image), &[0], true)?;
             told.borrow_mut().text = format!("{} entries", said.trim());
             Ok(took)
         };
-        Ok(Contender::new(peer.name, run).what(peer.what()).with_facts(facts))
+        Contender::new(peer.name, run).what(peer.what()).with_facts(facts)
     }
 
     fn hashing_peers(&'a self) -> Vec<Contender<'a>> {

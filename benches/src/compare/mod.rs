@@ -96,6 +96,7 @@ pub fn run(options: &Options) -> Result<String, Failure> {
         date: now(),
         coldread: host::run(&coldread.to_string_lossy(), &["--version"])?.trim().to_owned(),
         revision: revision(),
+        optimised: !cfg!(debug_assertions),
         machine: Machine::of_this(&cache),
         runs: options.runs,
         works: Vec::new(),
@@ -145,7 +146,8 @@ fn compare(
     options: &Options,
 ) -> Result<Work, Failure> {
     let scratch = tempfile::tempdir()?;
-    let stage = contenders::Stage { kind, image, task, entries, coldread, scratch: scratch.path() };
+    let (harness, scratch) = (&std::env::current_exe()?, scratch.path());
+    let stage = contenders::Stage { kind, image, task, entries, coldread, harness, scratch };
     let mut contenders = stage.contenders()?;
     contenders.retain(|contender| !options.skip.iter().any(|part| contender.name.contains(part.as_str())));
     let mut rows: Vec<_> = contenders.iter().map(report::Row::of).collect();

@@ -21,8 +21,10 @@ pub(super) struct Report {
     pub(super) date: String,
     /// What `coldread --version` says.
     pub(super) coldread: String,
-    /// The commit.
+    /// The harness's commit, which is the program's unless that was given.
     pub(super) revision: String,
+    /// Whether the harness, and with it fsparse alone and the crates, was built with optimisation.
+    pub(super) optimised: bool,
     /// Where.
     pub(super) machine: Machine,
     /// Counted runs of each contender.
@@ -249,7 +251,7 @@ impl Report {
     fn markdown(&self) -> Result<String, Failure> {
         let Machine { processor, cores, memory_mib, kernel, system, storage } = &self.machine;
         let mut text = format!(
-            "# Side by side\n\n{} ({}), {}. {processor}, {cores} cores, {:.1} GiB of memory, Linux {kernel}, \
+            "# Side by side\n\n{}, harness at {}, {}. {processor}, {cores} cores, {:.1} GiB of memory, Linux {kernel}, \
              {system}; images on {storage}.\n\n",
             self.coldread,
             self.revision,
@@ -263,6 +265,9 @@ impl Report {
              coldread's in the same run.\n",
             self.runs
         )?;
+        if !self.optimised {
+            text += "**The harness is a debug build**: the times of fsparse alone and of Rust crates mean nothing.\n\n";
+        }
         text += "![listing and hashing, cold](chart.svg)\n\n";
         for work in &self.works {
             text += &work.table()?;
