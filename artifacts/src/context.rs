@@ -5,7 +5,7 @@ use crate::{
     identity::os_release,
     zone::DiskZone,
 };
-use coldread_model::{Account, Gap, GapKind, SystemIdentity};
+use coldread_model::{Gap, GapKind, SystemIdentity};
 use std::collections::BTreeMap;
 
 /// A file to read before any extractor runs.
@@ -92,11 +92,6 @@ impl Context {
     pub fn user_name(&self, uid: u32) -> Option<&str> {
         self.users.get(&uid).map(String::as_str)
     }
-
-    /// The users of /etc/passwd by number.
-    pub fn accounts(&self) -> Vec<Account> {
-        self.users.iter().map(|(uid, name)| Account { uid: *uid, name: name.clone() }).collect()
-    }
 }
 
 /// The first word of the first line that has one and is no comment (hostname(5)).
@@ -165,7 +160,7 @@ mod tests {
         assert_eq!(context.zone.name.as_deref(), Some("Europe/Berlin"));
         assert_eq!(context.zone.known, Zone::Disk);
         assert_eq!(context.user_name(0), Some("root"));
-        assert_eq!(context.accounts().len(), 2);
+        assert_eq!((context.user_name(1000), context.user_name(3)), (Some("me"), None));
         assert_eq!(context.fstab.len(), 1);
         assert!(context.gaps.is_empty());
     }

@@ -1,16 +1,22 @@
 //! What extractors make of files.
 
-use crate::{gap::Gap, login::LoginEvent, package::Package};
+use crate::{
+    account::{Account, Key, Setting},
+    gap::Gap,
+    login::{LogWindow, LoginEvent},
+    package::Package,
+    time::Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 /// What system a disk holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SystemIdentity {
-    /// os-release ID, e.g. `debian`.
+    /// os-release ID, e.g. `debian`; `windows` for Windows.
     pub id: Option<String>,
     /// os-release ID_LIKE, split.
     pub id_like: Vec<String>,
-    /// os-release VERSION_ID.
+    /// os-release VERSION_ID; on Windows the display version, e.g. `23H2`.
     pub version_id: Option<String>,
     /// os-release VERSION_CODENAME.
     pub codename: Option<String>,
@@ -18,17 +24,28 @@ pub struct SystemIdentity {
     pub pretty_name: Option<String>,
     /// The machine's own name for itself (/etc/hostname).
     pub hostname: Option<String>,
-    /// Its zone (the target of /etc/localtime or /etc/timezone).
+    /// Its zone (the target of /etc/localtime or /etc/timezone; Windows' own name for it).
     pub timezone: Option<String>,
+    /// The exact build: on Windows major, minor, build and update revision, e.g. `10.0.19045.3570`; elsewhere
+    /// os-release BUILD_ID or IMAGE_VERSION.
+    pub build: Option<String>,
+    /// The edition or variant: Windows' EditionID, os-release VARIANT_ID.
+    pub edition: Option<String>,
+    /// When the system was installed, where it says so.
+    pub installed_at: Option<Timestamp>,
+    /// Kernel images that are there, in the order of their paths.
+    pub kernels: Vec<Kernel>,
 }
 
-/// A user account by number, as /etc/passwd lists it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Account {
-    /// User id.
-    pub uid: u32,
-    /// Login name.
-    pub name: String,
+/// A kernel image that a boot loader could start.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Kernel {
+    /// Its release, e.g. `6.1.0-28-amd64`.
+    pub release: String,
+    /// The image: its path in the asset's tree.
+    pub path: Vec<u8>,
+    /// Whether the boot loader starts it unless told otherwise; absent where no boot loader's file says.
+    pub default: Option<bool>,
 }
 
 /// Everything that the extractors found on one asset.
@@ -40,6 +57,14 @@ pub struct Findings {
     pub packages: Vec<Package>,
     /// Login events, sorted.
     pub logins: Vec<LoginEvent>,
+    /// What time each login record covers, sorted.
+    pub windows: Vec<LogWindow>,
+    /// Users and groups, sorted.
+    pub accounts: Vec<Account>,
+    /// Keys, sorted.
+    pub keys: Vec<Key>,
+    /// Settings of logins, sorted.
+    pub settings: Vec<Setting>,
     /// Databases and logs that were there and could not be read, whole or in part.
     pub gaps: Vec<Gap>,
 }

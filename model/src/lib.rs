@@ -4,6 +4,7 @@
 //! store is encoded here and nowhere else: [`listing`] for file rows, [`codec`] for small records.
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod asset;
 pub mod codec;
 pub mod coverage;
@@ -20,14 +21,15 @@ pub mod range;
 pub mod task;
 pub mod time;
 
+pub use account::{Account, AccountKind, Key, KeyKind, PasswordState, Setting};
 pub use codec::DecodeError;
 pub use coverage::{CoverageClass, CoverageRange, Ledger};
 pub use digest::Sha256Digest;
 pub use file::{FileKind, FileRecord, RowFlags};
-pub use finding::{Account, Findings, SystemIdentity};
+pub use finding::{Findings, Kernel, SystemIdentity};
 pub use gap::{Gap, GapKind};
 pub use id::{ObjectId, ObjectKind, SnapshotId};
-pub use login::{LoginEvent, LoginKind, LoginSource, Zone};
+pub use login::{Evidence, LogWindow, LoginEvent, LoginKind, LoginSource, SessionEnd, Zone};
 pub use manifest::{SnapshotManifest, SourceIdentity, VolumeManifest, VolumeState};
 pub use package::{Package, PackageOrigin, PackageState, PackageType};
 pub use range::{ByteRange, RangeSet};

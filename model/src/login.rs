@@ -76,6 +76,31 @@ words! {
     }
 }
 
+words! {
+    /// How a session came to its end.
+    SessionEnd {
+        /// Its user logged out.
+        Logout = "logout",
+        /// The machine was shut down.
+        Shutdown = "shutdown",
+        /// The machine started again without having been shut down.
+        Crash = "crash",
+        /// It was still open when the disk was read.
+        Open = "open",
+    }
+}
+
+/// Another record that tells of the same event.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The kind of record.
+    pub source: LoginSource,
+    /// The file: its path in the asset's tree.
+    pub origin: Vec<u8>,
+    /// Where in that file (after decompression) the record starts, or its number where records have one.
+    pub offset: u64,
+}
+
 /// One event of a login record. Ordered as `logins` lists them: by time first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LoginEvent {
@@ -87,8 +112,12 @@ pub struct LoginEvent {
     pub kind: LoginKind,
     /// Who.
     pub user: Option<String>,
-    /// From which address or host.
+    /// From which address (in its canonical form), or host where the record has only a name.
     pub from: Option<String>,
+    /// The client's own name for itself, where the record has it beside the address.
+    pub host: Option<String>,
+    /// The client's port.
+    pub port: Option<u16>,
     /// On which terminal.
     pub tty: Option<String>,
     /// How the time's zone is known.
@@ -99,10 +128,73 @@ pub struct LoginEvent {
     pub pid: Option<u32>,
     /// The session that the record names.
     pub session: Option<String>,
-    /// password, publickey, console, sudo …
+    /// password, publickey, console, RDP, sudo …
     pub method: Option<String>,
+    /// Whose rights or account it was about, where that is another's than the user's.
+    pub target: Option<String>,
+    /// What else the record says, in words: why an attempt failed, a key's fingerprint, a command.
+    pub detail: Option<String>,
+    /// When the session that began here ended.
+    pub until: Option<Timestamp>,
+    /// How it ended.
+    pub ended: Option<SessionEnd>,
     /// The file that says so: its path in the asset's tree.
     pub origin: Vec<u8>,
-    /// Where in that file (after decompression) the record starts.
+    /// Where in that file (after decompression) the record starts, or its number where records have one.
     pub offset: u64,
+    /// Other records of the same event.
+    pub evidence: Vec<Evidence>,
+    /// The tree it belongs to: `/` for the host, else a container's or chroot's path.
+    pub root: String,
+}
+
+impl LoginEvent {
+    /// An event of the host's own tree, with nothing but its place; its time, if any, counts from an epoch in UTC.
+    pub fn new(
+        source: LoginSource,
+        kind: LoginKind,
+        time: Option<Timestamp>,
+        origin: impl Into<Vec<u8>>,
+        offset: u64,
+    ) -> Self {
+        Self {
+            time,
+            source,
+            kind,
+            user: None,
+            from: None,
+            host: None,
+            port: None,
+            tty: None,
+            zone: Zone::Log,
+            ambiguous: false,
+            pid: None,
+            session: None,
+            method: None,
+            target: None,
+            detail: None,
+            until: None,
+            ended: None,
+            origin: origin.into(),
+            offset,
+            evidence: Vec::new(),
+            root: "/".to_owned(),
+        }
+    }
+}
+
+/// What time a login record covers: a log that was rotated away cannot tell of what came before, so `0 failed
+/// logins` means something only beside it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LogWindow {
+    /// The kind of record.
+    pub source: LoginSource,
+    /// The tree it belongs to: `/` for the host, else a container's or chroot's path.
+    pub root: String,
+    /// The file: its path in the asset's tree.
+    pub origin: Vec<u8>,
+    /// The first and the last time that a record of it carries, of whatever kind; none for an empty one.
+    pub span: Option<(Timestamp, Timestamp)>,
+    /// How many records it holds, those that are no login event included.
+    pub records: u64,
 }

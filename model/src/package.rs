@@ -39,6 +39,50 @@ words! {
         Rpm = "rpm",
         /// Alpine.
         Apk = "apk",
+        /// Arch Linux.
+        Pacman = "pacman",
+        /// Gentoo.
+        Portage = "portage",
+        /// OpenWrt and other small systems.
+        Opkg = "opkg",
+        /// A snap.
+        Snap = "snap",
+        /// A Flatpak application or runtime.
+        Flatpak = "flatpak",
+        /// A path of the Nix store.
+        Nix = "nix",
+        /// A path of the Guix store.
+        Guix = "guix",
+        /// Python.
+        Pypi = "pypi",
+        /// Node.js.
+        Npm = "npm",
+        /// Ruby.
+        Gem = "gem",
+        /// A module that a Go binary was built of.
+        Golang = "golang",
+        /// A crate that a Rust binary was built of.
+        Cargo = "cargo",
+        /// Java.
+        Maven = "maven",
+        /// .NET libraries.
+        Nuget = "nuget",
+        /// PHP.
+        Composer = "composer",
+        /// Conda.
+        Conda = "conda",
+        /// A program as Windows' list of installed programs has it.
+        Windows = "windows",
+        /// An Appx or MSIX package.
+        Msix = "msix",
+        /// An update of Windows (a package of component based servicing, by its KB number where it has one).
+        Kb = "kb",
+        /// The .NET Framework or a .NET runtime on Windows.
+        Dotnet = "dotnet",
+        /// A service of Windows.
+        WindowsService = "windows-service",
+        /// A driver of Windows.
+        WindowsDriver = "windows-driver",
     }
 }
 
@@ -61,6 +105,16 @@ words! {
         TriggersPending = "triggers-pending",
         /// Known to the database, not installed.
         NotInstalled = "not-installed",
+        /// Named by a lock file or manifest; nothing shows that it is installed.
+        Declared = "declared",
+        /// Replaced by a later update, and still there.
+        Superseded = "superseded",
+        /// Will be installed when the machine starts next.
+        Pending = "pending",
+        /// Unpacked by Windows' servicing, not installed.
+        Staged = "staged",
+        /// Will be removed when the machine starts next.
+        UninstallPending = "uninstall-pending",
     }
 }
 
@@ -104,8 +158,42 @@ pub struct Package {
     pub purl: String,
     /// The tree it is installed in: `/` for the host, else a container's or chroot's path.
     pub root: String,
-    /// When it was installed, where the database says so.
+    /// When it was installed, where the database or its log says so.
     pub installed_at: Option<Timestamp>,
+    /// Who made or ships it, where the database says so.
+    pub vendor: Option<String>,
+    /// The module stream it belongs to (RPM's modularity label).
+    pub module: Option<String>,
+    /// The system package that brought it, as `type:name`: a language package that is also part of a
+    /// distribution's package is one thing on the disk, told twice.
+    pub owner: Option<String>,
     /// What proves it.
     pub origin: PackageOrigin,
+}
+
+impl Package {
+    /// An installed package of the host's own tree, with nothing but its name and version.
+    pub fn new(
+        kind: PackageType,
+        name: impl Into<String>,
+        version: impl Into<String>,
+        origin: PackageOrigin,
+    ) -> Self {
+        Self {
+            kind,
+            name: name.into(),
+            version: version.into(),
+            arch: None,
+            state: PackageState::Installed,
+            source_name: None,
+            source_version: None,
+            purl: String::new(),
+            root: "/".to_owned(),
+            installed_at: None,
+            vendor: None,
+            module: None,
+            owner: None,
+            origin,
+        }
+    }
 }

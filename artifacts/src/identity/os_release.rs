@@ -27,6 +27,10 @@ pub fn read(text: &[u8], system: &mut SystemIdentity) -> bool {
             "VERSION_ID" => system.version_id = Some(value),
             "VERSION_CODENAME" => system.codename = Some(value),
             "PRETTY_NAME" => system.pretty_name = Some(value),
+            "VARIANT_ID" => system.edition = Some(value),
+            // An image's version goes before that of the packages that it was built of.
+            "IMAGE_VERSION" => system.build = Some(value),
+            "BUILD_ID" => drop(system.build.get_or_insert(value)),
             _ => {}
         }
     }

@@ -4,7 +4,7 @@
 //! times have 64 bits (aarch64). A user with a high number makes the file claim terabytes, all of it holes:
 //! only the parts that hold data are read.
 
-use super::{bytes_at, event, text_field};
+use super::{bytes_at, text_field};
 use crate::{
     Context, Extractor, Input, Output,
     input::EVENTS_PER_FILE,
@@ -101,7 +101,7 @@ fn last_login(record: &[u8], uid: u64, size: u64, origin: &[u8], context: &Conte
         user: Some(name.unwrap_or_else(|| uid.to_string())),
         tty: record.get(line..line + 32).and_then(text_field),
         from: record.get(line + 32..line + 288).and_then(text_field),
-        ..event(LoginSource::Lastlog, LoginKind::Login, origin, uid * size, time)
+        ..LoginEvent::new(LoginSource::Lastlog, LoginKind::Login, time, origin, uid * size)
     })
 }
 

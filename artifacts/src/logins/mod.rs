@@ -4,37 +4,10 @@ pub mod authlog;
 pub mod lastlog;
 pub mod utmp;
 
-use coldread_model::{LoginEvent, LoginKind, LoginSource, Timestamp, Zone};
-
 /// A field of fixed length that ends at its first NUL, if it says anything.
 fn text_field(field: &[u8]) -> Option<String> {
     let len = memchr::memchr(0, field).unwrap_or(field.len());
     (len > 0).then(|| String::from_utf8_lossy(&field[..len]).into_owned())
-}
-
-/// An event with nothing but its place; its time, if any, counts from an epoch in UTC.
-fn event(
-    source: LoginSource,
-    kind: LoginKind,
-    origin: &[u8],
-    offset: u64,
-    time: Option<Timestamp>,
-) -> LoginEvent {
-    LoginEvent {
-        time,
-        source,
-        kind,
-        user: None,
-        from: None,
-        tty: None,
-        zone: Zone::Log,
-        ambiguous: false,
-        pid: None,
-        session: None,
-        method: None,
-        origin: origin.to_vec(),
-        offset,
-    }
 }
 
 /// `N` bytes of a record from `at`; zeros where the record is shorter.

@@ -3,7 +3,7 @@
 //! Sources: utmp(5); glibc's `bits/types/struct_utmp.h` of x86-64 (where 64-bit programs keep 32-bit times,
 //! 384 bytes) and of aarch64 (64-bit session and times, 400 bytes).
 
-use super::{bytes_at, event, text_field};
+use super::{bytes_at, text_field};
 use crate::{
     Context, Extractor, Input, Output,
     compressed::streams,
@@ -182,7 +182,7 @@ impl Records<'_> {
             tty: line,
             pid: u32::try_from(i32::from_le_bytes(bytes_at(record, 4))).ok().filter(|pid| *pid > 0),
             session: (session > 0).then(|| session.to_string()),
-            ..event(self.source, kind, self.place.path, offset, Some(time))
+            ..LoginEvent::new(self.source, kind, Some(time), self.place.path, offset)
         }
     }
 }

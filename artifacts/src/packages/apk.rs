@@ -10,7 +10,7 @@ use crate::{
     lines::{Line, Lines, ViewReader},
     wants::{Reading, Want},
 };
-use coldread_model::{GapKind, Package, PackageState, PackageType};
+use coldread_model::{GapKind, Package, PackageType};
 
 /// The largest database that is read; one of a thousand packages has some 15 MB.
 const LIMIT: u64 = 256 << 20;
@@ -72,17 +72,12 @@ impl Extractor for Apk {
                     Ok((name, version, arch, source_name)) => {
                         rows += 1;
                         out.package(Package {
-                            kind: PackageType::Apk,
                             purl: purl.build(&name.to_ascii_lowercase(), &version, arch.as_deref(), None),
-                            state: PackageState::Installed,
                             source_version: source_name.is_some().then(|| version.clone()),
                             source_name,
-                            name,
-                            version,
                             arch,
                             root: place.root.to_owned(),
-                            installed_at: None,
-                            origin: place.origin(),
+                            ..Package::new(PackageType::Apk, name, version, place.origin())
                         });
                     }
                     Err(reason) => {

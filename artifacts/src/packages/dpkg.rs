@@ -102,17 +102,13 @@ impl Database<'_> {
                     None,
                 );
                 out.package(Package {
-                    kind: PackageType::Deb,
-                    name: found.name,
-                    version: found.version,
                     arch: found.arch,
                     state: found.state,
                     source_name: found.source_name,
                     source_version: found.source_version,
                     purl,
                     root: self.place.root.to_owned(),
-                    installed_at: None,
-                    origin: self.place.origin(),
+                    ..Package::new(PackageType::Deb, found.name, found.version, self.place.origin())
                 });
             }
             // One gap tells of a stanza that is broken in several ways.

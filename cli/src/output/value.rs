@@ -2,7 +2,7 @@
 
 use super::text::{human_size, plain};
 use coldread_model::Timestamp;
-use coldread_proto::v1::{PackageOrigin, Xattr};
+use coldread_proto::v1::{Evidence, PackageOrigin, Xattr};
 use serde::{
     Serialize, Serializer,
     ser::{SerializeMap, SerializeSeq},
@@ -38,6 +38,8 @@ pub enum Value<'a> {
     Xattrs(&'a [Xattr]),
     /// The file that proves a row.
     Origin(&'a PackageOrigin),
+    /// Other records that tell of the same.
+    Evidence(&'a [Evidence]),
 }
 
 impl<'a> Value<'a> {
@@ -64,6 +66,11 @@ impl<'a> Value<'a> {
     /// A flag that is said only where it is set.
     pub fn flag(set: bool) -> Self {
         if set { Self::Bool(true) } else { Self::Absent }
+    }
+
+    /// Other records, absent where there are none.
+    pub fn evidence(evidence: &'a [Evidence]) -> Self {
+        if evidence.is_empty() { Self::Absent } else { Self::Evidence(evidence) }
     }
 
     /// A time that may be absent.
@@ -95,7 +102,7 @@ impl<'a> Value<'a> {
             Self::Mode(mode) => Cow::Owned(mode.to_string()),
             Self::Bool(set) => Cow::Borrowed(if set { "true" } else { "false" }),
             Self::Time(time) => Cow::Owned(time.to_string()),
-            Self::Device(..) | Self::Xattrs(_) | Self::Origin(_) => {
+            Self::Device(..) | Self::Xattrs(_) | Self::Origin(_) | Self::Evidence(_) => {
                 // Maps of strings and pairs of numbers: there is nothing in them that json cannot say.
                 Cow::Owned(serde_json::to_string(self).unwrap_or_default())
             }
@@ -119,6 +126,10 @@ impl<'a> Value<'a> {
             }
             Self::Device(major, minor) => format!("{major}:{minor}"),
             Self::Origin(origin) => plain(&String::from_utf8_lossy(&origin.path)).into_owned(),
+            Self::Evidence(evidence) => {
+                let sources: Vec<&str> = evidence.iter().map(|one| one.source.as_str()).collect();
+                plain(&sources.join(" ")).into_owned()
+            }
             Self::Xattrs(xattrs) => {
                 let names = xattrs.iter().map(|xattr| String::from_utf8_lossy(&xattr.name));
                 plain(&names.collect::<Vec<_>>().join(" ")).into_owned()
@@ -165,7 +176,25 @@ impl Serialize for Value<'_> {
                 }
                 map.end()
             }
+            Self::Evidence(evidence) => serializer.collect_seq(evidence.iter().map(OneEvidence)),
         }
+    }
+}
+
+/// One of other records.
+struct OneEvidence<'a>(&'a Evidence);
+
+impl Serialize for OneEvidence<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("source", &self.0.source)?;
+        let origin = Value::Bytes(&self.0.origin);
+        map.serialize_entry("origin", &origin)?;
+        if let Some(all) = origin.lossless() {
+            map.serialize_entry("origin_hex", &all)?;
+        }
+        map.serialize_entry("offset", &self.0.offset)?;
+        map.end()
     }
 }
 

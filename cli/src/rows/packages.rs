@@ -19,6 +19,9 @@ impl Row for Package {
         Column::new("purl", |package| Value::Text(&package.purl)).wide(),
         Column::new("root", |package| Value::Text(&package.root)).wide(),
         Column::new("origin", |package| package.origin.as_ref().map_or(Value::Absent, Value::Origin)).wide(),
+        Column::new("vendor", |package| Value::text(package.vendor.as_ref())).wide(),
+        Column::new("module", |package| Value::text(package.module.as_ref())).wide(),
+        Column::new("owner", |package| Value::text(package.owner.as_ref())).wide(),
         Column::new("installed", |package| Value::time(package.installed)).wide(),
     ];
 }

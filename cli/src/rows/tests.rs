@@ -1,7 +1,7 @@
 //! Rows as programs read them.
 
 use crate::output::{Format, Printer, Row};
-use coldread_proto::v1::{File, Gap, Login, Package, PackageOrigin, Time, Xattr};
+use coldread_proto::v1::{Evidence, File, Gap, Login, Package, PackageOrigin, Time, Xattr};
 
 fn printed<R: Row>(format: Format, rows: &[R]) -> String {
     let mut out = Vec::new();
@@ -133,8 +133,8 @@ fn packages_logins_and_gaps_in_the_documented_order() {
         source_version: Some("2".to_owned()),
         purl: "pkg:deb/debian/a".to_owned(),
         root: "/".to_owned(),
-        installed: None,
         origin: Some(PackageOrigin { volume: "p1".to_owned(), path: b"/x\xff".to_vec(), sha256: None }),
+        ..Package::default()
     };
     assert_eq!(
         printed(Format::Ndjson, &[package]),
@@ -153,16 +153,22 @@ fn packages_logins_and_gaps_in_the_documented_order() {
         zone: "log".to_owned(),
         ambiguous: true,
         pid: Some(9),
-        session: None,
         method: Some("password".to_owned()),
         origin: b"/var/log/btmp".to_vec(),
         offset: 384,
+        port: Some(22),
+        ended: Some("crash".to_owned()),
+        evidence: vec![Evidence { source: "authlog".to_owned(), origin: b"/a".to_vec(), offset: 7 }],
+        root: "/".to_owned(),
+        ..Login::default()
     };
     assert_eq!(
         printed(Format::Ndjson, &[login]),
         "{\"asset\":\"web\",\"source\":\"btmp\",\"kind\":\"failed\",\"user\":\"root\",\"from\":\"192.0.2.1\",\
-         \"tty\":\"ssh\",\"time\":\"1970-01-01T00:00:00.000000005Z\",\"zone\":\"log\",\"ambiguous\":true,\
-         \"pid\":9,\"method\":\"password\",\"origin\":\"/var/log/btmp\",\"offset\":384}\n"
+         \"port\":22,\"tty\":\"ssh\",\"time\":\"1970-01-01T00:00:00.000000005Z\",\"zone\":\"log\",\"ambiguous\":true,\
+         \"pid\":9,\"method\":\"password\",\"ended\":\"crash\",\"root\":\"/\",\
+         \"origin\":\"/var/log/btmp\",\"offset\":384,\
+         \"evidence\":[{\"source\":\"authlog\",\"origin\":\"/a\",\"offset\":7}]}\n"
     );
     let gap = Gap {
         asset: "web".to_owned(),

@@ -70,24 +70,13 @@ impl LoginFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use coldread_model::{LoginSource, Zone};
+    use coldread_model::LoginSource;
 
     #[test]
     fn logins_are_chosen_by_kind_user_and_time() {
         let event = |kind, user: Option<&str>, time: Option<i64>| LoginEvent {
-            time: time.map(|seconds| Timestamp::new(seconds, 0)),
-            source: LoginSource::Wtmp,
-            kind,
             user: user.map(str::to_owned),
-            from: None,
-            tty: None,
-            zone: Zone::Log,
-            ambiguous: false,
-            pid: None,
-            session: None,
-            method: None,
-            origin: Vec::new(),
-            offset: 0,
+            ..LoginEvent::new(LoginSource::Wtmp, kind, time.map(|seconds| Timestamp::new(seconds, 0)), "", 0)
         };
         let wants =
             |request: v1::LoginsRequest, event: &LoginEvent| LoginFilter::new(&request).unwrap().wants(event);

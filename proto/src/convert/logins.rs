@@ -2,7 +2,7 @@
 
 use super::{ConvertError, time, word};
 use crate::v1;
-use coldread_model::{LoginEvent, LoginKind, LoginSource, Zone};
+use coldread_model::{Evidence, LoginEvent, LoginKind, LoginSource, SessionEnd, Zone};
 
 impl v1::Login {
     /// The message for an event on an asset.
@@ -22,6 +22,14 @@ impl v1::Login {
             method: event.method,
             origin: event.origin,
             offset: event.offset,
+            host: event.host,
+            port: event.port.map(u32::from),
+            target: event.target,
+            detail: event.detail,
+            until: event.until.map(Into::into),
+            ended: event.ended.map(|ended| ended.name().to_owned()),
+            evidence: event.evidence.into_iter().map(Into::into).collect(),
+            root: event.root,
         }
     }
 
@@ -41,37 +49,68 @@ impl v1::Login {
             method: self.method,
             origin: self.origin,
             offset: self.offset,
+            host: self.host,
+            port: self.port.map(port).transpose()?,
+            target: self.target,
+            detail: self.detail,
+            until: time::optional(self.until)?,
+            ended: self.ended.map(|ended| word("ended", &ended, SessionEnd::from_name)).transpose()?,
+            evidence: self.evidence.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+            root: self.root,
         };
         Ok((self.asset, event))
+    }
+}
+
+fn port(number: u32) -> Result<u16, ConvertError> {
+    u16::try_from(number).map_err(|_| ConvertError::new("port", format!("{number} is not a port")))
+}
+
+impl From<Evidence> for v1::Evidence {
+    fn from(evidence: Evidence) -> Self {
+        Self { source: evidence.source.name().to_owned(), origin: evidence.origin, offset: evidence.offset }
+    }
+}
+
+impl TryFrom<v1::Evidence> for Evidence {
+    type Error = ConvertError;
+
+    fn try_from(evidence: v1::Evidence) -> Result<Self, ConvertError> {
+        let source = word("source", &evidence.source, LoginSource::from_name)?;
+        Ok(Self { source, origin: evidence.origin, offset: evidence.offset })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use coldread_model::Timestamp;
 
     #[test]
     fn an_event_comes_back_and_a_strange_one_is_refused() {
         let event = LoginEvent {
-            time: None,
-            source: LoginSource::Btmp,
-            kind: LoginKind::Failed,
             user: Some("root".to_owned()),
             from: Some("192.0.2.1".to_owned()),
-            tty: None,
-            zone: Zone::Log,
+            port: Some(50_022),
             ambiguous: true,
             pid: Some(4),
-            session: None,
             method: Some("password".to_owned()),
-            origin: b"/var/log/btmp".to_vec(),
-            offset: 384,
+            until: Some(Timestamp::new(9, 1)),
+            ended: Some(SessionEnd::Crash),
+            evidence: vec![Evidence {
+                source: LoginSource::Journal,
+                origin: b"/var/log/journal/system.journal".to_vec(),
+                offset: 7,
+            }],
+            ..LoginEvent::new(LoginSource::Btmp, LoginKind::Failed, None, "/var/log/btmp", 384)
         };
         let message = v1::Login::from_model("web", event.clone());
         assert_eq!(message.clone().into_model(), Ok(("web".to_owned(), event)));
         for bad in [
             v1::Login { kind: String::new(), ..message.clone() },
             v1::Login { zone: "mars".to_owned(), ..message.clone() },
+            v1::Login { port: Some(65_536), ..message.clone() },
+            v1::Login { ended: Some("never".to_owned()), ..message.clone() },
             v1::Login { time: Some(v1::Time { seconds: 0, nanos: u32::MAX }), ..message },
         ] {
             assert!(bad.into_model().is_err());

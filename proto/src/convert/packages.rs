@@ -19,6 +19,9 @@ impl v1::Package {
             purl: package.purl,
             root: package.root,
             installed: package.installed_at.map(Into::into),
+            vendor: package.vendor,
+            module: package.module,
+            owner: package.owner,
             origin: Some(v1::PackageOrigin {
                 volume: package.origin.volume,
                 path: package.origin.path,
@@ -41,6 +44,9 @@ impl v1::Package {
             purl: self.purl,
             root: self.root,
             installed_at: time::optional(self.installed)?,
+            vendor: self.vendor,
+            module: self.module,
+            owner: self.owner,
             origin: PackageOrigin {
                 volume: origin.volume,
                 path: origin.path,
@@ -69,6 +75,9 @@ mod tests {
             purl: "pkg:deb/debian/bash@5.2-1".to_owned(),
             root: "/".to_owned(),
             installed_at: Some(Timestamp::new(9, 0)),
+            vendor: Some("Debian".to_owned()),
+            module: None,
+            owner: Some("deb:bash".to_owned()),
             origin: PackageOrigin {
                 volume: "p1".to_owned(),
                 path: b"/var/lib/dpkg/status".to_vec(),

@@ -1,8 +1,8 @@
 //! Systems and volumes, as an asset's details show them.
 
-use super::{ConvertError, word};
+use super::{ConvertError, time, word};
 use crate::v1;
-use coldread_model::{SystemIdentity, VolumeManifest, VolumeState};
+use coldread_model::{Kernel, SystemIdentity, VolumeManifest, VolumeState};
 
 impl From<SystemIdentity> for v1::System {
     fn from(system: SystemIdentity) -> Self {
@@ -14,13 +14,31 @@ impl From<SystemIdentity> for v1::System {
             pretty_name: system.pretty_name,
             hostname: system.hostname,
             timezone: system.timezone,
+            build: system.build,
+            edition: system.edition,
+            installed: system.installed_at.map(Into::into),
+            kernels: system.kernels.into_iter().map(Into::into).collect(),
         }
     }
 }
 
-impl From<v1::System> for SystemIdentity {
-    fn from(system: v1::System) -> Self {
-        Self {
+impl From<Kernel> for v1::Kernel {
+    fn from(kernel: Kernel) -> Self {
+        Self { release: kernel.release, path: kernel.path, default: kernel.default }
+    }
+}
+
+impl From<v1::Kernel> for Kernel {
+    fn from(kernel: v1::Kernel) -> Self {
+        Self { release: kernel.release, path: kernel.path, default: kernel.default }
+    }
+}
+
+impl TryFrom<v1::System> for SystemIdentity {
+    type Error = ConvertError;
+
+    fn try_from(system: v1::System) -> Result<Self, ConvertError> {
+        Ok(Self {
             id: system.id,
             id_like: system.id_like,
             version_id: system.version_id,
@@ -28,7 +46,11 @@ impl From<v1::System> for SystemIdentity {
             pretty_name: system.pretty_name,
             hostname: system.hostname,
             timezone: system.timezone,
-        }
+            build: system.build,
+            edition: system.edition,
+            installed_at: time::optional(system.installed)?,
+            kernels: system.kernels.into_iter().map(Into::into).collect(),
+        })
     }
 }
 
@@ -59,7 +81,7 @@ impl v1::Volume {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use coldread_model::ByteRange;
+    use coldread_model::{ByteRange, Timestamp};
 
     #[test]
     fn a_system_comes_back_and_a_volume_keeps_its_state() {
@@ -71,8 +93,16 @@ mod tests {
             pretty_name: None,
             hostname: Some("web".to_owned()),
             timezone: Some("Europe/Paris".to_owned()),
+            build: Some("10.0.19045.3570".to_owned()),
+            edition: None,
+            installed_at: Some(Timestamp::new(5, 0)),
+            kernels: vec![Kernel {
+                release: "6.1".to_owned(),
+                path: b"/boot/vmlinuz-6.1".to_vec(),
+                default: Some(true),
+            }],
         };
-        assert_eq!(SystemIdentity::from(v1::System::from(system.clone())), system);
+        assert_eq!(SystemIdentity::try_from(v1::System::from(system.clone())), Ok(system));
         let volume = VolumeManifest {
             name: "p1".to_owned(),
             range: ByteRange::new(512, 1024),

@@ -7,7 +7,6 @@ mod header;
 mod message;
 mod year;
 
-use super::event;
 use crate::{
     Context, Extractor, Input, Output,
     compressed::streams,
@@ -207,7 +206,7 @@ impl Log<'_> {
             pid: header.pid,
             session: text(told.session),
             method: text(told.method),
-            ..event(LoginSource::Authlog, kind, self.place.path, offset, None)
+            ..LoginEvent::new(LoginSource::Authlog, kind, None, self.place.path, offset)
         };
         self.timed(event, header.stamp, years, offset)
     }

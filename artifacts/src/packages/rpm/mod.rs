@@ -12,7 +12,7 @@ use crate::{
     view::FileView,
     wants::{Reading, Want},
 };
-use coldread_model::{Gap, GapKind, Package, PackageState, PackageType, Timestamp};
+use coldread_model::{Gap, GapKind, Package, PackageType, Timestamp};
 
 const STRUCTURE: &str = "rpm database";
 
@@ -157,18 +157,15 @@ fn package(row: &Row, place: &Place<'_>, purl: &PurlBuilder) -> Result<Package, 
     let blob = values.get(1).and_then(Value::blob).ok_or("no header blob")?;
     let header = header::parse(blob)?;
     let (source_name, source_version) = header.source().unzip();
+    let version = header.full_version();
     Ok(Package {
-        kind: PackageType::Rpm,
-        version: header.full_version(),
-        state: PackageState::Installed,
         source_name,
         source_version,
         purl: purl.build(&header.name, &header.version_release(), header.arch.as_deref(), header.epoch),
         root: place.root.to_owned(),
         installed_at: header.installed_at.map(|seconds| Timestamp::new(i64::from(seconds), 0)),
-        origin: place.origin(),
-        name: header.name,
         arch: header.arch,
+        ..Package::new(PackageType::Rpm, header.name, version, place.origin())
     })
 }
 
