@@ -150,8 +150,13 @@ impl DiskProbe {
                 self.claim_table(ByteRange::new(at, header.sector), "GPT");
                 self.claim_table(header.entries, "GPT entries");
                 self.claim_backup(&header, end, end_at);
-                ask.push(TAG_ENTRIES, header.entries.intersect(ByteRange::new(0, self.disk_bytes)));
+                let entries = header.entries.intersect(ByteRange::new(0, self.disk_bytes));
                 self.header = Some(header);
+                // They usually follow the header, and are at hand.
+                match start.get(entries.start as usize..entries.end() as usize) {
+                    Some(bytes) => self.read_gpt(bytes, ask),
+                    None => ask.push(TAG_ENTRIES, entries),
+                }
             }
             _ if usable && !owns_sector_zero(start, &bare) => {
                 self.read_mbr(start, &table.unwrap_or_default(), ask);
