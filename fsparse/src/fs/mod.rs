@@ -70,6 +70,12 @@ pub trait Filesystem: Send + Sync {
     /// Whether a volume that starts with `head` ([`HEAD_BYTES`] or what there is) holds this filesystem.
     fn recognises(&self, head: &[u8]) -> bool;
 
+    /// The same for a volume whose superblock is damaged, by what else is near its start. Asked only where nothing
+    /// else is recognised: a format that came later may have left it there.
+    fn recognises_damaged(&self, _head: &[u8]) -> bool {
+        false
+    }
+
     /// Finds the geometry of a volume of so many bytes.
     fn probe(&self, volume_bytes: u64) -> Box<dyn ProbeMachine>;
 
@@ -93,4 +99,9 @@ pub fn by_name(name: &str) -> Option<&'static dyn Filesystem> {
 /// The driver that recognises a volume's first bytes.
 pub fn recognise(head: &[u8]) -> Option<&'static dyn Filesystem> {
     FILESYSTEMS.iter().copied().find(|driver| driver.recognises(head))
+}
+
+/// The driver that recognises a volume whose superblock is damaged.
+pub fn recognise_damaged(head: &[u8]) -> Option<&'static dyn Filesystem> {
+    FILESYSTEMS.iter().copied().find(|driver| driver.recognises_damaged(head))
 }

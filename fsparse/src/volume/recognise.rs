@@ -82,6 +82,9 @@ pub fn recognise(head: &[u8]) -> Content {
     if let Some((name, _, _)) = UNSUPPORTED.iter().find(|one| has(one)) {
         return named(name, CoverageClass::Unsupported, Some(GapKind::Unsupported));
     }
+    if let Some(driver) = fs::recognise_damaged(head) {
+        return Content::Filesystem(driver);
+    }
     if head.iter().all(|byte| *byte == 0) { Content::Blank } else { Content::Unknown }
 }
 

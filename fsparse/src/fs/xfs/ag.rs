@@ -14,6 +14,17 @@ const AGF_MAGIC: u32 = 0x5841_4746;
 const AGI_MAGIC: u32 = 0x5841_4749;
 const AGFL_MAGIC: u32 = 0x5841_464c;
 
+/// Whether a volume's first bytes hold the headers of group 0, whatever its superblock is: they follow it in sectors
+/// of an unknown size.
+pub(super) fn start_a_group(head: &[u8]) -> bool {
+    let fields = Be(head);
+    let places = (9..=15).map(|log| 1usize << log);
+    places.into_iter().any(|sector| {
+        let headers = [(sector, AGF_MAGIC), (2 * sector, AGI_MAGIC)];
+        headers.into_iter().all(|(at, magic)| fields.u32(at) == magic && fields.u32(at + 8) == 0)
+    })
+}
+
 /// A tree's root block in its group and the number of its levels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Root {

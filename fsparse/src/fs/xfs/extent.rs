@@ -2,6 +2,7 @@
 
 use super::{be::Be, geometry::Geometry};
 use crate::{error::ParseError, survey::Extent};
+use serde::{Deserialize, Serialize};
 
 /// A run of a fork's blocks, in blocks counted through the volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +35,49 @@ impl Mapping {
         let logical = self.offset.checked_mul(geometry.block_bytes())?;
         logical.checked_add(place.len)?;
         Some(Extent { logical, physical: place.start, len: place.len, unwritten: self.unwritten })
+    }
+}
+
+/// A change of a file's data fork that the log began and did not finish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Remap {
+    pub(super) inode: u64,
+    /// First block in the fork, and number of blocks.
+    pub(super) offset: u64,
+    pub(super) count: u64,
+    /// First block in the volume of what is to be mapped; `None` where what is mapped is to be unmapped.
+    pub(super) block: Option<u64>,
+    pub(super) unwritten: bool,
+}
+
+impl Remap {
+    /// Finishes it in sorted mappings; `false` where something else is mapped there.
+    pub(super) fn apply(&self, mappings: &mut Vec<Mapping>) -> bool {
+        let end = self.offset.saturating_add(self.count);
+        if let Some(block) = self.block {
+            let Self { offset, count, unwritten, .. } = *self;
+            let place = mappings.partition_point(|mapping| mapping.end() <= offset);
+            let free = mappings.get(place).is_none_or(|next| next.offset >= end);
+            if free {
+                mappings.insert(place, Mapping { offset, block, count, unwritten });
+            }
+            return free;
+        }
+        let mut left = Vec::with_capacity(mappings.len() + 1);
+        for mapping in mappings.drain(..) {
+            left.extend(mapping.before(self.offset));
+            if mapping.end() > end {
+                let skip = end.saturating_sub(mapping.offset);
+                left.push(Mapping {
+                    offset: mapping.offset + skip,
+                    block: mapping.block + skip,
+                    count: mapping.count - skip,
+                    ..mapping
+                });
+            }
+        }
+        *mappings = left;
+        true
     }
 }
 
@@ -74,4 +118,43 @@ pub(super) fn settle(mappings: &mut [Mapping], at: u64) -> Result<(), ParseError
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Block by block, a change leaves what is around it and puts itself in its place, or is refused.
+        #[test]
+        fn a_change_concerns_its_blocks_alone(
+            starts in prop::collection::btree_set(0u64..40, 0..8),
+            offset in 0u64..60,
+            count in 1u64..20,
+            maps: bool,
+        ) {
+            let starts: Vec<u64> = starts.into_iter().collect();
+            let mut mappings = Vec::new();
+            for (nth, &start) in starts.iter().enumerate() {
+                let room = starts.get(nth + 1).map_or(5, |next| next - start);
+                let count = room.min(3);
+                mappings.push(Mapping { offset: start, block: 1000 + start * 7, count, unwritten: nth % 2 == 0 });
+            }
+            let of = |mappings: &[Mapping], at: u64| {
+                let found = mappings.iter().find(|mapping| mapping.offset <= at && at < mapping.end());
+                found.map(|mapping| mapping.block + at - mapping.offset)
+            };
+            let before = mappings.clone();
+            let remap = Remap { inode: 1, offset, count, block: maps.then_some(5000), unwritten: false };
+            let taken = (offset..offset + count).any(|at| of(&before, at).is_some());
+            prop_assert_eq!(remap.apply(&mut mappings), !(maps && taken));
+            prop_assert!(settle(&mut mappings, 0).is_ok());
+            for at in 0..90 {
+                let inside = (offset..offset + count).contains(&at) && !(maps && taken);
+                let expected = if inside { maps.then(|| 5000 + at - offset) } else { of(&before, at) };
+                prop_assert_eq!(of(&mappings, at), expected);
+            }
+        }
+    }
 }

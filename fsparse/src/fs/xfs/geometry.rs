@@ -1,12 +1,18 @@
 //! The shape of an XFS volume, as later tasks get it, and its addresses.
 
-use super::be::{Be, checksums};
+use super::{
+    be::{Be, checksums},
+    btree::MAX_LEVELS,
+    extent::Remap,
+    roots::InodeRoot,
+};
 use crate::error::ParseError;
 use coldread_model::{
     ByteRange,
     codec::{from_bytes, to_bytes},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What a survey must know of the superblock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +56,12 @@ pub(super) struct Geometry {
     /// Blocks that nothing refers to any more and that the kernel would free after replaying the log, in
     /// bytes of the volume.
     pub(super) freed: Vec<ByteRange>,
+    /// Changes of block maps that the kernel would finish after replaying the log, by inode and in order.
+    pub(super) remaps: Vec<Remap>,
+    /// Inodes whose forks' trees may name another owner: the log hands them over.
+    pub(super) reowned: Vec<u64>,
+    /// The roots of the groups' inode trees, where the probe has read them.
+    pub(super) inode_roots: BTreeMap<u32, InodeRoot>,
 }
 
 impl Geometry {
@@ -71,7 +83,8 @@ impl Geometry {
             && geometry.ag_count > 0
             && geometry.blocks <= u64::MAX >> geometry.block_log
             && u64::from(geometry.ag_count - 1) * u64::from(geometry.ag_blocks) < geometry.blocks
-            && (512..=1 << geometry.block_log).contains(&geometry.sector_bytes);
+            && (512..=1 << geometry.block_log).contains(&geometry.sector_bytes)
+            && geometry.inode_roots.values().all(|root| (1..=MAX_LEVELS).contains(&root.levels));
         if sound { Ok(geometry) } else { Err(wrong("numbers out of bounds".to_owned())) }
     }
 

@@ -341,7 +341,13 @@ impl Surveyor {
             let error = ParseError::corrupt(at, "inode", format!("{expected} extents"), found);
             self.fail(job, kind, &error, job.place);
         }
-        if job.fork(kind).failed.is_some() || found == 0 {
+        if job.fork(kind).failed.is_some() {
+            return;
+        }
+        if kind == ForkKind::Data && file == FileKind::File {
+            self.finish_remaps(job);
+        }
+        if job.fork(kind).mappings.is_empty() {
             return;
         }
         match (kind, file) {
@@ -352,6 +358,20 @@ impl Surveyor {
             }
             (ForkKind::Data, FileKind::Dir) if self.wants_names() => self.ask_for_names(id, job, ask),
             _ => {}
+        }
+    }
+
+    /// Finishes what the log began to change in a file's block map.
+    fn finish_remaps(&mut self, job: &mut Job) {
+        let geometry = std::sync::Arc::clone(&self.geometry);
+        let number = job.inode.number;
+        let first = geometry.remaps.partition_point(|remap| remap.inode < number);
+        for remap in geometry.remaps[first..].iter().take_while(|remap| remap.inode == number) {
+            if !remap.apply(&mut job.data.mappings) {
+                let (expected, actual) = ("a hole where the log is to map blocks", "other blocks");
+                let error = ParseError::corrupt(job.place.start, "inode", expected, actual);
+                self.fail(job, ForkKind::Data, &error, job.place);
+            }
         }
     }
 

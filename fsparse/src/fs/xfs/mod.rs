@@ -7,6 +7,7 @@ mod acl;
 mod ag;
 mod be;
 mod btree;
+mod copies;
 mod dir;
 mod extent;
 mod findings;
@@ -17,6 +18,7 @@ mod job;
 mod log;
 mod names;
 mod probe;
+mod roots;
 mod slab;
 mod superblock;
 mod survey;
@@ -40,6 +42,10 @@ impl Filesystem for Xfs {
 
     fn recognises(&self, head: &[u8]) -> bool {
         superblock::recognises(head)
+    }
+
+    fn recognises_damaged(&self, head: &[u8]) -> bool {
+        ag::start_a_group(head)
     }
 
     fn probe(&self, volume_bytes: u64) -> Box<dyn ProbeMachine> {

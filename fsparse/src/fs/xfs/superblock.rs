@@ -7,6 +7,7 @@ use super::{
 };
 use crate::error::ParseError;
 use coldread_model::{ByteRange, Gap, GapKind};
+use std::collections::BTreeMap;
 
 pub(super) const STRUCTURE: &str = "XFS superblock";
 /// No superblock is longer: the largest sector.
@@ -25,6 +26,8 @@ const INCOMPAT_SPINODES: u32 = 1 << 1;
 const INCOMPAT_META_UUID: u32 = 1 << 2;
 const INCOMPAT_NEEDSREPAIR: u32 = 1 << 4;
 const INCOMPAT_METADIR: u32 = 1 << 8;
+// sb_features_log_incompat.
+const LOG_XATTRS: u32 = 1;
 /// Incompatible features in the order of their bits, and whether they are read.
 const INCOMPAT: [(&str, bool); 11] = [
     ("ftype", true),
@@ -49,6 +52,10 @@ pub(super) struct Superblock {
     pub(super) uuid: [u8; 16],
     /// Metadata blocks carry another one.
     pub(super) meta_uuid: bool,
+    /// The filesystem's own files are in a directory of their own, and say so themselves.
+    pub(super) metadata_directory: bool,
+    /// Features that only the log uses, and that are not known here (sb_features_log_incompat).
+    pub(super) log_features: u32,
     /// Allocation groups of which the volume holds at least a part.
     pub(super) units: u64,
     /// Bytes that the filesystem covers.
@@ -61,8 +68,25 @@ pub(super) fn recognises(head: &[u8]) -> bool {
     Be(head).u32(0) == MAGIC
 }
 
+/// Whether the sector is a superblock whose checksum, if its version has one, holds.
+pub(super) fn is_sound(bytes: &[u8]) -> bool {
+    let fields = Be(bytes);
+    let (stored, computed) = checksums(fields.slice(0, usize::from(fields.u16(102))).unwrap_or(bytes), 224);
+    recognises(bytes) && (fields.u16(100) & 0xf != 5 || stored == computed)
+}
+
 /// Reads the superblock of a volume of `volume_bytes`.
 pub(super) fn parse(bytes: &[u8], volume_bytes: u64) -> Result<Superblock, ParseError> {
+    let found = parse_copy(bytes, volume_bytes)?;
+    if found.geometry.root == 0 {
+        let root = Be(bytes).u64(56);
+        return Err(ParseError::corrupt(0, STRUCTURE, "a root inode in the volume", root));
+    }
+    Ok(found)
+}
+
+/// The same for a copy, which need not name a root directory: 0 then.
+pub(super) fn parse_copy(bytes: &[u8], volume_bytes: u64) -> Result<Superblock, ParseError> {
     let fields = Be(bytes);
     let wrong = |expected: &str, actual: u64| ParseError::corrupt(0, STRUCTURE, expected.to_owned(), actual);
     let need = |holds: bool, expected: &str, actual: u64| {
@@ -141,13 +165,18 @@ pub(super) fn parse(bytes: &[u8], volume_bytes: u64) -> Result<Superblock, Parse
         reflink: ro_compat & RO_REFLINK != 0,
         internal: internal(fields, v5, incompat & INCOMPAT_METADIR != 0),
         freed: Vec::new(),
+        remaps: Vec::new(),
+        reowned: Vec::new(),
+        inode_roots: BTreeMap::new(),
     };
     if logstart != 0 {
         let place = geometry.place(logstart, u64::from(logblocks));
         let block = place.ok_or_else(|| wrong("a log inside a group", logstart))?;
         geometry.log = geometry.bytes_of(block, u64::from(logblocks));
     }
-    need(geometry.inode_place(geometry.root, 1).is_some(), "a root inode in the volume", geometry.root)?;
+    if geometry.inode_place(geometry.root, 1).is_none() {
+        geometry.root = 0;
+    }
     let units = held.min(u64::from(agcount));
     Ok(Superblock {
         geometry,
@@ -155,6 +184,8 @@ pub(super) fn parse(bytes: &[u8], volume_bytes: u64) -> Result<Superblock, Parse
         label: label(fields),
         uuid,
         meta_uuid: incompat & INCOMPAT_META_UUID != 0,
+        metadata_directory: incompat & INCOMPAT_METADIR != 0,
+        log_features: if v5 { fields.u32(220) & !LOG_XATTRS } else { 0 },
         size_bytes: size_bytes.min(volume_bytes),
         gaps,
     })

@@ -1,7 +1,8 @@
 //! The survey of allocation groups, as a machine.
 //!
-//! Rounds: the headers of every group; the roots of their trees; each level below; all inode chunks; then
-//! directory blocks, extent trees, attribute forks and remote links of every inode as it turns up. Nothing
+//! Rounds: the headers of every group; the roots of their trees (those of the inode trees the probe of a clean
+//! volume has read, so that what is below them is asked for with the headers); each level below; all inode chunks;
+//! then directory blocks, extent trees, attribute forks and remote links of every inode as it turns up. Nothing
 //! waits for anything else: each answer asks for what it has just made known.
 
 use super::{
@@ -219,8 +220,35 @@ impl Surveyor {
             self.found.error(&error, None, header);
             return;
         }
+        if root.tree == Tree::Inode
+            && let Some(known) = self.geometry.inode_roots.get(&ag)
+        {
+            if (known.block, known.levels) != (root.block, root.levels) {
+                let expected = format!("the root at block {}, as the probe found it", known.block);
+                let error = ParseError::corrupt(header.start, "AGI", expected, root.block);
+                self.found.error(&error, None, header);
+            }
+            return;
+        }
         let pointer = root.block.to_be_bytes();
         self.tree_pointers(root.tree, ag, root.levels - 1, &pointer, header, ask);
+    }
+
+    /// Goes on below the root of a group's inode tree, if the probe has read it.
+    fn below_known_root(&mut self, ag: u32, ask: &mut Requests) {
+        let geometry = Arc::clone(&self.geometry);
+        let Some(root) = geometry.inode_roots.get(&ag) else { return };
+        let Some(place) = geometry.ag_place(ag, u64::from(root.block), 1) else { return };
+        let range = geometry.bytes_of(place, 1);
+        self.found.metadata(range);
+        if let Err(gap) = self.spend(1, Tree::Inode.name()) {
+            self.found.gap(gap.at_byte(range.start));
+            return;
+        }
+        match root.levels.checked_sub(2) {
+            Some(level) => self.tree_pointers(Tree::Inode, ag, level, &root.body, range, ask),
+            None => self.inode_records(ag, &root.body, range, ask),
+        }
     }
 
     /// Asks for the blocks that `pointers`, found in the block `from`, name; they are of `level`.
@@ -378,6 +406,7 @@ impl Machine for Surveyor {
                     }
                     let sectors = 4 * u64::from(self.geometry.sector_bytes);
                     self.ask(Task::Headers { ag }, ByteRange::new(header.start, sectors), ask);
+                    self.below_known_root(ag, ask);
                 }
                 self.goal = Goal::Groups(groups);
             }

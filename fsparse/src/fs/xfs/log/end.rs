@@ -18,8 +18,9 @@ const LONGEST: usize = 512;
 const BUFFERS: usize = 8;
 /// Blocks before the drop of the pass number that decide what the log's end is.
 pub(super) const CAREFUL: u64 = (IN_FLIGHT + (BUFFERS + 1) * LONGEST) as u64;
-/// Blocks that decide whether a log ends with an unmount record.
-pub(super) const QUICK: u64 = 2048;
+/// Blocks that decide whether a log ends with an unmount record: it is padded to the log's stripe unit, of 256 KiB
+/// at most, and has eight blocks of header.
+pub(super) const QUICK: u64 = (LONGEST + 2 * 8) as u64;
 
 /// What the log's end says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

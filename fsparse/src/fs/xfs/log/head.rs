@@ -1,16 +1,19 @@
 //! Where the log's writer stood: the block where the number of the pass drops.
 //!
 //! Every 512-byte block of the log starts with the number of the pass ("cycle") that wrote it. The drop is
-//! found by looking at a few dozen blocks a round, so that a log of 2 GiB takes four rounds.
+//! found by looking at blocks spread over the log, then at all between two that differ and at those before them:
+//! two rounds, however long the log is.
 
 use super::record::cycle;
 use crate::machine::{Fetched, Requests};
 use coldread_model::ByteRange;
 
-/// Blocks looked at in a round.
-const SAMPLES: u64 = 64;
-/// Blocks read at once where the drop is known to be among them.
-const WINDOW: u64 = 2048;
+/// How many blocks are looked at first.
+const SAMPLES: std::ops::RangeInclusive<u64> = 64..=512;
+/// Blocks that may lie between two of them, as far as that many are enough.
+const APART: u64 = 2048;
+/// Blocks of a request.
+const PIECE: u64 = 4096;
 
 /// Where the drop is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +25,9 @@ pub(super) enum Head {
 }
 
 enum Step {
-    /// Narrowing down where the cycle number changes.
+    /// Narrowing down where the number of the pass changes.
     Sample,
-    /// Reading every block between two that differ.
+    /// Reading every block between two that differ, and those before.
     Bracket,
 }
 
@@ -33,26 +36,36 @@ pub(super) struct HeadSearch {
     log: ByteRange,
     step: Step,
     outstanding: u32,
-    /// Cycle of the first block, once known.
-    first: Option<u32>,
+    /// Pass of the first block, once known.
+    first: u32,
     /// The head lies above `low` and not above `high`.
     low: u64,
     high: u64,
     samples: Vec<(u64, u32)>,
+    /// Blocks before the head to be read with it.
+    before: u64,
+    /// What was read around the head: first block, bytes.
+    held: Vec<(u64, Vec<u8>)>,
 }
 
 impl HeadSearch {
-    /// For a log of at least one block of 512 bytes.
-    pub(super) fn new(log: ByteRange) -> Self {
+    /// For a log of at least one block of 512 bytes; `before` blocks before the head are read with it.
+    pub(super) fn new(log: ByteRange, before: u64) -> Self {
         Self {
             log,
             step: Step::Sample,
             outstanding: 0,
-            first: None,
+            first: 0,
             low: 0,
             high: log.len >> 9,
             samples: Vec::new(),
+            before: before.min(log.len >> 9),
+            held: Vec::new(),
         }
+    }
+
+    fn blocks(&self) -> u64 {
+        self.log.len >> 9
     }
 
     fn ask(&mut self, block: u64, count: u64, ask: &mut Requests) {
@@ -60,19 +73,28 @@ impl HeadSearch {
         ask.push(block, ByteRange::new(self.log.start + (block << 9), count << 9));
     }
 
+    /// Asks for the first block, the last, and some between.
     pub(super) fn start(&mut self, ask: &mut Requests) {
+        let blocks = self.blocks();
         self.ask(0, 1, ask);
-        if self.high > 1 {
-            self.ask(self.high - 1, 1, ask);
+        if blocks > 1 {
+            self.ask(blocks - 1, 1, ask);
         }
-        self.sample(ask);
+        let parts = (blocks / APART).clamp(*SAMPLES.start(), *SAMPLES.end()).min(blocks);
+        for part in 1..parts {
+            self.ask(blocks * part / parts, 1, ask);
+        }
     }
 
-    /// Asks for blocks spread over what is between `low` and `high`.
-    fn sample(&mut self, ask: &mut Requests) {
-        let (low, span) = (self.low, self.high - self.low);
-        for part in 1..SAMPLES.min(span) {
-            self.ask(low + span * part / SAMPLES.min(span), 1, ask);
+    /// Asks for every block where the head may be, and for those before it, around the log's end if need be.
+    fn bracket(&mut self, ask: &mut Requests) {
+        self.step = Step::Bracket;
+        let start = (self.low + 1).saturating_sub(self.before);
+        let around = self.before.saturating_sub(self.low + 1);
+        for (start, end) in [(self.blocks() - around, self.blocks()), (start, self.high)] {
+            for first in (start..end).step_by(PIECE as usize) {
+                self.ask(first, PIECE.min(end - first), ask);
+            }
         }
     }
 
@@ -81,39 +103,38 @@ impl HeadSearch {
         self.outstanding = self.outstanding.saturating_sub(1);
         match self.step {
             Step::Sample => self.samples.push((fetched.tag, cycle(fetched.bytes))),
-            Step::Bracket => {
-                let cycles = fetched.bytes.chunks_exact(512).map(cycle);
-                let before = cycles.take_while(|&found| Some(found) == self.first).count() as u64;
-                self.high = self.high.min(fetched.tag + before);
-            }
+            Step::Bracket => self.held.push((fetched.tag, fetched.bytes.to_vec())),
         }
         if self.outstanding > 0 {
             return None;
         }
         if matches!(self.step, Step::Sample) {
             self.samples.sort_unstable();
-            let first = *self.first.get_or_insert(self.samples.first().map_or(0, |&(_, cycle)| cycle));
-            if first == 0 {
+            self.first = self.samples.first().map_or(0, |&(_, cycle)| cycle);
+            if self.first == 0 {
                 return Some(Head::Empty);
             }
-            match self.samples.iter().position(|&(_, cycle)| cycle != first) {
-                Some(place) => {
-                    self.high = self.samples[place].0;
-                    self.low = place.checked_sub(1).map_or(self.low, |before| self.samples[before].0);
-                }
-                None => self.low = self.samples.last().map_or(self.low, |&(block, _)| block),
-            }
-            self.samples.clear();
-            if self.high - self.low > WINDOW {
-                self.sample(ask);
-                return None;
-            }
-            if self.high - self.low > 1 {
-                self.step = Step::Bracket;
-                self.ask(self.low + 1, self.high - self.low - 1, ask);
-                return None;
-            }
+            let differs = self.samples.iter().position(|&(_, cycle)| cycle != self.first);
+            let end = differs.unwrap_or(self.samples.len());
+            self.high = self.samples.get(end).map_or(self.high, |&(block, _)| block);
+            self.low = end.checked_sub(1).map_or(0, |last| self.samples[last].0);
+            self.bracket(ask);
+            return None;
         }
-        Some(Head::At { block: self.high, cycle: self.first.unwrap_or_default() })
+        let drop = (self.low + 1..self.high).find(|&block| self.held(block).map(cycle) != Some(self.first));
+        Some(Head::At { block: drop.unwrap_or(self.high), cycle: self.first })
+    }
+
+    /// A block around the head.
+    fn held(&self, block: u64) -> Option<&[u8]> {
+        self.held.iter().find_map(|(first, bytes)| {
+            let at = usize::try_from(block.checked_sub(*first)?).ok()?.checked_mul(512)?;
+            bytes.get(at..at + 512)
+        })
+    }
+
+    /// Whether `count` blocks from `block` on were read around the head; hands each to `take`.
+    pub(super) fn copy(&self, block: u64, count: u64, mut take: impl FnMut(u64, &[u8])) -> bool {
+        (block..block + count).all(|block| self.held(block).map(|bytes| take(block, bytes)).is_some())
     }
 }

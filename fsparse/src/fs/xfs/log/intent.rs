@@ -1,7 +1,7 @@
 //! Changes that take several transactions: an intent starts one, a done item with its number ends it.
 //! Linux' `xfs_log_format.h` and `xfs_log_recover.c`.
 
-use super::{Fault, Shape, le::Le};
+use super::{super::extent::Remap, Fault, Shape, le::Le};
 use coldread_model::{ByteRange, Gap, GapKind};
 use std::collections::BTreeMap;
 
@@ -24,16 +24,29 @@ pub(super) enum IntentKind {
 const MAX_OPEN: usize = 1 << 20;
 /// Bytes of intents kept.
 const MAX_BYTES: usize = 64 << 20;
-/// Runs of blocks that open intents would free, kept.
-const MAX_FREED: usize = 100_000;
+/// Runs of blocks that open intents would free or map, kept.
+const MAX_RUNS: usize = 100_000;
+
+// me_flags: the low byte says what is to be done.
+const MAP: u32 = 1;
+const UNMAP: u32 = 2;
+const REALTIME: u32 = 1 << 29;
+const UNWRITTEN: u32 = 1 << 30;
+const ATTRIBUTE_FORK: u32 = 1 << 31;
+/// What an intent on attributes does to parent pointers (XFS_ATTRI_OP_FLAGS_PPTR_…), which are never shown.
+const PARENT_POINTERS: std::ops::RangeInclusive<u32> = 4..=6;
+/// The same as an attribute's namespace.
+const PARENT: u32 = 1 << 3;
 
 /// The open intents.
 #[derive(Default)]
 pub(super) struct Intents {
-    open: BTreeMap<(IntentKind, u64), Vec<u8>>,
+    /// By kind and number, which is a place in the memory of the host: their order is kept beside.
+    open: BTreeMap<(IntentKind, u64), (u64, Vec<u8>)>,
+    opened: u64,
     bytes: usize,
-    /// Inodes whose fork trees change hands, which is not followed.
-    owners: Vec<u64>,
+    /// Inodes whose fork trees change hands.
+    pub(super) owners: Vec<u64>,
 }
 
 impl Intents {
@@ -45,14 +58,15 @@ impl Intents {
         if self.open.len() >= MAX_OPEN || self.bytes > MAX_BYTES {
             return Err(Fault::limit("too many unfinished changes"));
         }
-        if let Some(old) = self.open.insert((kind, Le(region).u64(8)), region.to_vec()) {
+        self.opened += 1;
+        if let Some((_, old)) = self.open.insert((kind, Le(region).u64(8)), (self.opened, region.to_vec())) {
             self.bytes -= old.len();
         }
         Ok(())
     }
 
     pub(super) fn done(&mut self, kind: IntentKind, region: &[u8]) {
-        if let Some(old) = self.open.remove(&(kind, Le(region).u64(8))) {
+        if let Some((_, old)) = self.open.remove(&(kind, Le(region).u64(8))) {
             self.bytes -= old.len();
         }
     }
@@ -66,7 +80,7 @@ impl Intents {
     /// The blocks that the kernel would free when it finishes what is open.
     pub(super) fn freed(&self, shape: &Shape) -> Vec<ByteRange> {
         let mut freed = Vec::new();
-        for (&(kind, _), region) in &self.open {
+        for (&(kind, _), (_, region)) in &self.open {
             let count = Le(region).u32(4) as usize;
             let body = region.get(16..).unwrap_or_default();
             if kind != IntentKind::Free || count == 0 {
@@ -77,7 +91,7 @@ impl Intents {
             for extent in body.chunks_exact(size).take(count) {
                 let (start, len) = (Le(extent).u64(0), u64::from(Le(extent).u32(8)));
                 if let Some(place) = shape.geometry.place(start, len).filter(|_| len > 0)
-                    && freed.len() < MAX_FREED
+                    && freed.len() < MAX_RUNS
                 {
                     freed.push(shape.geometry.bytes_of(place, len));
                 }
@@ -87,30 +101,56 @@ impl Intents {
         freed
     }
 
-    /// What is visible and was not finished, as gaps.
-    pub(super) fn gaps(&self) -> Vec<Gap> {
-        let mut gaps = Vec::new();
-        for (&(kind, _), region) in &self.open {
+    /// What is visible: changes of block maps that can be finished, by inode and in order, and gaps for the rest.
+    pub(super) fn finish(&self, shape: &Shape) -> (Vec<Remap>, Vec<Gap>) {
+        let (mut remaps, mut gaps) = (Vec::new(), Vec::new());
+        let mut gap = |inode: u64, what: &str| {
+            gaps.push(Gap::new(GapKind::Unreplayed, super::STRUCTURE, what).at_inode(inode));
+        };
+        for (&(kind, _), (order, region)) in &self.open {
             let fields = Le(region);
-            let (inodes, what): (&[u64], _) = match kind {
-                IntentKind::Map => (&[fields.u64(16)], "a change of the file's block map is unfinished"),
-                IntentKind::Attribute => (&[fields.u64(16)], "a change of its attributes is unfinished"),
-                IntentKind::Exchange => (
-                    &[fields.u64(16), fields.u64(24)],
-                    "an exchange of blocks with another file is unfinished",
-                ),
-                _ => continue,
-            };
-            for &inode in inodes {
-                gaps.push(Gap::new(GapKind::Unreplayed, super::STRUCTURE, what).at_inode(inode));
+            match kind {
+                IntentKind::Map => {
+                    for map in region.get(16..).unwrap_or_default().chunks(32).take(fields.u32(4) as usize) {
+                        match remap(shape, map) {
+                            Some(found) if remaps.len() < MAX_RUNS => remaps.push((*order, found)),
+                            _ => gap(Le(map).u64(0), "a change of its block map is unfinished"),
+                        }
+                    }
+                }
+                IntentKind::Attribute => {
+                    let parent =
+                        PARENT_POINTERS.contains(&(fields.u32(24) & 0xff)) || fields.u32(36) & PARENT != 0;
+                    if !parent {
+                        gap(fields.u64(16), "a change of its attributes is unfinished");
+                    }
+                }
+                IntentKind::Exchange => {
+                    for inode in [fields.u64(16), fields.u64(24)] {
+                        gap(inode, "an exchange of blocks with another file is unfinished");
+                    }
+                }
+                _ => {}
             }
         }
-        for &inode in &self.owners {
-            let what = "the blocks of its extent tree change their owner, which is not replayed";
-            gaps.push(Gap::new(GapKind::Unreplayed, super::STRUCTURE, what).at_inode(inode));
-        }
-        gaps
+        remaps.sort_by_key(|&(order, remap)| (remap.inode, order));
+        (remaps.into_iter().map(|(_, remap)| remap).collect(), gaps)
     }
+}
+
+/// A change of a data fork (xfs_map_extent); `None` where it is another fork's or contradicts itself.
+fn remap(shape: &Shape, map: &[u8]) -> Option<Remap> {
+    let fields = Le(map);
+    let (flags, offset, count) = (fields.u32(28), fields.u64(16), u64::from(fields.u32(24)));
+    if map.len() < 32 || flags & (REALTIME | ATTRIBUTE_FORK) != 0 || count == 0 || offset >> 54 != 0 {
+        return None;
+    }
+    let block = match flags & 0xff {
+        MAP => Some(shape.geometry.place(fields.u64(8), count)?),
+        UNMAP => None,
+        _ => return None,
+    };
+    Some(Remap { inode: fields.u64(0), offset, count, block, unwritten: flags & UNWRITTEN != 0 })
 }
 
 #[cfg(test)]
@@ -118,15 +158,56 @@ impl Intents {
 mod tests {
     use super::*;
 
+    fn shape() -> Shape {
+        let geometry = super::super::super::tests::geometry();
+        Shape { geometry, volume_bytes: 1 << 30, uuid: [0; 16], meta_uuid: false }
+    }
+
+    /// A change of a block map: inode, block, offset, length, flags.
+    fn map(id: u64, inode: u64, block: u64, offset: u64, len: u32, flags: u32) -> Vec<u8> {
+        let mut region = [&[0x44, 0x12, 1, 0, 1, 0, 0, 0][..], &id.to_le_bytes()].concat();
+        region.extend([inode, block, offset].iter().flat_map(|field| field.to_le_bytes()));
+        region.extend([len, flags].iter().flat_map(|field| field.to_le_bytes()));
+        region
+    }
+
+    #[test]
+    fn changes_of_block_maps_are_finished_in_order_and_the_rest_told() {
+        let mut intents = Intents::default();
+        intents.open(IntentKind::Map, &map(9, 131, 100, 5, 2, UNMAP)).unwrap();
+        intents.open(IntentKind::Map, &map(3, 131, 200, 5, 2, MAP | UNWRITTEN)).unwrap();
+        for (id, block, flags) in
+            [(10, 1 << 40, MAP), (11, 100, MAP | REALTIME), (12, 100, MAP | ATTRIBUTE_FORK)]
+        {
+            intents.open(IntentKind::Map, &map(id, id, block, 0, 1, flags)).unwrap();
+        }
+        let (remaps, gaps) = intents.finish(&shape());
+        let unmap = Remap { inode: 131, offset: 5, count: 2, block: None, unwritten: false };
+        assert_eq!(remaps, [unmap, Remap { block: Some(200), unwritten: true, ..unmap }]);
+        assert_eq!(gaps.iter().map(|gap| gap.inode).collect::<Vec<_>>(), [Some(10), Some(11), Some(12)]);
+    }
+
+    #[test]
+    fn what_is_done_to_parent_pointers_is_not_visible() {
+        for (operation, namespace, told) in [(1u32, 0u32, 1), (4, 0, 0), (1, PARENT, 0)] {
+            let mut region = vec![0; 40];
+            region[24..28].copy_from_slice(&operation.to_le_bytes());
+            region[36..].copy_from_slice(&namespace.to_le_bytes());
+            let mut intents = Intents::default();
+            intents.open(IntentKind::Attribute, &region).unwrap();
+            assert_eq!(intents.finish(&shape()).1.len(), told);
+        }
+    }
+
     #[test]
     fn what_is_done_is_no_longer_open() {
-        let region = |id: u64| [&[0x44, 0x12, 1, 0, 1, 0, 0, 0][..], &id.to_le_bytes(), &[7; 32]].concat();
+        let region = |id: u64| map(id, 131, 100, 0, 1, MAP);
         let mut intents = Intents::default();
         intents.open(IntentKind::Map, &region(5)).unwrap();
         intents.open(IntentKind::Map, &region(6)).unwrap();
         intents.done(IntentKind::Refcount, &region(5));
         intents.done(IntentKind::Map, &region(5));
-        assert_eq!(intents.gaps().len(), 1);
+        assert_eq!(intents.finish(&shape()).0.len(), 1);
         assert!(intents.open(IntentKind::Map, &[0; 15]).is_err());
     }
 }

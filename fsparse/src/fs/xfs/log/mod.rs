@@ -18,7 +18,7 @@ mod record;
 mod stream;
 mod transaction;
 
-use super::geometry::Geometry;
+use super::{extent::Remap, geometry::Geometry};
 use crate::machine::{Fetched, Requests};
 use coldread_model::{ByteRange, Gap, GapKind, VolumeState, task::Patch};
 use end::{CAREFUL, End, QUICK, Window};
@@ -87,6 +87,13 @@ pub(super) struct Shape {
     pub(super) meta_uuid: bool,
 }
 
+impl Shape {
+    /// Room for at most `most` blocks of the log before a drop of the pass number.
+    fn window(&self, (block, cycle): (u64, u32), most: u64) -> Window {
+        Window::new(self.geometry.log.len >> 9, block, cycle, most, self.uuid)
+    }
+}
+
 /// What became of the log.
 #[derive(Debug)]
 pub(super) struct Outcome {
@@ -96,20 +103,32 @@ pub(super) struct Outcome {
     /// Sorted by place, without overlap.
     pub(super) patches: Vec<Patch>,
     pub(super) gaps: Vec<Gap>,
-    /// Blocks that the kernel would free when it finishes what the log left open.
+    /// What the kernel does when it finishes what the log left open.
+    pub(super) unfinished: Unfinished,
+}
+
+/// What the kernel does when it finishes what the log left open.
+#[derive(Debug, Default)]
+pub(super) struct Unfinished {
+    /// Blocks that become free.
     pub(super) freed: Vec<ByteRange>,
+    /// Changes of block maps, in order.
+    pub(super) remaps: Vec<Remap>,
+    /// Inodes that become owners of the blocks of their forks' trees.
+    pub(super) owners: Vec<u64>,
 }
 
 impl Outcome {
     /// Nothing is applied.
     pub(super) fn unreplayed(reason: String, gaps: Vec<Gap>) -> Self {
-        Self { state: VolumeState::Unreplayed, reason, patches: Vec::new(), gaps, freed: Vec::new() }
+        let (patches, unfinished) = (Vec::new(), Unfinished::default());
+        Self { state: VolumeState::Unreplayed, reason, patches, gaps, unfinished }
     }
 }
 
 enum Step {
     Head(HeadSearch),
-    Window { window: Window, careful: bool, outstanding: usize, drop: (u64, u32) },
+    Window { window: Window, outstanding: usize },
     Stream { stream: Stream, transactions: Transactions, merge: Box<Merge> },
     Blocks(Patches),
     Clean,
@@ -124,7 +143,7 @@ pub(super) struct Replay {
     /// Known once the log was read.
     transactions: u64,
     gaps: Vec<Gap>,
-    freed: Vec<ByteRange>,
+    unfinished: Unfinished,
 }
 
 impl Replay {
@@ -136,9 +155,9 @@ impl Replay {
         } else if log.len > MAX_LOG_BYTES {
             Step::Refused(Fault::limit(format!("a log of {} bytes", log.len)))
         } else {
-            Step::Head(HeadSearch::new(log))
+            Step::Head(HeadSearch::new(log, QUICK))
         };
-        Self { shape, log, step, transactions: 0, gaps: Vec::new(), freed: Vec::new() }
+        Self { shape, log, step, transactions: 0, gaps: Vec::new(), unfinished: Unfinished::default() }
     }
 
     pub(super) fn start(&mut self, ask: &mut Requests) {
@@ -161,29 +180,39 @@ impl Replay {
         match &mut self.step {
             Step::Head(search) => match search.feed(fetched, ask) {
                 Some(Head::Empty) => self.step = Step::Clean,
-                Some(Head::At { block, cycle }) => self.window((block, cycle), false, ask),
+                Some(Head::At { block, cycle }) => {
+                    // An unmount record right before the drop ends most logs, and is at hand already.
+                    let mut quick = self.shape.window((block, cycle), QUICK);
+                    let runs = quick.runs(PIECE);
+                    let whole = runs
+                        .iter()
+                        .all(|&(block, count)| search.copy(block, count, |at, bytes| quick.fill(at, bytes)));
+                    if whole && quick.is_clean() {
+                        self.step = Step::Clean;
+                        return Ok(());
+                    }
+                    let window = self.shape.window((block, cycle), CAREFUL);
+                    let runs = window.runs(PIECE);
+                    for &(block, count) in &runs {
+                        ask.push(block, ByteRange::new(self.log.start + (block << 9), count << 9));
+                    }
+                    self.step = Step::Window { window, outstanding: runs.len() };
+                }
                 None => {}
             },
-            Step::Window { window, careful, outstanding, drop } => {
+            Step::Window { window, outstanding } => {
                 window.fill(fetched.tag, fetched.bytes);
                 *outstanding -= 1;
                 if *outstanding > 0 {
                     return Ok(());
                 }
-                if window.is_clean() {
-                    self.step = Step::Clean;
-                } else if !*careful {
-                    let drop = *drop;
-                    self.window(drop, true, ask);
-                } else {
-                    match window.judge()? {
-                        End::Clean => self.step = Step::Clean,
-                        End::Dirty { tail, head } => {
-                            let mut stream = Stream::new(self.log, tail, head);
-                            stream.ask(ask);
-                            let merge = Box::new(Merge::new(self.shape.clone()));
-                            self.step = Step::Stream { stream, transactions: Transactions::default(), merge };
-                        }
+                match window.judge()? {
+                    End::Clean => self.step = Step::Clean,
+                    End::Dirty { tail, head } => {
+                        let mut stream = Stream::new(self.log, tail, head);
+                        stream.ask(ask);
+                        let merge = Box::new(Merge::new(self.shape.clone()));
+                        self.step = Step::Stream { stream, transactions: Transactions::default(), merge };
                     }
                 }
             }
@@ -192,17 +221,6 @@ impl Replay {
             Step::Clean | Step::Refused(_) => {}
         }
         Ok(())
-    }
-
-    /// Asks for the blocks before the drop of the pass number.
-    fn window(&mut self, drop: (u64, u32), careful: bool, ask: &mut Requests) {
-        let most = if careful { CAREFUL } else { QUICK };
-        let window = Window::new(self.log.len >> 9, drop.0, drop.1, most, self.shape.uuid);
-        let runs = window.runs(PIECE);
-        for &(block, count) in &runs {
-            ask.push(block, ByteRange::new(self.log.start + (block << 9), count << 9));
-        }
-        self.step = Step::Window { window, careful, outstanding: runs.len(), drop };
     }
 
     /// Takes the records that an answer completes.
@@ -235,8 +253,9 @@ impl Replay {
         self.transactions = merge.transactions;
         let (changes, intents, gaps) = merge.into_changes();
         self.gaps = gaps;
-        self.gaps.extend(intents.gaps());
-        self.freed = intents.freed(&self.shape);
+        let (remaps, unfinished) = intents.finish(&self.shape);
+        self.gaps.extend(unfinished);
+        self.unfinished = Unfinished { freed: intents.freed(&self.shape), remaps, owners: intents.owners };
         let patches = Patches::new(changes)?;
         patches.ask(ask);
         self.step = Step::Blocks(patches);
@@ -259,7 +278,7 @@ impl Replay {
                 reason: String::new(),
                 patches: Vec::new(),
                 gaps: Vec::new(),
-                freed: Vec::new(),
+                unfinished: Unfinished::default(),
             },
             Step::Blocks(patches) => {
                 let mut gaps = self.gaps;
@@ -273,7 +292,7 @@ impl Replay {
                     let reason = format!("{applied}; {} changes could not be", gaps.len());
                     (VolumeState::Partial, reason)
                 };
-                Outcome { state, reason, patches, gaps, freed: self.freed }
+                Outcome { state, reason, patches, gaps, unfinished: self.unfinished }
             }
             Step::Refused(fault) => refused(fault, self.log),
             _ => refused(Fault::corrupt("the log's end was not reached"), self.log),

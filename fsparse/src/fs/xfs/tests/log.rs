@@ -293,13 +293,26 @@ fn what_is_begun_and_visible_is_partial_and_what_would_become_free_is_free() {
         let outcome = replay(&volume, true, &[]);
         if done {
             assert_eq!((outcome.state, outcome.gaps.len()), (VolumeState::Replayed, 0));
-            assert_eq!(outcome.freed, []);
+            assert_eq!(outcome.unfinished.freed, []);
         } else {
             assert_eq!(outcome.state, VolumeState::Partial);
             assert_eq!((outcome.gaps[0].kind, outcome.gaps[0].inode), (GapKind::Unreplayed, Some(131)));
-            assert_eq!(outcome.freed, [ByteRange::new(300 * 4096, 8192)]);
+            assert_eq!(outcome.unfinished.freed, [ByteRange::new(300 * 4096, 8192)]);
         }
     }
+}
+
+#[test]
+fn quotas_and_the_lists_of_unlinked_inodes_are_left_alone() {
+    let mut volume = volume();
+    // Buffers of quotas of users, projects and groups, and of inodes; items of quotas and of their end.
+    let mut items: Vec<_> = [1, 4, 8, 16].map(|flag| buffer(800 + 8 * u64::from(flag), flag, 0..1, 9)).into();
+    items.extend([intent(0x123d, 1, &[7; 32]), intent(0x123e, 2, &[])]);
+    items.push(buffer(1600, 0, 0..1, 9));
+    write(&mut volume, 1, 0, 1 << 32, &transaction(1, items));
+    let outcome = replay(&volume, true, &[]);
+    assert_eq!((outcome.state, &outcome.gaps[..]), (VolumeState::Replayed, &[][..]));
+    assert_eq!(outcome.patches.iter().map(|patch| patch.at).collect::<Vec<_>>(), [1600 * 512]);
 }
 
 #[test]

@@ -1,11 +1,16 @@
 //! Tests of the whole driver on images that the system's mkfs.xfs makes.
 
+mod attributes;
+mod difference;
 mod faults;
 mod kernel;
 mod layout;
 mod log;
 mod recovery;
 mod structures;
+mod superblock;
+mod unfinished;
+mod writer;
 
 use super::Xfs;
 use crate::{
@@ -17,6 +22,11 @@ use crate::{
 };
 use coldread_model::ByteRange;
 use std::{collections::BTreeMap, fmt::Write as _, ops::Range, path::Path, process::Command};
+
+/// A geometry of version 5.
+pub(super) fn geometry() -> super::geometry::Geometry {
+    structures::geometry(true)
+}
 
 /// Feeds a machine from bytes, of which `bad` cannot be read, and hands back the number of requests. Unlike
 /// `machine::run` it copies nothing, so that thousands of damaged variants of one image stay cheap.

@@ -28,6 +28,9 @@ pub(super) fn geometry(v5: bool) -> Geometry {
         reflink: true,
         internal: vec![129, 130],
         freed: Vec::new(),
+        remaps: Vec::new(),
+        reowned: Vec::new(),
+        inode_roots: std::collections::BTreeMap::new(),
     }
 }
 
