@@ -10,6 +10,7 @@ mod failure;
 mod output;
 mod progress;
 mod rows;
+mod share;
 mod size;
 mod time;
 

@@ -124,7 +124,7 @@ pub(crate) fn commit(
         packages: findings.packages.iter().filter(|package| package.state.is_installed()).count() as u64,
         logins: findings.logins.len() as u64,
         failed_logins: findings.logins.iter().filter(|login| login.kind == LoginKind::Failed).count() as u64,
-        gaps: gaps.len() as u64,
+        gaps: gaps.iter().filter(|gap| gap.kind.is_loss()).count() as u64,
     };
     let manifest = SnapshotManifest {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -12,7 +12,7 @@
 use crate::limits;
 use coldread_model::{
     Gap, GapKind,
-    task::{ContentMode, ProbeOutput, SourceSpec, TaskInput, VolumeSpec},
+    task::{ContentMode, ProbeOutput, Share, SourceSpec, TaskInput, VolumeSpec},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -79,6 +79,7 @@ pub struct Losses {
 pub struct Planner {
     source: SourceSpec,
     content: ContentMode,
+    cross_check: Share,
     shard_bytes: u64,
     probe: Option<ProbeOutput>,
     /// Units of each part of each volume.
@@ -98,10 +99,11 @@ pub struct Planner {
 
 impl Planner {
     /// A scan of `source` in shards of about `shard_bytes`; [`Step::Probe`] is its first and only ready step.
-    pub fn new(source: SourceSpec, content: ContentMode, shard_bytes: u64) -> Self {
+    pub fn new(source: SourceSpec, content: ContentMode, cross_check: Share, shard_bytes: u64) -> Self {
         Self {
             source,
             content,
+            cross_check,
             shard_bytes: shard_bytes.max(1),
             probe: None,
             parts: Vec::new(),
@@ -226,6 +228,7 @@ impl Planner {
                 probe: self.probe.clone()?,
                 surveys: if self.whole { Vec::new() } else { self.survey_names() },
                 content: self.content,
+                cross_check: self.cross_check,
                 shard_bytes: self.shard_bytes,
                 whole: self.whole,
             },

@@ -27,6 +27,17 @@ words! {
         Live = "live",
         /// A part of the scan that failed at every try: nothing is known of what it would have read.
         Failed = "failed",
+        /// Another library reads the same file otherwise, and it is not known which of the two is right.
+        Disagreement = "disagreement",
+        /// Another library reads the same file otherwise, and it is known why this reading is the kernel's.
+        Explained = "explained",
+    }
+}
+
+impl GapKind {
+    /// Whether something is missing or in doubt because of it: a scan with such gaps is not whole.
+    pub const fn is_loss(self) -> bool {
+        !matches!(self, Self::Explained)
     }
 }
 

@@ -21,6 +21,40 @@ pub enum ContentMode {
     Hash,
 }
 
+/// A share of files, in millionths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Share(u32);
+
+impl Share {
+    const WHOLE: u32 = 1_000_000;
+
+    /// So many millionths; more than all is none.
+    pub const fn of_millionths(millionths: u32) -> Option<Self> {
+        if millionths <= Self::WHOLE { Some(Self(millionths)) } else { None }
+    }
+
+    /// How many millionths.
+    pub const fn millionths(self) -> u32 {
+        self.0
+    }
+
+    /// Whether it is none at all.
+    pub const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether the file with this number is one of the share: always the same ones, evenly spread.
+    pub const fn takes(self, number: u64) -> bool {
+        // The last step of MurmurHash3, which spreads neighbouring numbers.
+        let mut mixed = number ^ number >> 33;
+        mixed = mixed.wrapping_mul(0xff51_afd7_ed55_8ccd);
+        mixed ^= mixed >> 33;
+        mixed = mixed.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+        mixed ^= mixed >> 33;
+        mixed % (Self::WHOLE as u64) < self.0 as u64
+    }
+}
+
 /// How a source is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum IoMode {
@@ -151,6 +185,8 @@ pub enum TaskInput {
         surveys: Vec<Vec<String>>,
         /// Whether contents are wanted.
         content: ContentMode,
+        /// The share of files that another library reads too.
+        cross_check: Share,
         /// Bytes of one content shard.
         shard_bytes: u64,
         /// Small enough that this one task does it all.
@@ -261,4 +297,20 @@ pub struct ContentOutput {
     pub coverage: Vec<CoverageRange>,
     /// Files without a digest and why.
     pub gaps: Vec<Gap>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_takes_its_part_of_neighbouring_numbers() {
+        let taken = |millionths| {
+            let share = Share::of_millionths(millionths).unwrap();
+            (0..100_000).filter(|number| share.takes(*number)).count()
+        };
+        assert_eq!((taken(0), taken(1_000_000)), (0, 100_000));
+        assert!((4_500..5_500).contains(&taken(50_000)), "{}", taken(50_000));
+        assert_eq!(Share::of_millionths(1_000_001), None);
+    }
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::leases::{Leases, Place, Setback, TaskId};
 use coldread_model::{
     ByteRange, ObjectId, SourceIdentity,
-    task::{FilesystemSpec, IoMode},
+    task::{FilesystemSpec, IoMode, Share},
 };
 use proptest::prelude::*;
 use std::{
@@ -50,7 +50,7 @@ fn probe(volumes: Vec<VolumeSpec>) -> ProbeOutput {
 
 fn planner(shard_bytes: u64) -> Planner {
     let source = SourceSpec { location: "/disk".to_owned(), io: IoMode::Auto };
-    Planner::new(source, ContentMode::Hash, shard_bytes)
+    Planner::new(source, ContentMode::Hash, Share::default(), shard_bytes)
 }
 
 #[test]

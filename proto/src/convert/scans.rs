@@ -2,7 +2,7 @@
 
 use super::ConvertError;
 use crate::v1;
-use coldread_model::task::{ContentMode, IoMode};
+use coldread_model::task::{ContentMode, IoMode, Share};
 
 impl From<ContentMode> for v1::Content {
     fn from(mode: ContentMode) -> Self {
@@ -51,6 +51,13 @@ impl TryFrom<v1::Io> for IoMode {
 }
 
 impl v1::SubmitRequest {
+    /// The share of files that another library reads too; more than all of them is an error.
+    pub fn cross_check_share(&self) -> Result<Share, ConvertError> {
+        let millionths = self.cross_check_millionths;
+        Share::of_millionths(millionths)
+            .ok_or_else(|| ConvertError::new("cross_check_millionths", format!("{millionths} is more than all")))
+    }
+
     /// What of the content is wanted; a number that is no mode is an error.
     pub fn content_mode(&self) -> Result<ContentMode, ConvertError> {
         v1::Content::try_from(self.content)

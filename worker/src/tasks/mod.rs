@@ -6,6 +6,7 @@
 
 mod assemble;
 mod content;
+mod cross_check;
 mod disks;
 mod plan;
 mod probe;
@@ -82,12 +83,13 @@ impl Tasks {
         match input {
             TaskInput::Probe { source } => job.probe(source).map(|output| codec::to_bytes(&output)),
             TaskInput::Survey { source, volume, units } => job.survey_task(source, volume, *units),
-            TaskInput::Assemble { source, probe, surveys, content, shard_bytes, whole } => {
+            TaskInput::Assemble { source, probe, surveys, content, cross_check, shard_bytes, whole } => {
                 let work = assemble::Work {
                     source,
                     probe,
                     surveys,
                     content: *content,
+                    cross_check: *cross_check,
                     shard_bytes: *shard_bytes,
                     whole: *whole,
                 };

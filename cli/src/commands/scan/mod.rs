@@ -7,12 +7,12 @@ use crate::{
     args::{Place, PlaceArgs},
     connect::{self, Need, Services},
     failure::{Failure, Result},
-    size,
+    share, size,
 };
 use clap::ValueEnum;
 use coldread_model::{
     asset::name_of_source,
-    task::{ContentMode, IoMode},
+    task::{ContentMode, IoMode, Share},
 };
 use coldread_proto::v1::{self, SubmitRequest};
 use report::{Outcome, Scanned};
@@ -39,6 +39,7 @@ const SOURCE_UNREADABLE: u8 = 1;
 #[command(after_help = "Examples:\n  \
     coldread scan disk.img\n  \
     coldread scan /dev/vda --asset web-1 --account 123456789012\n  \
+    coldread scan disk.img --cross-check 5%\n  \
     coldread scan images/*.img.zst --content none -o ndjson\n  \
     coldread scan --server http://127.0.0.1:7700 /images/disk.img --wait")]
 pub struct Scan {
@@ -57,6 +58,10 @@ pub struct Scan {
     /// How sources are read
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Io::Auto)]
     io: Io,
+    /// Read this share of the files on ext4 and NTFS again with another library, e.g. 5%, and record what disagrees
+    /// as gaps: `explained` where it is known why this reading is the kernel's, else `disagreement`
+    #[arg(long, value_name = "N%", value_parser = share::parse, default_value = "0%", hide_default_value = true)]
+    cross_check: Share,
     /// Cut volumes into tasks of about this size, e.g. 64MiB [default: 8GiB, or the coordinator's]
     #[arg(long, value_name = "N", value_parser = size::parse)]
     shard_bytes: Option<u64>,
@@ -194,6 +199,7 @@ impl Scan {
             account: self.account.clone(),
             content: v1::Content::from(ContentMode::from(self.content)).into(),
             io: v1::Io::from(IoMode::from(self.io)).into(),
+            cross_check_millionths: self.cross_check.millionths(),
             shard_bytes: self.shard_bytes.unwrap_or(0),
         };
         match services.scans().submit(request).await {

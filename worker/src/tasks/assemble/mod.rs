@@ -20,7 +20,7 @@ use coldread_fsparse::{
 };
 use coldread_model::{
     ByteRange, Gap, SystemIdentity,
-    task::{AssembleOutput, AssembledVolume, ContentMode, ProbeOutput, SourceSpec, VolumeSpec},
+    task::{AssembleOutput, AssembledVolume, ContentMode, ProbeOutput, Share, SourceSpec, VolumeSpec},
 };
 use std::collections::HashSet;
 
@@ -30,6 +30,7 @@ pub(super) struct Work<'a> {
     pub(super) probe: &'a ProbeOutput,
     pub(super) surveys: &'a [Vec<String>],
     pub(super) content: ContentMode,
+    pub(super) cross_check: Share,
     pub(super) shard_bytes: u64,
     pub(super) whole: bool,
 }
@@ -146,6 +147,11 @@ impl Job<'_> {
                     assembled.shards.push((name, plan::allocated(shard)));
                 }
             }
+        }
+        if !work.cross_check.is_none() {
+            let raw = self.raw_volume(work.source, spec)?;
+            let found = self.cross_check(work.cross_check, part.volume, raw, tree)?;
+            gaps.extend(found.into_iter().map(|gap| gap.in_volume(&spec.name)));
         }
         let digests = content.as_deref().map(Digests::new);
         let cut = listing::write(tree, digests.as_ref(), self, assembled)?;
