@@ -23,7 +23,8 @@ pub(crate) struct ScansService(pub(crate) Arc<Cluster>);
 impl Scans for ScansService {
     async fn submit(&self, request: Request<SubmitRequest>) -> Result<Response<SubmitResponse>, Status> {
         let request = request.into_inner();
-        let (content, io, cross_check) = (request.content_mode()?, request.io_mode()?, request.cross_check_share()?);
+        let (content, io, cross_check) =
+            (request.content_mode()?, request.io_mode()?, request.cross_check_share()?);
         let texts = [&request.source, &request.asset, request.account.as_ref().unwrap_or(&request.asset)];
         if texts.iter().any(|text| text.chars().count() > limits::MAX_TEXT_CHARS || text.contains('\0')) {
             return Err(ServiceError::Invalid("a name is too long or holds a zero byte".to_owned()).into());

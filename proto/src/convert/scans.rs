@@ -54,8 +54,9 @@ impl v1::SubmitRequest {
     /// The share of files that another library reads too; more than all of them is an error.
     pub fn cross_check_share(&self) -> Result<Share, ConvertError> {
         let millionths = self.cross_check_millionths;
-        Share::of_millionths(millionths)
-            .ok_or_else(|| ConvertError::new("cross_check_millionths", format!("{millionths} is more than all")))
+        Share::of_millionths(millionths).ok_or_else(|| {
+            ConvertError::new("cross_check_millionths", format!("{millionths} is more than all"))
+        })
     }
 
     /// What of the content is wanted; a number that is no mode is an error.

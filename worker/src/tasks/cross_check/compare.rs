@@ -71,7 +71,8 @@ impl<'a> Comparison<'a> {
     /// That the other library could not read what we read.
     fn refused(&self, name: &str, reason: &str) -> Gap {
         let mtime = self.file.inode.mtime.seconds;
-        let old = name.starts_with("ext4-view") && [mtime, self.file.inode.atime.seconds].iter().any(|s| *s < 0);
+        let old =
+            name.starts_with("ext4-view") && [mtime, self.file.inode.atime.seconds].iter().any(|s| *s < 0);
         if old {
             let why = "it refuses times before 1970, which ext4 stores as negative seconds";
             return self.gap(GapKind::Explained, format!("{name}: {reason}: {why}; this reading stands"));
@@ -98,13 +99,18 @@ impl<'a> Comparison<'a> {
         let mode = seen.mode.map(|mode| format!("{mode:04o}"));
         point("mode", &format!("{:04o}", inode.mode), mode.as_ref().map(|text| text as &dyn Display));
         let owner = seen.owner.map(|(uid, gid)| format!("{uid}:{gid}"));
-        point("owner", &format!("{}:{}", inode.uid, inode.gid), owner.as_ref().map(|text| text as &dyn Display));
+        point(
+            "owner",
+            &format!("{}:{}", inode.uid, inode.gid),
+            owner.as_ref().map(|text| text as &dyn Display),
+        );
         point("mtime", &inode.mtime, seen.mtime.as_ref().map(|time| time as &dyn Display));
         if let Some(theirs) = &seen.target {
             let ours = self.survey.bytes(inode.target);
             if ours != theirs {
                 let (ours, theirs) = (String::from_utf8_lossy(ours), String::from_utf8_lossy(theirs));
-                let reason = format!("the target is {ours:?} here and {theirs:?} for {name}{}", self.journal());
+                let reason =
+                    format!("the target is {ours:?} here and {theirs:?} for {name}{}", self.journal());
                 gaps.push(self.gap(GapKind::Disagreement, reason));
             }
         }
