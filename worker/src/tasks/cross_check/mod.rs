@@ -114,13 +114,11 @@ impl Job<'_> {
             }
             Ok(())
         }));
-        match whole {
-            Ok(done) => done?,
-            Err(_) => {
-                let reason = format!("{name} gave up on this volume with a panic; the rest was not compared");
-                gaps.push(Gap::new(GapKind::Failed, STRUCTURE, reason));
-            }
-        }
+        whole.unwrap_or_else(|_| {
+            let reason = format!("{name} gave up on this volume with a panic; the rest was not compared");
+            gaps.push(Gap::new(GapKind::Failed, STRUCTURE, reason));
+            Ok(())
+        })?;
         Ok(gaps)
     }
 
