@@ -1,5 +1,7 @@
 //! Tests on images that mkfs makes on the spot. They print why where they cannot run.
 
+mod copies;
+mod cut;
 mod damage;
 mod image;
 mod journal;
