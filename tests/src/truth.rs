@@ -180,7 +180,8 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn system_time(time: SystemTime) -> String {
+/// A time of the system clock as rows show it.
+pub fn system_time(time: SystemTime) -> String {
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => stamp(since.as_secs() as i64, since.subsec_nanos().into()),
         Err(before) => {
