@@ -46,8 +46,8 @@ pub(crate) fn jbd2(image: &[u8]) -> Vec<Spot> {
     };
     let last = length - fast;
     let seed = crc(!0, &image[base + 0x30..base + 0x40]);
-    let sum = |parts: Vec<Range<usize>>, sum_at, seed| Spot::Parts {
-        parts,
+    let sum = |part: Range<usize>, sum_at, seed| Spot::Parts {
+        parts: std::iter::once(part).collect(),
         sum_at,
         seed,
         inverted: false,
@@ -68,7 +68,7 @@ pub(crate) fn jbd2(image: &[u8]) -> Vec<Spot> {
                     let start = base + data * block;
                     let own = crc(seed, &image[at + 8..at + 12]);
                     if v3 {
-                        found.push(sum(vec![start..start + block], tag + 12, own));
+                        found.push(sum(start..start + block, tag + 12, own));
                     }
                     let flags = be32(image, tag + 4) & 0xFFFF;
                     tag += if flags & 2 == 0 { 32 } else { 16 };
@@ -76,14 +76,14 @@ pub(crate) fn jbd2(image: &[u8]) -> Vec<Spot> {
                         break;
                     }
                 }
-                found.push(sum(vec![at..at + block], at + block - 4, seed));
+                found.push(sum(at..at + block, at + block - 4, seed));
             }
-            2 => found.push(sum(vec![at..at + block], at + 16, seed)),
-            5 => found.push(sum(vec![at..at + block], at + block - 4, seed)),
+            2 => found.push(sum(at..at + block, at + 16, seed)),
+            5 => found.push(sum(at..at + block, at + block - 4, seed)),
             _ => {}
         }
     }
-    found.push(sum(vec![base..base + 1024], base + 0xFC, !0));
+    found.push(sum(base..base + 1024, base + 0xFC, !0));
     if fast > 0 {
         found.extend(fast_commits(image, base + (last + 1) * block..base + length * block, block));
     }
@@ -121,7 +121,7 @@ pub(crate) fn xfs_log(image: &[u8]) -> Vec<Spot> {
     let mut found = Vec::new();
     for at in place.clone().step_by(512).filter(|&at| be32(image, at) == 0xFEED_BABE) {
         let headers = (be32(image, at + 320).max(1) as usize).div_ceil(32 << 10);
-        let mut parts = vec![at..at + 328];
+        let mut parts: Vec<Range<usize>> = std::iter::once(at..at + 328).collect();
         let further = (be32(image, at + 12) as usize).div_ceil(32 << 10).min(8);
         parts.extend((1..further).map(|nth| at + nth * 512..at + nth * 512 + 260));
         let data = at + headers * 512;

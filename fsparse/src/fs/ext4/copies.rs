@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn copies_are_looked_for_where_mke2fs_puts_them() {
         let places = superblock_places(&[0; 1024], 1 << 30);
-        for at in [(1 + 8192) << 10, (1 + 3 * 8192) << 10, 32768 << 12, 3 * 32768_u64 << 12, 16384 << 11] {
+        for at in [(1 + 8192) << 10, (1 + 3 * 8192) << 10, 32768 << 12, (3 * 32768) << 12, 16384 << 11] {
             assert!(places.contains(&at), "{at}");
         }
         assert!(places.len() < 100 && places.iter().all(|at| at + 1024 <= 1 << 30));

@@ -169,18 +169,18 @@ impl Scan {
     pub(super) fn of_inodes(geometry: Geometry, numbers: &[u64]) -> Self {
         let mut scan = Self { single: true, ..Self::new(geometry) };
         for number in numbers {
-            match u32::try_from(*number).ok().filter(|number| scan.geometry.place_of(*number).is_some()) {
-                Some(known) => scan.numbers.push(known),
-                None => {
-                    let (first, count) = scan.geometry.inodes_past_end();
-                    let gap = if number.checked_sub(first).is_some_and(|past| past < count) {
-                        Gap::new(GapKind::Io, "inode", "it lies past the volume's end")
-                    } else {
-                        Gap::new(GapKind::NotFound, "inode", "no such inode")
-                    };
-                    scan.gap(gap.at_inode(*number));
-                }
+            let known = u32::try_from(*number).ok().filter(|known| scan.geometry.place_of(*known).is_some());
+            if let Some(known) = known {
+                scan.numbers.push(known);
+                continue;
             }
+            let (first, count) = scan.geometry.inodes_past_end();
+            let gap = if number.checked_sub(first).is_some_and(|past| past < count) {
+                Gap::new(GapKind::Io, "inode", "it lies past the volume's end")
+            } else {
+                Gap::new(GapKind::NotFound, "inode", "no such inode")
+            };
+            scan.gap(gap.at_inode(*number));
         }
         scan.numbers.sort_unstable();
         scan.numbers.dedup();
