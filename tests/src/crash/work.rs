@@ -34,7 +34,15 @@ pub(super) struct Work<'a> {
 
 impl<'a> Work<'a> {
     pub(super) fn new(root: &Path, dice: &'a mut Dice) -> Self {
-        let folders = vec![root.to_owned()];
+        let mut folders = vec![root.to_owned()];
+        for nth in 0..12 {
+            let folder = root.join(format!("old-{nth}"));
+            fs::create_dir(&folder).unwrap();
+            for file in 0..20 {
+                fs::write(folder.join(format!("{file}")), format!("{nth} {file}\n").repeat(file * 20)).unwrap();
+            }
+            folders.push(folder);
+        }
         Self { root: root.to_owned(), dice, folders, files: Vec::new(), held: Vec::new(), made: 0 }
     }
 
@@ -111,8 +119,8 @@ impl<'a> Work<'a> {
             79..83 => self.attribute(),
             83..86 => self.metadata(),
             86..89 => self.hold(),
-            89..91 => self.remove_folder(),
-            91..98 => self.sync(),
+            89 => self.remove_folder(),
+            90..98 => self.sync(),
             98 => File::open(self.dice.pick(&self.folders))?.sync_all(),
             _ => {
                 rustix::fs::sync();
