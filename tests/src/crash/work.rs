@@ -39,7 +39,8 @@ impl<'a> Work<'a> {
             let folder = root.join(format!("old-{nth}"));
             fs::create_dir(&folder).unwrap();
             for file in 0..20 {
-                fs::write(folder.join(format!("{file}")), format!("{nth} {file}\n").repeat(file * 20)).unwrap();
+                fs::write(folder.join(format!("{file}")), format!("{nth} {file}\n").repeat(file * 20))
+                    .unwrap();
             }
             folders.push(folder);
         }
