@@ -262,7 +262,7 @@ fn unrecovered(kind: &Kind, image: &Path) -> Option<Table> {
     let copy = disk::copy(image, "unrecovered.img");
     let mounted = Mounted::try_new(&copy, kind.filesystem, kind.unrecovered).ok()?;
     // What the journal would have repaired may not be readable without it.
-    std::panic::catch_unwind(|| truth::listing(mounted.path(), kind.filesystem)).ok()
+    truth::try_listing(mounted.path(), kind.filesystem).ok()
 }
 
 /// Recovery itself stamps files that it cuts short: a time later than the stop is the recovery's, and no disk's.

@@ -22,6 +22,7 @@ use coldread_model::{ByteRange, Gap, GapKind};
 use std::{
     collections::{HashMap, HashSet},
     ops::Range,
+    sync::Arc,
 };
 
 /// The longest request.
@@ -96,7 +97,7 @@ impl<T> Slab<T> {
 
 /// A survey under way.
 pub(super) struct Scan {
-    pub(super) geometry: Geometry,
+    pub(super) geometry: Arc<Geometry>,
     /// The groups to survey; empty where single inodes are read.
     pub(super) groups: Range<u32>,
     /// The inodes to read, sorted; empty where groups are surveyed.
@@ -137,7 +138,7 @@ impl Scan {
         Self {
             bytes_left: geometry.volume_bytes.saturating_add(64 << 20),
             extents_left: geometry.held().saturating_add(1 << 16),
-            geometry,
+            geometry: Arc::new(geometry),
             groups: 0..0,
             numbers: Vec::new(),
             single: false,

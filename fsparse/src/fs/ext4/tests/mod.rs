@@ -3,6 +3,7 @@
 mod copies;
 mod cut;
 mod damage;
+mod features;
 mod image;
 mod journal;
 mod kernel;

@@ -45,6 +45,9 @@ const SHAPES: &[&[&str]] = &[
     &["-t", "ext4", "-b", "4096", "-O", "sparse_super2"],
     &["-t", "ext4", "-b", "1024", "-g", "4096", "-O", "bigalloc", "-C", "4096"],
     &["-t", "ext4", "-b", "1024", "-g", "1024", "-I", "128", "-O", "^metadata_csum,^64bit"],
+    &["-t", "ext4", "-b", "1024", "-g", "1024", "-O", "mmp,quota,project,large_dir"],
+    &["-t", "ext4", "-b", "1024", "-g", "1024", "-O", "orphan_file,metadata_csum_seed,ea_inode"],
+    &["-t", "ext4", "-b", "1024", "-g", "1024", "-O", "^metadata_csum,uninit_bg,^flex_bg,^extents,^64bit"],
     &["-t", "ext3", "-b", "1024", "-g", "1024"],
     &["-t", "ext2", "-b", "1024", "-g", "1024"],
 ];
