@@ -1,9 +1,14 @@
 //! Where extractors put what they find.
 
 use crate::Context;
-use coldread_model::{Account, Findings, Gap, Key, LogWindow, LoginEvent, Package, Setting};
+use coldread_model::{
+    Account, Findings, Gap, Kernel, Key, LogWindow, LoginEvent, Package, Setting, SystemIdentity,
+};
 
 /// Takes findings one by one, so that a caller may write them out as they come instead of keeping all.
+///
+/// The caller knows where a file lies: it sets `root` of every row, and puts the root before the paths in rows and
+/// gaps. An extractor writes paths as it is handed them.
 pub trait Output {
     /// A package.
     fn package(&mut self, package: Package);
@@ -17,6 +22,13 @@ pub trait Output {
     fn key(&mut self, key: Key);
     /// A setting of logins.
     fn setting(&mut self, setting: Setting);
+    /// What a file says of the system, e.g. a registry hive. What is known already stays.
+    fn system(&mut self, part: SystemIdentity);
+    /// A kernel image.
+    fn kernel(&mut self, kernel: Kernel);
+    /// That a file of the root, by its path, belongs to a system package (`deb:python3-requests`). Language packages
+    /// whose origin is such a file get it as their [`Package::owner`].
+    fn owned(&mut self, owner: &str, path: &[u8]);
     /// Something that was there and could not be read.
     fn gap(&mut self, gap: Gap);
 }
@@ -40,6 +52,14 @@ impl Output for Findings {
     fn setting(&mut self, setting: Setting) {
         self.settings.push(setting);
     }
+    fn system(&mut self, part: SystemIdentity) {
+        self.system.fill(part);
+    }
+    fn kernel(&mut self, kernel: Kernel) {
+        self.system.kernels.push(kernel);
+    }
+    /// Who owns what is no finding of its own.
+    fn owned(&mut self, _: &str, _: &[u8]) {}
     fn gap(&mut self, gap: Gap) {
         self.gaps.push(gap);
     }
@@ -50,6 +70,7 @@ pub fn finish(context: &Context, parts: impl IntoIterator<Item = Findings>) -> F
     let mut all = Findings { system: context.system.clone(), ..Findings::default() };
     all.gaps.clone_from(&context.gaps);
     for part in parts {
+        all.system.fill(part.system);
         all.packages.extend(part.packages);
         all.logins.extend(part.logins);
         all.windows.extend(part.windows);
