@@ -35,8 +35,10 @@ impl PackageFilter {
 pub(crate) struct LoginFilter {
     failed: bool,
     users: Option<Names>,
-    since: Option<Timestamp>,
-    until: Option<Timestamp>,
+    /// Events from then on.
+    pub(super) since: Option<Timestamp>,
+    /// Events before then.
+    pub(super) until: Option<Timestamp>,
     all: bool,
 }
 

@@ -1,20 +1,24 @@
 //! Finding the files that extractors want in the joined tree, fetching them together, running the extractors.
 
+mod collect;
 mod context;
 mod fetched;
 mod find;
+mod owners;
 mod placed;
 mod roots;
 mod rounds;
 mod run;
+mod sorted;
 
 use super::{
     super::{Job, TaskError, view::WHOLE_BYTES},
     joined::{Asset, AssetFile},
 };
-use coldread_artifacts::{Context, EXTRACTORS, Output, Reading, Wants, output};
+use coldread_artifacts::{Context, EXTRACTORS, Output, Reading, Wants, logins::joiner};
 use coldread_fsparse::content::Allowance;
-use coldread_model::{Findings, Gap, GapKind};
+use coldread_model::{FoundRefs, Gap, GapKind, SystemIdentity};
+use collect::Collector;
 use fetched::{Fetched, small};
 use find::Wanted;
 use placed::Placed;
@@ -26,7 +30,10 @@ const BATCH_BYTES: u64 = 64 << 20;
 
 /// What extraction gives.
 pub(super) struct Extracted {
-    pub(super) findings: Findings,
+    pub(super) system: SystemIdentity,
+    pub(super) found: FoundRefs,
+    /// What could not be read of the files that were wanted.
+    pub(super) gaps: Vec<Gap>,
     /// For each volume the inodes whose content was read.
     pub(super) read: Vec<HashSet<u32>>,
 }
@@ -48,19 +55,28 @@ pub(super) fn extract(asset: &Asset<'_>, job: &Job<'_>) -> Result<Extracted, Tas
     let roots = Roots::of_asset(asset);
     let contexts = context::read(asset, &roots, &mut read);
     let package_contexts = contexts.iter().map(Context::for_packages).collect();
-    let (wanted, gaps) = find::find(asset, &roots, &Wants::of(EXTRACTORS));
+    let (wanted, crowded) = find::find(asset, &roots, &Wants::of(EXTRACTORS));
     let all = Extraction { asset, job, roots, contexts, package_contexts };
-    let mut findings = Findings { gaps, ..Findings::default() };
-    all.run(&wanted, &mut read, &mut findings)?;
-    Ok(Extracted { findings: output::finish(&all.contexts[0], [findings]), read })
+    let gaps = all.context_gaps().chain(crowded).collect();
+    let mut collector = Collector::new(all.contexts[0].system.clone(), gaps);
+    all.run(&wanted, &mut read, &mut collector)?;
+    drop(wanted);
+    let system = collector.system.clone();
+    let written = collector.finish(job, &mut *joiner::joiner())?;
+    Ok(Extracted { system, found: written.found, gaps: written.gaps, read })
 }
 
 impl<'a> Extraction<'_, 'a> {
+    /// What of the contexts could not be read.
+    fn context_gaps(&self) -> impl Iterator<Item = Gap> {
+        self.contexts.iter().flat_map(|context| context.gaps.iter().cloned())
+    }
+
     fn run(
         &self,
         wanted: &[Wanted<'a>],
         read: &mut [HashSet<u32>],
-        out: &mut dyn Output,
+        out: &mut Collector,
     ) -> Result<(), TaskError> {
         let bytes = self.asset.specs.iter().fold(0, |sum: u64, spec| sum.saturating_add(spec.range.len));
         let mut allowance = Allowance::new(bytes);
@@ -83,6 +99,7 @@ impl<'a> Extraction<'_, 'a> {
             for one in batch {
                 self.job.check()?;
                 run::run(self, one, &fetched, out);
+                out.check()?;
             }
             for one in beyond {
                 self.left_out(one, out);
