@@ -33,8 +33,16 @@ pub trait Extractor: Send + Sync {
 /// Every extractor.
 pub const EXTRACTORS: &[&dyn Extractor] = &[
     &packages::dpkg::Dpkg,
+    &packages::dpkg::list::FileLists,
+    &packages::dpkg::log::DpkgLog,
+    &packages::dpkg::opkg::Opkg,
     &packages::rpm::Rpm,
     &packages::apk::Apk,
+    &packages::pacman::Pacman,
+    &packages::portage::Portage,
+    &packages::snap::Snap,
+    &packages::flatpak::Flatpak,
+    &packages::nix::Nix,
     &logins::utmp::Utmp,
     &logins::lastlog::Lastlog,
     &logins::authlog::Authlog,

@@ -64,7 +64,7 @@ impl Extractor for Rpm {
         };
         let mut packages = Packages {
             place,
-            purl: PurlBuilder::new("rpm", &context.system, None),
+            purl: PurlBuilder::of(PackageType::Rpm, &context.system),
             gaps: place.gaps(STRUCTURE),
             rows: 0,
         };
