@@ -88,6 +88,18 @@ impl Context {
         context
     }
 
+    /// What a cached extractor may see: the system without what differs between clones, and the zone.
+    pub fn for_packages(&self) -> Self {
+        let system = SystemIdentity {
+            hostname: None,
+            timezone: None,
+            installed_at: None,
+            kernels: Vec::new(),
+            ..self.system.clone()
+        };
+        Self { system, zone: self.zone.clone(), ..Self::default() }
+    }
+
     /// The name of a user by number, as /etc/passwd has it first.
     pub fn user_name(&self, uid: u32) -> Option<&str> {
         self.users.get(&uid).map(String::as_str)

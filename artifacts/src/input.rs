@@ -19,15 +19,26 @@ pub const PACKAGES_PER_FILE: u64 = 500_000;
 
 /// A file that belongs to the same database as the wanted one.
 pub struct Companion<'a> {
-    /// The ending that was asked for, e.g. `-wal`.
+    /// The ending that was asked for, e.g. `-wal`, or the sibling's name, e.g. `shadow`, as the want has it.
     pub suffix: &'static str,
     /// Its bytes.
     pub view: &'a mut dyn FileView,
 }
 
+/// Whose a file is and what others may do with it, where the filesystem keeps that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ownership {
+    /// The owner's number.
+    pub uid: u32,
+    /// The group's number.
+    pub gid: u32,
+    /// Permission bits, 0o7777.
+    pub mode: u16,
+}
+
 /// One wanted file.
 pub struct Input<'a> {
-    /// Its path in the asset's tree, in bytes.
+    /// Its path in its root, in bytes.
     pub path: &'a [u8],
     /// The tree it belongs to: `/` for the host, else a container's or chroot's path.
     pub root: &'a str,
@@ -37,6 +48,8 @@ pub struct Input<'a> {
     pub sha256: Option<Sha256Digest>,
     /// When it was last modified.
     pub mtime: Timestamp,
+    /// Whose it is.
+    pub ownership: Option<Ownership>,
     /// Its bytes.
     pub view: &'a mut dyn FileView,
     /// Those of its companions that exist.
@@ -47,7 +60,8 @@ impl<'a> Input<'a> {
     /// A file on the host's own tree, without a digest, a time and companions.
     pub fn new(path: &'a [u8], volume: &'a str, view: &'a mut dyn FileView) -> Self {
         let mtime = Timestamp::default();
-        Self { path, root: "/", volume, sha256: None, mtime, view, companions: Vec::new() }
+        let companions = Vec::new();
+        Self { path, root: "/", volume, sha256: None, mtime, ownership: None, view, companions }
     }
 
     /// Where the file is, for rows and gaps, apart from its bytes.
@@ -59,7 +73,7 @@ impl<'a> Input<'a> {
 /// Where a file is.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    /// Its path in the asset's tree.
+    /// Its path in its root.
     pub path: &'a [u8],
     /// The tree it belongs to.
     pub root: &'a str,

@@ -21,6 +21,7 @@ pub mod lines;
 pub mod logins;
 pub mod output;
 pub mod packages;
+pub mod probe;
 pub mod registry;
 pub mod sqlite;
 pub mod view;
@@ -28,7 +29,7 @@ pub mod wants;
 pub mod zone;
 
 pub use context::Context;
-pub use input::{Companion, Input};
+pub use input::{Companion, Input, Ownership};
 pub use output::Output;
 pub use registry::{EXTRACTORS, Extractor};
-pub use wants::{Reading, Want, Wants};
+pub use wants::{Reading, Take, Want, Wants};

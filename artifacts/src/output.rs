@@ -1,9 +1,14 @@
 //! Where extractors put what they find.
 
 use crate::Context;
-use coldread_model::{Account, Findings, Gap, Key, LogWindow, LoginEvent, Package, Setting};
+use coldread_model::{
+    Account, Findings, Gap, Kernel, Key, LogWindow, LoginEvent, Package, Setting, SystemIdentity, Timestamp,
+};
 
 /// Takes findings one by one, so that a caller may write them out as they come instead of keeping all.
+///
+/// The caller knows where a file lies: it sets `root` of every row, and puts the root before the paths in rows and
+/// gaps. An extractor writes paths as it is handed them.
 pub trait Output {
     /// A package.
     fn package(&mut self, package: Package);
@@ -17,8 +22,33 @@ pub trait Output {
     fn key(&mut self, key: Key);
     /// A setting of logins.
     fn setting(&mut self, setting: Setting);
+    /// What a file says of the system, e.g. a registry hive. What is known already stays.
+    fn system(&mut self, part: SystemIdentity);
+    /// A kernel image.
+    fn kernel(&mut self, kernel: Kernel);
+    /// That a file of the root, by its path, belongs to a system package (`deb:python3-requests`). Language packages
+    /// whose origin is such a file get it as their [`Package::owner`].
+    fn owned(&mut self, owner: &str, path: &[u8]);
+    /// When a package was installed, told by another file than the one that proves the package.
+    fn install_time(&mut self, _: InstallTime) {}
     /// Something that was there and could not be read.
     fn gap(&mut self, gap: Gap);
+}
+
+/// When a package was installed. One that names the version goes before one that does not; of several the latest
+/// counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstallTime {
+    /// The tree of the package.
+    pub root: String,
+    /// The package as `type:name`.
+    pub owner: String,
+    /// Its architecture, where it is told.
+    pub arch: Option<String>,
+    /// The version that was installed, where it is told.
+    pub version: Option<String>,
+    /// When.
+    pub at: Timestamp,
 }
 
 impl Output for Findings {
@@ -40,6 +70,14 @@ impl Output for Findings {
     fn setting(&mut self, setting: Setting) {
         self.settings.push(setting);
     }
+    fn system(&mut self, part: SystemIdentity) {
+        self.system.fill(part);
+    }
+    fn kernel(&mut self, kernel: Kernel) {
+        self.system.kernels.push(kernel);
+    }
+    /// Who owns what is no finding of its own.
+    fn owned(&mut self, _: &str, _: &[u8]) {}
     fn gap(&mut self, gap: Gap) {
         self.gaps.push(gap);
     }
@@ -50,6 +88,7 @@ pub fn finish(context: &Context, parts: impl IntoIterator<Item = Findings>) -> F
     let mut all = Findings { system: context.system.clone(), ..Findings::default() };
     all.gaps.clone_from(&context.gaps);
     for part in parts {
+        all.system.fill(part.system);
         all.packages.extend(part.packages);
         all.logins.extend(part.logins);
         all.windows.extend(part.windows);
@@ -72,4 +111,54 @@ pub fn finish(context: &Context, parts: impl IntoIterator<Item = Findings>) -> F
 fn sort_each_once<T: Ord>(rows: &mut Vec<T>) {
     rows.sort_unstable();
     rows.dedup();
+}
+
+#[cfg(test)]
+pub(crate) mod recorder {
+    //! An output that keeps all that is told, for tests.
+
+    use super::*;
+
+    #[derive(Default)]
+    pub(crate) struct Recorder {
+        pub(crate) findings: Findings,
+        pub(crate) owned: Vec<(String, Vec<u8>)>,
+        pub(crate) times: Vec<InstallTime>,
+    }
+
+    impl Output for Recorder {
+        fn package(&mut self, package: Package) {
+            self.findings.package(package);
+        }
+        fn login(&mut self, event: LoginEvent) {
+            self.findings.login(event);
+        }
+        fn window(&mut self, window: LogWindow) {
+            self.findings.window(window);
+        }
+        fn account(&mut self, account: Account) {
+            self.findings.account(account);
+        }
+        fn key(&mut self, key: Key) {
+            self.findings.key(key);
+        }
+        fn setting(&mut self, setting: Setting) {
+            self.findings.setting(setting);
+        }
+        fn system(&mut self, part: SystemIdentity) {
+            self.findings.system(part);
+        }
+        fn kernel(&mut self, kernel: Kernel) {
+            self.findings.kernel(kernel);
+        }
+        fn owned(&mut self, owner: &str, path: &[u8]) {
+            self.owned.push((owner.to_owned(), path.to_vec()));
+        }
+        fn install_time(&mut self, time: InstallTime) {
+            self.times.push(time);
+        }
+        fn gap(&mut self, gap: Gap) {
+            self.findings.gap(gap);
+        }
+    }
 }

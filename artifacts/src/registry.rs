@@ -1,6 +1,6 @@
 //! The extractors there are.
 
-use crate::{Context, Input, Output, logins, packages, wants::Want};
+use crate::{Context, Input, Output, logins, packages, probe::Prober, wants::Want};
 
 /// Makes findings of files of one kind. Pure: what it says depends on its input and the context alone.
 pub trait Extractor: Send + Sync {
@@ -15,13 +15,34 @@ pub trait Extractor: Send + Sync {
 
     /// Reads one file. What cannot be read goes to `out` as a gap; the rest is read on.
     fn extract(&self, input: &mut Input<'_>, context: &Context, out: &mut dyn Output);
+
+    /// What reads a file of so many bytes in rounds: for wants with [`crate::Reading::Probe`]. None: it is no file
+    /// for this extractor.
+    fn prober(&self, _bytes: u64) -> Option<Box<dyn Prober>> {
+        None
+    }
+
+    /// Whether its results may be kept and given again for the same file elsewhere. Then it is handed neither a time
+    /// nor an ownership, and no more of the context than [`Context::for_packages`] leaves, so that what it says
+    /// depends on its path inside the root, its bytes and those of its companions alone.
+    fn is_cached(&self) -> bool {
+        false
+    }
 }
 
 /// Every extractor.
 pub const EXTRACTORS: &[&dyn Extractor] = &[
     &packages::dpkg::Dpkg,
+    &packages::dpkg::list::FileLists,
+    &packages::dpkg::log::DpkgLog,
+    &packages::dpkg::opkg::Opkg,
     &packages::rpm::Rpm,
     &packages::apk::Apk,
+    &packages::pacman::Pacman,
+    &packages::portage::Portage,
+    &packages::snap::Snap,
+    &packages::flatpak::Flatpak,
+    &packages::nix::Nix,
     &logins::utmp::Utmp,
     &logins::lastlog::Lastlog,
     &logins::authlog::Authlog,

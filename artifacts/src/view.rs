@@ -70,6 +70,41 @@ pub trait FileView {
     }
 }
 
+/// A view of bytes that somebody else holds.
+#[derive(Clone, Debug)]
+pub struct SliceView<'a> {
+    bytes: &'a [u8],
+    whole: [ByteRange; 1],
+}
+
+impl<'a> From<&'a [u8]> for SliceView<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self { bytes, whole: [ByteRange::new(0, bytes.len() as u64)] }
+    }
+}
+
+impl FileView for SliceView<'_> {
+    fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn data_segments(&self) -> &[ByteRange] {
+        if self.bytes.is_empty() { &[] } else { &self.whole }
+    }
+
+    fn read_at(&mut self, offset: u64, out: &mut [u8]) -> Result<usize, ViewError> {
+        Ok(copy(self.bytes, offset, out))
+    }
+}
+
+/// Copies what `bytes` has from `offset` on and says how much that is.
+fn copy(bytes: &[u8], offset: u64, out: &mut [u8]) -> usize {
+    let rest = usize::try_from(offset).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+    let len = rest.len().min(out.len());
+    out[..len].copy_from_slice(&rest[..len]);
+    len
+}
+
 /// A view of bytes in memory, for tests and for what was fetched whole.
 #[derive(Clone, Debug)]
 pub struct MemoryView {
@@ -94,9 +129,6 @@ impl FileView for MemoryView {
     }
 
     fn read_at(&mut self, offset: u64, out: &mut [u8]) -> Result<usize, ViewError> {
-        let rest = usize::try_from(offset).ok().and_then(|at| self.bytes.get(at..)).unwrap_or_default();
-        let len = rest.len().min(out.len());
-        out[..len].copy_from_slice(&rest[..len]);
-        Ok(len)
+        Ok(copy(&self.bytes, offset, out))
     }
 }

@@ -1,8 +1,16 @@
 //! Which files extractors want, and how to find them among many without trying each pattern on each path.
 //!
-//! A pattern's directory is nearly always literal, so a caller asks once for a directory and then only for
-//! the names in the few directories that matter. [`Wants::directories`] lists them: a caller should resolve
-//! each inside the asset's tree (symbolic links followed as in a chroot) instead of comparing stored paths.
+//! There are three kinds of patterns, by what stands before the last `/`:
+//!
+//! - a literal directory ([`Wants::directories`]): a caller resolves it inside the asset's tree (symbolic links
+//!   followed as in a chroot) and asks for the names in it;
+//! - one with `*`, or in any case ([`Wants::walked`]): a caller goes down from the root, component by component;
+//! - one with `**` ([`Wants::anywhere`]): a caller shows every name there is, and only those that an index of
+//!   last components knows are looked at closer. A million names take some hundredths of a second.
+
+mod anywhere;
+
+pub use anywhere::Anywhere;
 
 use crate::registry::Extractor;
 use std::collections::HashMap;
@@ -19,26 +27,62 @@ pub enum Reading {
     Stream,
     /// Here and there, or by its data segments.
     Ranges,
+    /// In rounds of ranges, together with all files like it ([`crate::probe`]).
+    Probe,
+    /// Not at all: that it is there says enough. Its view is empty.
+    Name,
+}
+
+/// What may have a name that a pattern takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// Regular files, and symbolic links that lead to one (where the directory is not found by `**`).
+    Files,
+    /// Directories, with [`Reading::Name`].
+    Directories,
+    /// Regular files of at least so many bytes that somebody may execute; where the filesystem keeps no mode, those
+    /// that Windows would execute by their name (`.exe`, `.dll`).
+    Executables {
+        /// Bytes.
+        min: u64,
+    },
 }
 
 /// Files that an extractor asks for.
 #[derive(Clone, Copy, Debug)]
 pub struct Want {
-    /// A path in the asset's tree, case-sensitive. `*` stands for any bytes within a name, `**` as a whole
-    /// component for any number of directories.
+    /// A path in the asset's tree. `*` stands for any bytes within a name, `**` as a whole component for any
+    /// number of directories.
     pub pattern: &'static str,
+    /// Whether ASCII letters match in either case, as on Windows.
+    pub any_case: bool,
+    /// What is taken.
+    pub take: Take,
     /// Endings of names that the pattern takes and the extractor does not read.
     pub except: &'static [&'static str],
     /// How it is read.
     pub reading: Reading,
     /// Endings of sibling files that are part of the same database, e.g. `-wal`.
     pub companions: &'static [&'static str],
+    /// Names of sibling files that are part of the same database, e.g. `shadow` beside `passwd`.
+    pub siblings: &'static [&'static str],
 }
 
 impl Want {
-    /// Files that match `pattern`, without companions.
+    /// Files that match `pattern` as it is written, without companions.
     pub const fn new(pattern: &'static str, reading: Reading) -> Self {
-        Self { pattern, except: &[], reading, companions: &[] }
+        let (take, any_case) = (Take::Files, false);
+        Self { pattern, any_case, take, except: &[], reading, companions: &[], siblings: &[] }
+    }
+
+    /// Files of a Windows volume that match `pattern` in any case, without companions.
+    pub const fn windows(pattern: &'static str, reading: Reading) -> Self {
+        Self { any_case: true, ..Self::new(pattern, reading) }
+    }
+
+    /// Every executable file of at least `min` bytes, read in rounds.
+    pub const fn executables(min: u64) -> Self {
+        Self { take: Take::Executables { min }, ..Self::new("/**/*", Reading::Probe) }
     }
 
     /// The pattern's directory and its last component.
@@ -46,8 +90,40 @@ impl Want {
         split(self.pattern.as_bytes())
     }
 
-    fn takes_name(&self, name: &[u8]) -> bool {
-        matches_name(self.split().1, name) && !self.except.iter().any(|end| name.ends_with(end.as_bytes()))
+    /// The components of the pattern's directory.
+    pub fn directory(&self) -> impl Iterator<Item = &'static [u8]> {
+        self.split().0.split(|byte| *byte == b'/').filter(|component| !component.is_empty())
+    }
+
+    /// Whether a component of its own stands for `name`.
+    pub fn component_takes(&self, component: &[u8], name: &[u8]) -> bool {
+        if self.any_case { matches_in_any_case(component, name) } else { matches_name(component, name) }
+    }
+
+    /// Whether its last component takes `name`.
+    pub fn takes_name(&self, name: &[u8]) -> bool {
+        let ends = |end: &str| {
+            let tail = name.len().checked_sub(end.len()).map(|at| &name[at..]);
+            let same = |tail: &[u8]| {
+                if self.any_case { tail.eq_ignore_ascii_case(end.as_bytes()) } else { tail == end.as_bytes() }
+            };
+            tail.is_some_and(same)
+        };
+        self.component_takes(self.split().1, name) && !self.except.iter().any(|end| ends(end))
+    }
+
+    /// Whether it takes what lies in `directory` (a path without a `/` at its end).
+    fn takes_directory(&self, directory: &[u8]) -> bool {
+        if self.any_case {
+            let lower = |path: &[u8]| path.to_ascii_lowercase();
+            return matches_directory(&lower(self.split().0), &lower(directory));
+        }
+        matches_directory(self.split().0, directory)
+    }
+
+    /// Whether its directory is found by showing every name there is.
+    fn is_anywhere(&self) -> bool {
+        self.directory().any(|component| component == b"**")
     }
 }
 
@@ -77,19 +153,22 @@ impl std::fmt::Debug for Wanted<'_> {
 #[derive(Debug)]
 pub struct Wants<'a> {
     literal: HashMap<&'static [u8], Vec<Wanted<'a>>>,
-    globbed: Vec<Wanted<'a>>,
+    walked: Vec<Wanted<'a>>,
+    anywhere: Anywhere<'a>,
 }
 
 impl<'a> Wants<'a> {
     /// The wants of `extractors`.
     pub fn of(extractors: &[&'a dyn Extractor]) -> Self {
-        let mut wants = Self { literal: HashMap::new(), globbed: Vec::new() };
+        let mut wants = Self { literal: HashMap::new(), walked: Vec::new(), anywhere: Anywhere::default() };
         for &extractor in extractors {
             for want in extractor.wants() {
                 let wanted = Wanted { extractor, want };
                 let directory = want.split().0;
-                if directory.contains(&b'*') {
-                    wants.globbed.push(wanted);
+                if want.is_anywhere() {
+                    wants.anywhere.add(wanted);
+                } else if want.any_case || directory.contains(&b'*') {
+                    wants.walked.push(wanted);
                 } else {
                     wants.literal.entry(directory).or_default().push(wanted);
                 }
@@ -105,25 +184,28 @@ impl<'a> Wants<'a> {
         directories
     }
 
-    /// The wants that patterns with a `*` in their directory have: for these the whole tree must be walked.
-    pub fn globbed(&self) -> &[Wanted<'a>] {
-        &self.globbed
+    /// What is wanted in one of the literal directories.
+    pub fn in_directory(&self, directory: &[u8]) -> &[Wanted<'a>] {
+        self.literal.get(directory).map_or(&[], Vec::as_slice)
     }
 
-    /// What is wanted in a directory (a path in the asset's tree without a `/` at its end), if anything:
-    /// ask [`Wanted::takes`] for each name in it.
-    pub fn in_directory(&self, directory: &[u8]) -> Vec<Wanted<'a>> {
-        let literal = self.literal.get(directory).into_iter().flatten();
-        let globbed =
-            self.globbed.iter().filter(|wanted| matches_directory(wanted.want.split().0, directory));
-        literal.chain(globbed).copied().collect()
+    /// The wants whose directory has to be found component by component.
+    pub fn walked(&self) -> &[Wanted<'a>] {
+        &self.walked
     }
 
-    /// Who wants the file at `path`, as what.
+    /// The wants that any directory may satisfy.
+    pub fn anywhere(&self) -> &Anywhere<'a> {
+        &self.anywhere
+    }
+
+    /// Who wants the file at `path`, as what; what kind of file it is does not count.
     pub fn of_path(&self, path: &[u8]) -> Vec<Wanted<'a>> {
         let (directory, name) = split(path);
-        let mut found = self.in_directory(directory);
+        let mut found = self.in_directory(directory).to_vec();
+        found.extend(self.walked.iter().filter(|wanted| wanted.want.takes_directory(directory)));
         found.retain(|wanted| wanted.takes(name));
+        found.extend(self.anywhere.of(directory, name));
         found
     }
 }
@@ -133,6 +215,15 @@ fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memrchr(b'/', path) {
         Some(slash) => (&path[..slash], &path[slash + 1..]),
         None => (&[], path),
+    }
+}
+
+/// [`matches_name`] with ASCII letters equal in either case.
+fn matches_in_any_case(pattern: &[u8], name: &[u8]) -> bool {
+    if pattern.contains(&b'*') {
+        matches_name(&pattern.to_ascii_lowercase(), &name.to_ascii_lowercase())
+    } else {
+        pattern.eq_ignore_ascii_case(name)
     }
 }
 
@@ -223,14 +314,13 @@ mod tests {
     }
 
     #[test]
-    fn every_want_is_a_path_from_the_root_in_a_literal_directory() {
-        let wants = Wants::of(EXTRACTORS);
-        assert!(wants.globbed().is_empty());
+    fn every_want_is_a_path_from_the_root() {
         for extractor in EXTRACTORS {
             assert!(!extractor.wants().is_empty(), "{}", extractor.name());
             for want in extractor.wants() {
                 assert!(want.pattern.starts_with('/'), "{}", want.pattern);
-                assert!(wants.directories().contains(&want.split().0));
+                let name = want.take == Take::Directories;
+                assert!(!name || want.reading == Reading::Name, "{}", want.pattern);
             }
         }
     }
@@ -247,6 +337,11 @@ mod tests {
             const WANTS: &[Want] = &[
                 Want::new("/home/*/.ssh/authorized_keys", Reading::Stream),
                 Want::new("/**/node_modules/*/package.json", Reading::Stream),
+                Want::new("/**/*.dist-info/METADATA", Reading::Stream),
+                Want::new("/**/*.deps.json", Reading::Stream),
+                Want::new("/opt/**/vmlinuz-*", Reading::Name),
+                Want::windows("/Windows/System32/config/SOFTWARE", Reading::Ranges),
+                Want::windows("/Users/*/NTUSER.DAT", Reading::Ranges),
             ];
             WANTS
         }
@@ -263,6 +358,16 @@ mod tests {
             ("/srv/a/b/node_modules/x/package.json", 1),
             ("/srv/node_modules/x/y/package.json", 0),
             ("/srv/node_modules/a/node_modules/x/package.json", 1),
+            ("/srv/node_modules/x/Package.json", 0),
+            ("/usr/lib/python3/dist-packages/x-1.dist-info/METADATA", 1),
+            ("/usr/lib/python3/dist-packages/x-1/METADATA", 0),
+            ("/srv/app.deps.json", 1),
+            ("/srv/app.json", 0),
+            ("/opt/a/vmlinuz-6.1", 1),
+            ("/srv/a/vmlinuz-6.1", 0),
+            ("/WINDOWS/system32/Config/software", 1),
+            ("/windows/system32/config/software.LOG1", 0),
+            ("/users/Me/ntuser.dat", 1),
         ] {
             assert_eq!(wants.of_path(path.as_bytes()).len(), count, "{path}");
         }

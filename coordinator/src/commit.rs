@@ -9,7 +9,7 @@ use crate::{
     planner::Losses,
 };
 use coldread_model::{
-    CoverageRange, Findings, Gap, GapKind, Ledger, LoginKind, ObjectKind, SnapshotManifest, Timestamp,
+    CoverageRange, FoundRefs, Gap, GapKind, Ledger, ObjectKind, SnapshotManifest, SystemIdentity, Timestamp,
     VolumeManifest, VolumeState, codec,
     manifest::{Counts, Head},
     task::{AssembleOutput, AssembledVolume, ContentMode, ContentOutput, ProbeOutput, VolumeSpec},
@@ -59,12 +59,15 @@ pub(crate) fn commit(
     let mut gaps = std::mem::take(&mut results.probe.gaps);
     gaps.append(&mut results.losses.gaps);
     let mut volumes = Vec::with_capacity(results.probe.volumes.len());
-    let mut findings = Findings::default();
+    let mut found = FoundRefs::default();
+    let mut found_gaps = Vec::new();
+    let mut system = SystemIdentity::default();
     if let Some(mut assembled) = assembled {
         ledger.claim(&assembled.coverage);
         gaps.append(&mut assembled.gaps);
-        findings = assembled.findings;
-        findings.system = assembled.system;
+        found = assembled.found;
+        found_gaps = assembled.found_gaps;
+        system = assembled.system;
         for (index, (spec, volume)) in results.probe.volumes.iter().zip(assembled.volumes).enumerate() {
             let of_volume = results.contents.iter_mut().filter(|(one, _)| *one == index);
             let lists = of_volume.map(|(_, content)| std::mem::take(&mut content.digests));
@@ -98,19 +101,12 @@ pub(crate) fn commit(
     contents.sort();
     ledger.claim(&contents);
     mark_partial(&mut volumes, &gaps);
-    findings.packages.sort();
-    findings.packages.dedup();
-    // Equal events stay: "message repeated 5 times" is five attempts in one place.
-    findings.logins.sort();
-    findings.gaps.sort();
-    findings.gaps.dedup();
-    gaps.extend(findings.gaps.iter().cloned());
+    gaps.append(&mut found_gaps);
     if gaps.iter().any(paths::is_nameless) {
         writer.finish()?;
         writer = store.writer();
         paths::fill(store, &volumes, &mut gaps)?;
     }
-    gaps.extend(shorten(&mut findings));
     let coverage = encoded_or(&ledger, "coverage ledger", &mut gaps, || {
         let mut coarse = Ledger::new(size);
         coarse.claim(&outside);
@@ -121,9 +117,9 @@ pub(crate) fn commit(
     gaps.dedup();
     shorten_gaps(&mut gaps);
     let counts = Counts {
-        packages: findings.packages.iter().filter(|package| package.state.is_installed()).count() as u64,
-        logins: findings.logins.len() as u64,
-        failed_logins: findings.logins.iter().filter(|login| login.kind == LoginKind::Failed).count() as u64,
+        packages: found.installed,
+        logins: found.login_rows(),
+        failed_logins: found.failed_logins(),
         gaps: gaps.iter().filter(|gap| gap.kind.is_loss()).count() as u64,
     };
     let manifest = SnapshotManifest {
@@ -132,10 +128,10 @@ pub(crate) fn commit(
         account: results.account,
         source: results.probe.identity,
         hashed: results.content == ContentMode::Hash,
-        system: findings.system.clone(),
+        system,
         volumes,
         volume_specs: writer.put_raw(ObjectKind::VolumeSpecs, &specs)?,
-        findings: writer.put_raw(ObjectKind::Findings, &codec::to_bytes(&findings))?,
+        found,
         coverage: writer.put_raw(ObjectKind::Coverage, &coverage)?,
         gaps: writer.put_raw(ObjectKind::Gaps, &codec::to_bytes(&gaps))?,
         counts,
@@ -197,23 +193,6 @@ fn shorten_gaps(gaps: &mut Vec<Gap>) {
         gaps.insert(0, Gap::new(GapKind::Limit, "gaps", reason));
         gaps.sort();
     }
-}
-
-/// Drops the oldest login events where the findings are more than one object can hold, and says so.
-fn shorten(findings: &mut Findings) -> Option<Gap> {
-    let mut dropped = 0;
-    let mut bytes = codec::to_bytes(findings).len();
-    while bytes > limits::MAX_PART_BYTES && !findings.logins.is_empty() {
-        let count = findings.logins.len();
-        let surplus = bytes - limits::MAX_PART_BYTES;
-        // Events without a time sort first and go first.
-        let some = (count * surplus / bytes + 1).min(count);
-        findings.logins.drain(..some);
-        dropped += some;
-        bytes = codec::to_bytes(findings).len();
-    }
-    let reason = format!("the {dropped} oldest events are more than one snapshot holds");
-    (dropped > 0).then(|| Gap::new(GapKind::Limit, "login records", reason))
 }
 
 fn now() -> Timestamp {

@@ -26,7 +26,7 @@ pub const MAX_SCANS: usize = 1 << 17;
 pub const MAX_ENDED_SCANS: usize = 1 << 12;
 /// The longest that a call for a lease waits, in milliseconds.
 pub const MAX_WAIT_MILLIS: u32 = 60_000;
-/// Findings, coverage, gaps or specs of one snapshot, encoded: what one object of the store holds, with room to
+/// Coverage, gaps or specs of one snapshot, encoded: what one object of the store holds, with room to
 /// spare. What is more is cut by the commit, which says so in a gap.
 pub const MAX_PART_BYTES: usize = 60 << 20;
 

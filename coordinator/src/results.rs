@@ -85,13 +85,14 @@ fn check_assemble(scan: &Scan, output: AssembleOutput) -> Result<Vec<Vec<String>
         let ids = volume.chunks.iter().flat_map(|c| [Some(c.stable), Some(c.volatile), c.digests]);
         objects.extend(ids.flatten());
     }
+    objects.extend(output.found.objects());
     let writer = scan.objects.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(writer) = writer.as_ref() else {
         return Err(ServiceError::LeaseLost("the scan has ended".to_owned()));
     };
     let there = writer.has(&objects).map_err(error::of_store)?;
     if let Some((id, _)) = objects.iter().zip(there).find(|(_, there)| !there) {
-        return wrong(format!("object {id} of the listing was not sent"));
+        return wrong(format!("object {id} of the result was not sent"));
     }
     let names = |shards: Vec<(String, u64)>| shards.into_iter().map(|(name, _)| name).collect();
     Ok(output.volumes.into_iter().map(|volume| names(volume.shards)).collect())

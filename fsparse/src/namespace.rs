@@ -38,8 +38,11 @@ pub enum ResolveError {
 }
 
 /// Volumes joined into one tree.
+#[derive(Clone)]
 pub struct Namespace<'a> {
     trees: Vec<Option<&'a Tree<'a>>>,
+    /// The directory that is the root, where it is not that of the volume mounted at `/`.
+    base: Option<Found>,
     /// Mount points, components split, and the volume mounted there; sorted so that parents come first.
     mounts: Vec<(Vec<Vec<u8>>, usize)>,
 }
@@ -55,7 +58,19 @@ impl<'a> Namespace<'a> {
         mounts.sort_by_key(|(point, volume)| (point.len(), point.clone(), *volume));
         mounts.dedup_by(|b, a| a.0 == b.0);
         mounts.truncate(MAX_MOUNTS);
-        Self { trees, mounts }
+        Self { trees, base: None, mounts }
+    }
+
+    /// What lies below a directory, as a tree of its own: nothing in it leads out, as in a chroot.
+    pub fn below(&self, path: &[u8]) -> Result<Self, ResolveError> {
+        let (volume, _, directory) = self.directory(path)?;
+        let base = Some(Found { volume, inode: directory.inode });
+        let above = components(path);
+        let inside = |(point, volume): &(Vec<Vec<u8>>, usize)| {
+            let rest = point.strip_prefix(&above[..]).filter(|rest| !rest.is_empty())?;
+            Some((rest.to_vec(), *volume))
+        };
+        Ok(Self { trees: self.trees.clone(), base, mounts: self.mounts.iter().filter_map(inside).collect() })
     }
 
     /// The volume mounted exactly at the place that these components name.
@@ -121,8 +136,12 @@ impl<'a> Namespace<'a> {
 
     /// The root directory of the volume that is mounted here, if one is.
     fn enter(&self, place: &[Vec<u8>]) -> Option<(usize, &'a Tree<'a>, &'a Directory)> {
+        if let (Some(base), true) = (self.base, place.is_empty()) {
+            let tree = self.tree(base.volume)?;
+            return Some((base.volume, tree, tree.directory(base.inode)?));
+        }
         let volume = self.mounted_at(place)?;
-        let tree = self.trees.get(volume).copied().flatten()?;
+        let tree = self.tree(volume)?;
         Some((volume, tree, tree.root()?))
     }
 
@@ -212,6 +231,24 @@ mod tests {
         assert_eq!((volume, tree.path(directory)), (1, &b"/log"[..]));
         assert_eq!(names.mounts().collect::<Vec<_>>(), [(0, b"/".to_vec()), (1, b"/var".to_vec())]);
         assert!(names.is_mount_point(b"/var/") && !names.is_mount_point(b"/etc"));
+    }
+
+    #[test]
+    fn a_directory_is_a_root_that_nothing_leads_out_of() {
+        let (root, var) = volumes();
+        let (root, var) = (Tree::build(&root, 2), Tree::build(&var, 64));
+        let mounts = [(1, b"/etc/var".to_vec()), (0, b"/".to_vec())];
+        let names = Namespace::new(vec![Some(&root), Some(&var)], &mounts).below(b"/etc").unwrap();
+        let number = |path: &str| {
+            let found = names.resolve(path.as_bytes(), true)?;
+            Ok((found.volume, names.tree(found.volume).unwrap().inode(found.inode).number))
+        };
+        assert_eq!(number("/"), Ok((0, 10)));
+        assert_eq!(number("/.."), Ok((0, 10)));
+        // ../usr/os-release is not in there.
+        assert_eq!(number("/os-release"), Err(ResolveError::NotFound));
+        assert_eq!(number("/loop"), Err(ResolveError::Loop));
+        assert!(names.below(b"/usr").is_err());
     }
 
     #[test]

@@ -120,18 +120,12 @@ impl Images {
 pub fn extract(extractor: &dyn Extractor, path: &str, file: &[u8], companion: Option<(&'static str, &[u8])>) {
     let mut view = MemoryView::from(file.to_vec());
     let mut beside = companion.map(|(suffix, bytes)| (suffix, MemoryView::from(bytes.to_vec())));
-    let mut input = Input {
-        path: path.as_bytes(),
-        root: "/",
-        volume: "p1",
-        sha256: None,
-        mtime: Timestamp::new(1_700_000_000, 0),
-        view: &mut view,
-        companions: beside
-            .iter_mut()
-            .map(|(suffix, view)| Companion { suffix, view: view as &mut dyn FileView })
-            .collect(),
-    };
+    let mut input = Input::new(path.as_bytes(), "p1", &mut view);
+    input.mtime = Timestamp::new(1_700_000_000, 0);
+    input.companions = beside
+        .iter_mut()
+        .map(|(suffix, view)| Companion { suffix, view: view as &mut dyn FileView })
+        .collect();
     let mut findings = Findings::default();
     extractor.extract(&mut input, &Context::default(), &mut findings);
 }

@@ -37,6 +37,32 @@ pub struct SystemIdentity {
     pub kernels: Vec<Kernel>,
 }
 
+impl SystemIdentity {
+    /// Takes over what `part` knows and this does not. Kernels are added to those known, each once, by path.
+    pub fn fill(&mut self, part: Self) {
+        let text = |known: &mut Option<String>, more: Option<String>| {
+            if known.is_none() {
+                *known = more;
+            }
+        };
+        text(&mut self.id, part.id);
+        if self.id_like.is_empty() {
+            self.id_like = part.id_like;
+        }
+        text(&mut self.version_id, part.version_id);
+        text(&mut self.codename, part.codename);
+        text(&mut self.pretty_name, part.pretty_name);
+        text(&mut self.hostname, part.hostname);
+        text(&mut self.timezone, part.timezone);
+        text(&mut self.build, part.build);
+        text(&mut self.edition, part.edition);
+        self.installed_at = self.installed_at.or(part.installed_at);
+        self.kernels.extend(part.kernels);
+        self.kernels.sort_by(|a, b| (&a.path, a).cmp(&(&b.path, b)));
+        self.kernels.dedup();
+    }
+}
+
 /// A kernel image that a boot loader could start.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Kernel {

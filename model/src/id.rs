@@ -13,8 +13,6 @@ pub enum ObjectKind {
     ListingVolatile = 2,
     /// Rows of a listing: content digests.
     ListingDigests = 3,
-    /// What the extractors found ([`crate::finding::Findings`]).
-    Findings = 4,
     /// A coverage ledger.
     Coverage = 5,
     /// Recorded gaps.
@@ -25,6 +23,18 @@ pub enum ObjectKind {
     Head = 8,
     /// The volumes as probe found them, each with its geometry.
     VolumeSpecs = 9,
+    /// Packages, sorted ([`crate::rows`]); clones share it.
+    PackageSet = 10,
+    /// Login events, sorted ([`crate::rows`]).
+    LoginBatch = 11,
+    /// What time login records cover ([`crate::rows`]).
+    LogWindows = 12,
+    /// Users and groups ([`crate::rows`]).
+    Accounts = 13,
+    /// Keys ([`crate::rows`]).
+    Keys = 14,
+    /// Settings of logins ([`crate::rows`]).
+    Settings = 15,
 }
 
 impl ObjectKind {
@@ -34,12 +44,17 @@ impl ObjectKind {
             Self::ListingStable,
             Self::ListingVolatile,
             Self::ListingDigests,
-            Self::Findings,
             Self::Coverage,
             Self::Gaps,
             Self::Manifest,
             Self::Head,
             Self::VolumeSpecs,
+            Self::PackageSet,
+            Self::LoginBatch,
+            Self::LogWindows,
+            Self::Accounts,
+            Self::Keys,
+            Self::Settings,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == number)

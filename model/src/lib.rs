@@ -18,8 +18,10 @@ pub mod login;
 pub mod manifest;
 pub mod package;
 pub mod range;
+pub mod rows;
 pub mod task;
 pub mod time;
+pub mod version;
 
 pub use account::{Account, AccountKind, Key, KeyKind, PasswordState, Setting};
 pub use codec::DecodeError;
@@ -33,4 +35,5 @@ pub use login::{Evidence, LogWindow, LoginEvent, LoginKind, LoginSource, Session
 pub use manifest::{SnapshotManifest, SourceIdentity, VolumeManifest, VolumeState};
 pub use package::{Package, PackageOrigin, PackageState, PackageType};
 pub use range::{ByteRange, RangeSet};
+pub use rows::{FoundRefs, LoginsRef, RowsRef};
 pub use time::Timestamp;

@@ -1,6 +1,8 @@
 //! What a snapshot is: its source, its volumes and the objects that hold the result.
 
-use crate::{finding::SystemIdentity, id::ObjectId, package::words, range::ByteRange, time::Timestamp};
+use crate::{
+    finding::SystemIdentity, id::ObjectId, package::words, range::ByteRange, rows::FoundRefs, time::Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -107,8 +109,8 @@ pub struct SnapshotManifest {
     pub volumes: Vec<VolumeManifest>,
     /// The volumes as probe found them (`Vec<`[`crate::task::VolumeSpec`]`>`), for reading files later.
     pub volume_specs: ObjectId,
-    /// Packages and logins ([`crate::Findings`]).
-    pub findings: ObjectId,
+    /// Packages, logins and what else was found.
+    pub found: FoundRefs,
     /// The ledger ([`crate::Ledger`]).
     pub coverage: ObjectId,
     /// The gaps (`Vec<Gap>`, sorted).

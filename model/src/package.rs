@@ -164,11 +164,11 @@ pub struct Package {
     pub vendor: Option<String>,
     /// The module stream it belongs to (RPM's modularity label).
     pub module: Option<String>,
-    /// The system package that brought it, as `type:name`: a language package that is also part of a
-    /// distribution's package is one thing on the disk, told twice.
-    pub owner: Option<String>,
     /// What proves it.
     pub origin: PackageOrigin,
+    /// The system package that brought it, as `type:name`: a language package that is also part of a
+    /// distribution's package is one thing on the disk, told twice. The last field: it does not change the order.
+    pub owner: Option<String>,
 }
 
 impl Package {
@@ -192,8 +192,8 @@ impl Package {
             installed_at: None,
             vendor: None,
             module: None,
-            owner: None,
             origin,
+            owner: None,
         }
     }
 }

@@ -4,10 +4,11 @@
 use crate::{
     coverage::CoverageRange,
     digest::Sha256Digest,
-    finding::{Findings, SystemIdentity},
+    finding::SystemIdentity,
     gap::Gap,
     manifest::{ChunkRef, SourceIdentity, VolumeState},
     range::ByteRange,
+    rows::FoundRefs,
 };
 use serde::{Deserialize, Serialize};
 
@@ -269,8 +270,10 @@ pub struct AssembleOutput {
     pub volumes: Vec<AssembledVolume>,
     /// The system found.
     pub system: SystemIdentity,
-    /// Packages and logins.
-    pub findings: Findings,
+    /// Packages, logins and what else was found; the objects are sent before it.
+    pub found: FoundRefs,
+    /// Databases and logs that were there and could not be read, whole or in part: no fault of their volumes.
+    pub found_gaps: Vec<Gap>,
     /// The ledger's ranges inside volumes, over those of probe.
     pub coverage: Vec<CoverageRange>,
     /// What could not be read.

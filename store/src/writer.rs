@@ -62,7 +62,8 @@ impl PackWriter {
     /// On an error nothing is promised: after the next opening the snapshot is there whole or not at all.
     pub fn commit(mut self, manifest: &SnapshotManifest, committed_at: Timestamp) -> Result<Head> {
         let chunks = manifest.volumes.iter().flat_map(|volume| &volume.chunks);
-        let mut named = vec![manifest.volume_specs, manifest.findings, manifest.coverage, manifest.gaps];
+        let mut named = vec![manifest.volume_specs, manifest.coverage, manifest.gaps];
+        named.extend(manifest.found.objects());
         named.extend(
             chunks.flat_map(|chunk| [Some(chunk.stable), Some(chunk.volatile), chunk.digests]).flatten(),
         );

@@ -153,11 +153,13 @@ impl Query for QueryService {
             |packages| v1::PackageBatch { packages },
             move |out| {
                 scope::each(&store, request.scope, |snapshot| {
-                    let findings = store.findings(&snapshot.manifest).map_err(error::of_store)?;
-                    let mut packages = findings.packages.into_iter().filter(|package| filter.wants(package));
-                    packages.try_for_each(|package| {
-                        out.push(v1::Package::from_model(&snapshot.manifest.asset, package))
-                    })
+                    for package in store.packages(&snapshot.manifest) {
+                        let package = package.map_err(error::of_store)?;
+                        if filter.wants(&package) {
+                            out.push(v1::Package::from_model(&snapshot.manifest.asset, package))?;
+                        }
+                    }
+                    Ok(())
                 })
             },
         );
@@ -176,11 +178,13 @@ impl Query for QueryService {
             |logins| v1::LoginBatch { logins },
             move |out| {
                 scope::each(&store, request.scope, |snapshot| {
-                    let findings = store.findings(&snapshot.manifest).map_err(error::of_store)?;
-                    let mut logins = findings.logins.into_iter().filter(|login| filter.wants(login));
-                    logins.try_for_each(|login| {
-                        out.push(v1::Login::from_model(&snapshot.manifest.asset, login))
-                    })
+                    for login in store.logins(&snapshot.manifest, filter.since, filter.until) {
+                        let login = login.map_err(error::of_store)?;
+                        if filter.wants(&login) {
+                            out.push(v1::Login::from_model(&snapshot.manifest.asset, login))?;
+                        }
+                    }
+                    Ok(())
                 })
             },
         );

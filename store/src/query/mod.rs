@@ -2,6 +2,7 @@
 
 mod files;
 mod path;
+mod rows;
 
 pub use path::PathFilter;
 
@@ -9,7 +10,7 @@ use crate::{
     error::{Error, Result},
     store::Store,
 };
-use coldread_model::{Findings, Gap, Ledger, ObjectId, ObjectKind, SnapshotManifest, codec, manifest::Head};
+use coldread_model::{Gap, Ledger, ObjectId, ObjectKind, SnapshotManifest, codec, manifest::Head};
 use serde::de::DeserializeOwned;
 
 /// A committed snapshot.
@@ -46,11 +47,6 @@ impl Store {
     /// A snapshot's manifest; its id is [`Head::manifest`].
     pub fn manifest(&self, id: ObjectId) -> Result<SnapshotManifest> {
         self.record(id, ObjectKind::Manifest, "manifest")
-    }
-
-    /// What the extractors found.
-    pub fn findings(&self, manifest: &SnapshotManifest) -> Result<Findings> {
-        self.record(manifest.findings, ObjectKind::Findings, "findings")
     }
 
     /// The coverage ledger.

@@ -8,7 +8,7 @@ mod random;
 
 use crate::{PackWriter, Result};
 use coldread_model::{
-    ByteRange, FileKind, Findings, Gap, GapKind, Ledger, ObjectId, ObjectKind, RowFlags, Sha256Digest,
+    ByteRange, FileKind, FoundRefs, Gap, GapKind, Ledger, ObjectId, ObjectKind, RowFlags, Sha256Digest,
     SnapshotManifest, SourceIdentity, Timestamp, VolumeManifest,
     codec::to_bytes,
     finding::SystemIdentity,
@@ -75,7 +75,7 @@ fn manifest(writer: &mut PackWriter, asset: &str, chunks: Vec<ChunkRef>) -> Resu
         },
         hashed: false,
         system: SystemIdentity::default(),
-        findings: put(ObjectKind::Findings, to_bytes(&Findings::default()))?,
+        found: FoundRefs::default(),
         coverage: put(ObjectKind::Coverage, to_bytes(&Ledger::new(100)))?,
         gaps: put(ObjectKind::Gaps, to_bytes(&gaps))?,
         volume_specs: put(ObjectKind::VolumeSpecs, to_bytes(&Vec::<VolumeSpec>::new()))?,

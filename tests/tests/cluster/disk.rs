@@ -1,10 +1,12 @@
 //! A disk that is not there: tasks over it give the same answers wherever they run, and fail on request.
 
 use coldread_model::{
-    ByteRange, CoverageClass, CoverageRange, FileKind, Findings, Gap, GapKind, ObjectId, ObjectKind,
-    RowFlags, Sha256Digest, SourceIdentity, SystemIdentity, Timestamp, VolumeState, codec,
+    ByteRange, CoverageClass, CoverageRange, FileKind, FoundRefs, Gap, GapKind, LoginEvent, LoginKind,
+    LoginSource, LoginsRef, ObjectId, ObjectKind, Package, PackageOrigin, PackageType, RowFlags, RowsRef,
+    Sha256Digest, SourceIdentity, SystemIdentity, Timestamp, VolumeState, codec,
     listing::{ListingWriter, Row, StableRow, VolatileRow},
     manifest::ChunkRef,
+    rows::BatchWriter,
     task::{
         AssembleOutput, AssembledVolume, ContentMode, ContentOutput, FilesystemSpec, ProbeOutput,
         StreamDigest, TaskInput, VolumeSpec,
@@ -200,8 +202,38 @@ fn assemble(
     }
     let system = SystemIdentity { pretty_name: Some("Fake 1".to_owned()), ..SystemIdentity::default() };
     let gaps = vec![Gap::new(GapKind::Io, "inode", "bad sector").in_volume("p1").at_inode(9)];
-    let findings = Findings { system: system.clone(), ..Findings::default() };
-    Ok(AssembleOutput { volumes: assembled, system, findings, coverage, gaps })
+    let found = found(context)?;
+    Ok(AssembleOutput { volumes: assembled, system, found, found_gaps: Vec::new(), coverage, gaps })
+}
+
+/// Failed logins of this many seconds, one each …
+pub(crate) const ATTEMPTS: i64 = 3000;
+/// … in batches of so many.
+const ATTEMPTS_A_BATCH: usize = 700;
+
+/// Packages and logins, the latter in several batches.
+fn found(context: &dyn TaskContext) -> Result<FoundRefs, TaskError> {
+    let origin = PackageOrigin { volume: "p1".to_owned(), path: b"/db".to_vec(), sha256: None };
+    let mut set = BatchWriter::default();
+    set.push(&Package::new(PackageType::Deb, "bash", "5", origin.clone()));
+    set.push(&Package::new(PackageType::Deb, "dash", "1", origin));
+    let (bytes, rows) = set.take().unwrap();
+    let packages = vec![RowsRef { id: context.put_object(ObjectKind::PackageSet, bytes)?, rows }];
+    let attempt = |second| {
+        let time = Some(Timestamp::new(second, 0));
+        LoginEvent::new(LoginSource::Btmp, LoginKind::Failed, time, "/var/log/btmp", second as u64)
+    };
+    let attempts: Vec<LoginEvent> = (0..ATTEMPTS).map(attempt).collect();
+    let mut logins = Vec::new();
+    for part in attempts.chunks(ATTEMPTS_A_BATCH) {
+        let mut writer = BatchWriter::default();
+        part.iter().for_each(|event| drop(writer.push(event)));
+        let (bytes, rows) = writer.take().unwrap();
+        let batch = RowsRef { id: context.put_object(ObjectKind::LoginBatch, bytes)?, rows };
+        let span = part[0].time.zip(part[part.len() - 1].time);
+        logins.push(LoginsRef { batch, failed: rows, span });
+    }
+    Ok(FoundRefs { packages, installed: 2, logins, ..FoundRefs::default() })
 }
 
 fn run(input: &TaskInput, context: &dyn TaskContext) -> Result<Vec<u8>, TaskError> {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod disk;
+mod findings;
 mod hostile;
 mod reads;
 mod scans;

@@ -80,6 +80,61 @@ pub(super) fn fetch(
         .collect()
 }
 
+/// Parts of streams, in one batch: what each has of its range, or nothing where the stream's form needs a window
+/// of its own ([`DiskView`]).
+pub(super) fn fetch_parts(
+    survey: &Survey,
+    parts: &[(&Stream, ByteRange)],
+    source: &dyn BlockSource,
+) -> Vec<Option<Result<Vec<u8>, ViewError>>> {
+    let mut extents: Vec<Vec<Extent>> = Vec::with_capacity(parts.len());
+    for (stream, range) in parts {
+        extents.push(match stream.encoding {
+            Encoding::Plain(_) => {
+                clip(survey.extents_of(stream), range.intersect(ByteRange::new(0, stream.size)))
+            }
+            _ => Vec::new(),
+        });
+    }
+    let mut collect = Collect { items: vec![(Vec::new(), None); parts.len()] };
+    let mut items: Vec<(usize, Item<'_>)> = Vec::new();
+    for (i, (stream, range)) in parts.iter().enumerate() {
+        let part = range.intersect(ByteRange::new(0, stream.size));
+        match stream.encoding {
+            Encoding::Plain(_) => {
+                let initialized = stream.initialized.saturating_sub(part.start);
+                let encoding = ItemEncoding::Plain;
+                items.push((i, Item { size: part.len, initialized, encoding, extents: &extents[i] }));
+            }
+            Encoding::Inline(span) => {
+                let bytes = survey.bytes(span);
+                let valid = stream.initialized.min(bytes.len() as u64);
+                let known = part.intersect(ByteRange::new(0, valid));
+                let (from, until) = (known.start as usize, known.end() as usize);
+                collect.items[i].0.extend_from_slice(bytes.get(from..until).unwrap_or_default());
+                collect.items[i].0.resize(part.len.min(WHOLE_BYTES) as usize, 0);
+            }
+            _ => {}
+        }
+    }
+    items.sort_by_key(|(_, item)| item.first_physical());
+    match source.open_queue() {
+        Ok(mut queue) => read_items(items, &mut *queue, BUDGET, &mut collect),
+        // A window's own queue meets the same error and tells it.
+        Err(_) => return parts.iter().map(|_| None).collect(),
+    }
+    let results = collect.items.into_iter().zip(parts);
+    results
+        .map(|((bytes, error), (stream, range))| match stream.encoding {
+            Encoding::Plain(_) | Encoding::Inline(_) => Some(match error {
+                Some(error) => Err(view_error(&error, range.start, range.len)),
+                None => Ok(bytes),
+            }),
+            _ => None,
+        })
+        .collect()
+}
+
 fn view_error(error: &ContentError, start: u64, len: u64) -> ViewError {
     match error {
         ContentError::Io { .. } => {

@@ -6,12 +6,14 @@ use coldread_fsparse::{
     namespace::{MAX_MOUNTS, Namespace},
     source::BlockSource,
     survey::Stream,
-    tree::Tree,
+    tree::{Place, Tree},
 };
 use coldread_model::{FileKind, Gap, GapKind, task::VolumeSpec};
 
 /// Files whose presence on a volume speaks for it being the root, the best first.
 const ROOT_SIGNS: [&[u8]; 4] = [b"/etc/fstab", b"/etc/os-release", b"/usr/lib/os-release", b"/etc/passwd"];
+/// Where Windows keeps its registry: a volume with this directory is a root that no fstab speaks of.
+const WINDOWS_SIGN: [&[u8]; 3] = [b"Windows", b"System32", b"config"];
 /// An fstab larger than this is none.
 const FSTAB_BYTES: u64 = 1 << 20;
 
@@ -22,8 +24,6 @@ pub(super) struct Asset<'a> {
     pub(super) namespace: Namespace<'a>,
     /// Mount points that the asset's own fstab names.
     mounts: Vec<(usize, Vec<u8>)>,
-    /// The volume that is the root of the namespace.
-    pub(super) root: Option<usize>,
 }
 
 /// A file of the asset.
@@ -47,8 +47,11 @@ impl<'a> Asset<'a> {
         let signed = ROOT_SIGNS.iter().find_map(|sign| {
             readable.iter().copied().find(|&volume| alone(volume).resolve(sign, false).is_ok())
         });
-        let root = signed.or_else(|| readable.first().copied().filter(|_| readable.len() == 1));
-        let mut asset = Self { specs, opened, namespace: names(&[]), mounts: Vec::new(), root };
+        let windows =
+            || readable.iter().copied().find(|&volume| trees[volume].as_ref().is_some_and(is_windows));
+        let root =
+            signed.or_else(windows).or_else(|| readable.first().copied().filter(|_| readable.len() == 1));
+        let mut asset = Self { specs, opened, namespace: names(&[]), mounts: Vec::new() };
         let Some(root) = root else { return asset };
         asset.namespace = alone(root);
         let fstab = asset.read_small(b"/etc/fstab").unwrap_or_default();
@@ -88,6 +91,12 @@ impl<'a> Asset<'a> {
         (found.kind == FileKind::File).then_some(AssetFile { volume, inode, stream })
     }
 
+    /// The directory at an inode, without bytes.
+    pub(super) fn directory(&self, volume: usize, inode: u32) -> Option<AssetFile<'a>> {
+        let found = self.namespace.tree(volume)?.inode(inode);
+        (found.kind == FileKind::Dir).then_some(AssetFile { volume, inode, stream: None })
+    }
+
     /// The bytes of a small file by its path, links followed.
     fn read_small(&self, path: &[u8]) -> Option<Vec<u8>> {
         let found = self.namespace.resolve(path, true).ok()?;
@@ -97,6 +106,16 @@ impl<'a> Asset<'a> {
         let mut queue = self.source(found.volume)?.open_queue().ok()?;
         super::super::view::fetch(survey, &[stream], &mut *queue).pop()?.ok()
     }
+}
+
+/// Whether a volume holds a Windows, whatever the case of its names.
+pub(super) fn is_windows(tree: &Tree<'_>) -> bool {
+    let step = |inode: u32, name: &[u8]| {
+        let same = |entry: &&Place| tree.survey().bytes(entry.name).eq_ignore_ascii_case(name);
+        tree.places(tree.directory(inode)?).iter().find(same).map(|entry| entry.inode)
+    };
+    let root = tree.root().map(|root| root.inode);
+    WINDOWS_SIGN.iter().try_fold(root, |at, name| Some(step(at?, name))).flatten().is_some()
 }
 
 /// What fstab may call a volume.

@@ -19,7 +19,7 @@ use coldread_fsparse::{
     tree::{Tree, for_each_row},
 };
 use coldread_model::{
-    ByteRange, Gap, SystemIdentity,
+    ByteRange, Gap,
     task::{AssembleOutput, AssembledVolume, ContentMode, ProbeOutput, Share, SourceSpec, VolumeSpec},
 };
 use std::collections::HashSet;
@@ -72,12 +72,12 @@ impl Job<'_> {
 
         let mut output = AssembleOutput {
             volumes: Vec::new(),
-            system: SystemIdentity::default(),
-            findings: extracted.findings,
+            system: extracted.system,
+            found: extracted.found,
+            found_gaps: extracted.gaps,
             coverage: Vec::new(),
             gaps: Vec::new(),
         };
-        output.system = output.findings.system.clone();
         for (index, spec) in specs.iter().enumerate() {
             let mut assembled = AssembledVolume {
                 name: spec.name.clone(),

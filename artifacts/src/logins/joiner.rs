@@ -1,0 +1,32 @@
+//! The place where events of one asset come together in the order of time, before they are stored.
+
+use coldread_model::LoginEvent;
+
+/// Makes of all events of an asset (of every root and source, sorted as [`LoginEvent`] orders them) those that are
+/// kept: sessions joined with their ends, one event for what several records tell of.
+///
+/// It holds few events at a time. What it gives out may come in any order; events that come late are sorted in.
+pub trait Joiner {
+    /// The next event. Gives what is ready to `emit`.
+    fn push(&mut self, event: LoginEvent, emit: &mut dyn FnMut(LoginEvent));
+
+    /// After the last event: gives what is left to `emit`.
+    fn finish(&mut self, emit: &mut dyn FnMut(LoginEvent));
+}
+
+/// Keeps every event as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AsTheyAre;
+
+impl Joiner for AsTheyAre {
+    fn push(&mut self, event: LoginEvent, emit: &mut dyn FnMut(LoginEvent)) {
+        emit(event);
+    }
+
+    fn finish(&mut self, _: &mut dyn FnMut(LoginEvent)) {}
+}
+
+/// The joiner of an asset's events.
+pub fn joiner() -> Box<dyn Joiner> {
+    Box::new(AsTheyAre)
+}

@@ -1,0 +1,271 @@
+//! Taking findings as they come, and writing them as objects.
+
+use super::{
+    owners::Owners,
+    sorted::{HELD_BYTES, Sorter},
+};
+use crate::tasks::{Job, TaskError};
+use coldread_artifacts::{Output, logins::joiner::Joiner};
+use coldread_model::{
+    Account, FoundRefs, Gap, GapKind, Kernel, Key, LogWindow, LoginEvent, LoginsRef, Package, RowsRef,
+    Setting, SystemIdentity,
+    rows::{self, BatchWriter, Row},
+};
+
+/// Bytes of packages and the smaller kinds that are held in memory, each.
+const OTHERS_BYTES: usize = 8 << 20;
+/// Login events of one asset: a bound for hostile ones.
+const MAX_EVENTS: u64 = 1 << 27;
+/// Gaps of one asset that are told one by one.
+const MAX_GAPS: usize = 1 << 18;
+
+/// Everything that was found, in bounded memory.
+pub(super) struct Collector {
+    packages: Sorter<Package>,
+    logins: Sorter<LoginEvent>,
+    windows: Sorter<LogWindow>,
+    accounts: Sorter<Account>,
+    keys: Sorter<Key>,
+    settings: Sorter<Setting>,
+    owners: Owners,
+    pub(super) system: SystemIdentity,
+    gaps: Vec<Gap>,
+    events: u64,
+    more_gaps: u64,
+    /// The first thing that could not be written; nothing is taken after it.
+    failed: Option<TaskError>,
+}
+
+/// What was written.
+pub(super) struct Written {
+    pub(super) found: FoundRefs,
+    pub(super) gaps: Vec<Gap>,
+}
+
+impl Collector {
+    /// Of an asset whose context says so much.
+    pub(super) fn new(system: SystemIdentity, gaps: Vec<Gap>) -> Self {
+        Self {
+            packages: Sorter::new(OTHERS_BYTES),
+            logins: Sorter::new(HELD_BYTES),
+            windows: Sorter::new(OTHERS_BYTES),
+            accounts: Sorter::new(OTHERS_BYTES),
+            keys: Sorter::new(OTHERS_BYTES),
+            settings: Sorter::new(OTHERS_BYTES),
+            owners: Owners::default(),
+            system,
+            gaps,
+            events: 0,
+            more_gaps: 0,
+            failed: None,
+        }
+    }
+
+    fn keep(&mut self, pushed: Result<(), TaskError>) {
+        if let (Err(error), None) = (pushed, &self.failed) {
+            self.failed = Some(error);
+        }
+    }
+
+    /// Whether all could be taken so far.
+    pub(super) fn check(&self) -> Result<(), TaskError> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// Sorts, joins and writes everything.
+    pub(super) fn finish(mut self, job: &Job<'_>, joiner: &mut dyn Joiner) -> Result<Written, TaskError> {
+        self.check()?;
+        if self.events > MAX_EVENTS {
+            let reason = format!("{} more events than one asset may have", self.events - MAX_EVENTS);
+            self.gap(Gap::new(GapKind::Limit, "login records", reason));
+        }
+        if self.owners.left_out() > 0 {
+            let reason =
+                format!("{} paths of packages are not matched with what lies there", self.owners.left_out());
+            self.gap(Gap::new(GapKind::Limit, "package files", reason));
+        }
+        if self.more_gaps > 0 {
+            let reason = format!("{} more gaps in databases and logs", self.more_gaps);
+            self.gaps.push(Gap::new(GapKind::Limit, "findings", reason));
+        }
+        self.gaps.sort_unstable();
+        self.gaps.dedup();
+        let (packages, installed) = write_packages(self.packages, &mut self.owners, job)?;
+        drop(self.owners);
+        let found = FoundRefs {
+            packages,
+            installed,
+            logins: write_logins(self.logins, joiner, job)?,
+            windows: write_each_once(self.windows, job)?,
+            accounts: write_each_once(self.accounts, job)?,
+            keys: write_each_once(self.keys, job)?,
+            settings: write_each_once(self.settings, job)?,
+        };
+        Ok(Written { found, gaps: self.gaps })
+    }
+}
+
+impl Output for Collector {
+    fn package(&mut self, package: Package) {
+        let pushed = self.packages.push(package);
+        self.keep(pushed);
+    }
+    fn login(&mut self, event: LoginEvent) {
+        self.events += 1;
+        if self.events <= MAX_EVENTS && self.failed.is_none() {
+            let pushed = self.logins.push(event);
+            self.keep(pushed);
+        }
+    }
+    fn window(&mut self, window: LogWindow) {
+        let pushed = self.windows.push(window);
+        self.keep(pushed);
+    }
+    fn account(&mut self, account: Account) {
+        let pushed = self.accounts.push(account);
+        self.keep(pushed);
+    }
+    fn key(&mut self, key: Key) {
+        let pushed = self.keys.push(key);
+        self.keep(pushed);
+    }
+    fn setting(&mut self, setting: Setting) {
+        let pushed = self.settings.push(setting);
+        self.keep(pushed);
+    }
+    fn system(&mut self, part: SystemIdentity) {
+        self.system.fill(part);
+    }
+    fn kernel(&mut self, kernel: Kernel) {
+        self.system.fill(SystemIdentity { kernels: vec![kernel], ..SystemIdentity::default() });
+    }
+    fn owned(&mut self, owner: &str, path: &[u8]) {
+        self.owners.add(owner, path);
+    }
+    fn gap(&mut self, gap: Gap) {
+        if self.gaps.len() < MAX_GAPS {
+            self.gaps.push(gap);
+        } else {
+            self.more_gaps += 1;
+        }
+    }
+}
+
+/// Batches on their way to the store.
+struct Batches<'j, T> {
+    job: &'j Job<'j>,
+    writer: BatchWriter<T>,
+}
+
+impl<'j, T: Row> Batches<'j, T> {
+    fn new(job: &'j Job<'j>) -> Self {
+        Self { job, writer: BatchWriter::default() }
+    }
+
+    /// Adds a row; gives the batch that ends with it.
+    fn push(&mut self, row: &T) -> Result<Option<RowsRef>, TaskError> {
+        if self.writer.push(row) { self.finish() } else { Ok(None) }
+    }
+
+    /// The last batch, if any row is left.
+    fn finish(&mut self) -> Result<Option<RowsRef>, TaskError> {
+        let Some((bytes, rows)) = self.writer.take() else { return Ok(None) };
+        self.job.check()?;
+        Ok(Some(RowsRef { id: self.job.context.put_object(T::KIND, bytes)?, rows }))
+    }
+}
+
+/// Writes sorted rows, each once.
+fn write_each_once<T: Row>(rows: Sorter<T>, job: &Job<'_>) -> Result<Vec<RowsRef>, TaskError> {
+    let mut batches = Batches::new(job);
+    let mut written = Vec::new();
+    let mut last: Option<T> = None;
+    for row in rows.sorted()? {
+        let row = row?;
+        if last.as_ref() != Some(&row) {
+            written.extend(batches.push(&row)?);
+            last = Some(row);
+        }
+    }
+    written.extend(batches.finish()?);
+    Ok(written)
+}
+
+/// Writes packages with their owners; also gives how many are installed.
+fn write_packages(
+    rows: Sorter<Package>,
+    owners: &mut Owners,
+    job: &Job<'_>,
+) -> Result<(Vec<RowsRef>, u64), TaskError> {
+    let mut batches = Batches::new(job);
+    let (mut written, mut installed) = (Vec::new(), 0);
+    let mut last: Option<Package> = None;
+    for row in rows.sorted()? {
+        // The owner depends on the row alone and is its last field: rows stay in order.
+        let mut row = row?;
+        owners.name(&mut row);
+        if last.as_ref() != Some(&row) {
+            installed += u64::from(row.state.is_installed());
+            written.extend(batches.push(&row)?);
+            last = Some(row);
+        }
+    }
+    written.extend(batches.finish()?);
+    Ok((written, installed))
+}
+
+/// Sends events through the joiner and writes what it gives, sorted anew: it may hold some back for long.
+fn write_logins(
+    rows: Sorter<LoginEvent>,
+    joiner: &mut dyn Joiner,
+    job: &Job<'_>,
+) -> Result<Vec<LoginsRef>, TaskError> {
+    let mut joined = Sorter::new(HELD_BYTES);
+    let mut failed = Ok(());
+    {
+        let mut emit = |event: LoginEvent| {
+            if failed.is_ok() {
+                failed = joined.push(event);
+            }
+        };
+        for event in rows.sorted()? {
+            joiner.push(event?, &mut emit);
+        }
+        joiner.finish(&mut emit);
+    }
+    failed?;
+    let mut batches = Batches::new(job);
+    let mut written = Vec::new();
+    let mut next = Tally::default();
+    // Equal rows are kept: a log may say the same twice, and each counts.
+    for event in joined.sorted()? {
+        let event = event?;
+        next.add(&event);
+        if let Some(batch) = batches.push(&event)? {
+            written.push(std::mem::take(&mut next).of(batch));
+        }
+    }
+    written.extend(batches.finish()?.map(|batch| next.of(batch)));
+    Ok(written)
+}
+
+/// What a batch's reference says of its events.
+#[derive(Default)]
+struct Tally {
+    failed: u32,
+    span: Option<(coldread_model::Timestamp, coldread_model::Timestamp)>,
+}
+
+impl Tally {
+    fn add(&mut self, event: &LoginEvent) {
+        self.failed += u32::from(rows::is_failed(event));
+        if let Some(time) = event.time {
+            let (first, last) = self.span.unwrap_or((time, time));
+            self.span = Some((first.min(time), last.max(time)));
+        }
+    }
+
+    fn of(self, batch: RowsRef) -> LoginsRef {
+        LoginsRef { batch, failed: self.failed, span: self.span }
+    }
+}

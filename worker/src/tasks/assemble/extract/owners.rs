@@ -1,0 +1,115 @@
+//! Which files system packages own, so that a language package among them is not told as a second thing.
+
+use coldread_model::{Package, PackageType};
+use std::hash::{DefaultHasher, Hasher};
+
+/// Owned paths that are remembered: a desktop with everything installed has a million.
+const MAX_PATHS: usize = 4 << 20;
+/// Directories that may lie below /usr and in the root alike (file-hierarchy(7), "Compatibility symlinks").
+const MERGED: [&[u8]; 6] = [b"bin", b"sbin", b"lib", b"lib32", b"lib64", b"libx32"];
+
+/// Owned paths by their hashes, as names are only ever looked up.
+#[derive(Debug, Default)]
+pub(super) struct Owners {
+    names: Vec<String>,
+    paths: Vec<(u64, u32)>,
+    left_out: u64,
+    sorted: bool,
+}
+
+impl Owners {
+    /// Adds a path. Paths of one owner come together.
+    pub(super) fn add(&mut self, owner: &str, path: &[u8]) {
+        if self.paths.len() >= MAX_PATHS {
+            self.left_out += 1;
+            return;
+        }
+        if self.names.last().is_none_or(|last| last != owner) {
+            self.names.push(owner.to_owned());
+        }
+        self.paths.push((hash(path), (self.names.len() - 1) as u32));
+        self.sorted = false;
+    }
+
+    /// Paths that were more than are remembered.
+    pub(super) fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// Names a language package's owner, if a system package brought its file.
+    pub(super) fn name(&mut self, package: &mut Package) {
+        if package.owner.is_some() || !is_language(package.kind) || self.paths.is_empty() {
+            return;
+        }
+        if !self.sorted {
+            self.paths.sort_unstable();
+            self.sorted = true;
+        }
+        let wanted = hash(&package.origin.path);
+        let first = self.paths.partition_point(|(hash, _)| *hash < wanted);
+        let owners = self.paths[first..].iter().take_while(|(hash, _)| *hash == wanted);
+        // Of several the least, whatever the order in which they came.
+        package.owner = owners.map(|(_, owner)| &self.names[*owner as usize]).min().cloned();
+    }
+}
+
+/// Whether a language's own tools bring such packages.
+const fn is_language(kind: PackageType) -> bool {
+    matches!(
+        kind,
+        PackageType::Pypi
+            | PackageType::Npm
+            | PackageType::Gem
+            | PackageType::Golang
+            | PackageType::Cargo
+            | PackageType::Maven
+            | PackageType::Nuget
+            | PackageType::Composer
+            | PackageType::Conda
+    )
+}
+
+/// The hash of a path, the same with and without the /usr that merged systems put before it.
+fn hash(path: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let mut parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty()).peekable();
+    while let Some(part) = parts.next() {
+        if part == b"usr" && parts.peek().is_some_and(|next| MERGED.contains(next)) {
+            continue;
+        }
+        hasher.write(part);
+        hasher.write_u8(b'/');
+    }
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coldread_model::PackageOrigin;
+
+    fn package(kind: PackageType, path: &str) -> Package {
+        let origin = PackageOrigin { volume: "p1".to_owned(), path: path.into(), sha256: None };
+        Package::new(kind, "x", "1", origin)
+    }
+
+    #[test]
+    fn a_language_package_in_an_owned_file_has_its_owner() {
+        let mut owners = Owners::default();
+        owners.add("deb:python3-x", b"/usr/lib/python3/dist-packages/x-1.dist-info/METADATA");
+        owners.add("deb:other", b"/usr/share/other");
+        owners.add("deb:a-x", b"/lib/python3/dist-packages/x-1.dist-info/METADATA");
+        let owner = |kind, path| {
+            let mut package = package(kind, path);
+            owners.name(&mut package);
+            package.owner
+        };
+        let mut owner = owner;
+        let pypi = PackageType::Pypi;
+        let both = "/lib/python3/dist-packages/x-1.dist-info/METADATA";
+        assert_eq!(owner(pypi, both).as_deref(), Some("deb:a-x"));
+        assert_eq!(owner(pypi, "/usr/local/lib/python3/dist-packages/x-1.dist-info/METADATA"), None);
+        assert_eq!(owner(PackageType::Deb, both), None);
+        assert_eq!(owner(pypi, "/var/lib/docker/overlay2/1/diff/lib/python3/x"), None);
+    }
+}

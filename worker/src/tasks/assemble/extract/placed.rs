@@ -1,0 +1,82 @@
+//! What extractors say of files in a root, put into its place in the asset.
+
+use super::roots::Root;
+use coldread_artifacts::Output;
+use coldread_model::{Account, Gap, Kernel, Key, LogWindow, LoginEvent, Package, Setting, SystemIdentity};
+
+/// Takes what one extractor says of one file.
+pub(super) struct Placed<'p, 'a> {
+    pub(super) root: &'p Root<'a>,
+    /// The volume that holds the file.
+    pub(super) volume: &'p str,
+    pub(super) out: &'p mut dyn Output,
+}
+
+impl Placed<'_, '_> {
+    fn root(&self, root: &mut String) {
+        root.clone_from(&self.root.name);
+    }
+
+    /// A path in the root as one in the asset's tree.
+    fn path(&self, path: &mut Vec<u8>) {
+        if !self.root.path.is_empty() && path.first() == Some(&b'/') {
+            path.splice(0..0, self.root.path.iter().copied());
+        }
+    }
+}
+
+impl Output for Placed<'_, '_> {
+    fn package(&mut self, mut package: Package) {
+        self.root(&mut package.root);
+        self.volume.clone_into(&mut package.origin.volume);
+        self.path(&mut package.origin.path);
+        self.out.package(package);
+    }
+    fn login(&mut self, mut event: LoginEvent) {
+        self.root(&mut event.root);
+        self.path(&mut event.origin);
+        self.out.login(event);
+    }
+    fn window(&mut self, mut window: LogWindow) {
+        self.root(&mut window.root);
+        self.path(&mut window.origin);
+        self.out.window(window);
+    }
+    fn account(&mut self, mut account: Account) {
+        self.root(&mut account.root);
+        self.path(&mut account.origin);
+        self.out.account(account);
+    }
+    fn key(&mut self, mut key: Key) {
+        self.root(&mut key.root);
+        self.path(&mut key.origin);
+        self.out.key(key);
+    }
+    fn setting(&mut self, mut setting: Setting) {
+        self.root(&mut setting.root);
+        self.path(&mut setting.origin);
+        self.out.setting(setting);
+    }
+    /// The asset's identity is the host's; that of a container would be a lie about it.
+    fn system(&mut self, part: SystemIdentity) {
+        if self.root.is_host() {
+            self.out.system(part);
+        }
+    }
+    fn kernel(&mut self, kernel: Kernel) {
+        if self.root.is_host() {
+            self.out.kernel(kernel);
+        }
+    }
+    fn owned(&mut self, owner: &str, path: &[u8]) {
+        let mut path = path.to_vec();
+        self.path(&mut path);
+        self.out.owned(owner, &path);
+    }
+    fn gap(&mut self, mut gap: Gap) {
+        if let Some(path) = &mut gap.path {
+            self.path(path);
+        }
+        self.out.gap(gap);
+    }
+}

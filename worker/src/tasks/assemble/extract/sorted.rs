@@ -1,0 +1,291 @@
+//! Sorting more rows than memory should hold: sorted runs in a file, merged.
+//!
+//! The file is unlinked before the first byte is written, in `TMPDIR` or /tmp, as that of unpacked images is. A run is
+//! blocks of rows, each compressed for itself, so that a merge holds one block a run.
+
+use crate::tasks::TaskError;
+use coldread_model::rows::{self, Row, RowsIter};
+use std::{
+    collections::{BinaryHeap, VecDeque},
+    fs::File,
+    os::unix::fs::FileExt,
+    sync::Arc,
+};
+
+/// Bytes of rows in memory before they go to a run.
+pub(super) const HELD_BYTES: usize = 24 << 20;
+/// Runs of one level that are merged into one of the next.
+const FAN_IN: usize = 16;
+/// Bytes of a block before compression.
+const BLOCK_BYTES: usize = 64 << 10;
+/// What is spilled is read once or twice: speed counts.
+const ZSTD_LEVEL: i32 = 1;
+
+/// A compressed block's place in the file.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    at: u64,
+    stored: u32,
+    raw: u32,
+}
+
+/// A sorted run.
+#[derive(Debug, Default)]
+struct SortedRun {
+    level: u32,
+    blocks: VecDeque<Block>,
+}
+
+/// The file of runs.
+#[derive(Debug)]
+struct Spill {
+    file: Arc<File>,
+    end: u64,
+}
+
+fn failed(error: impl std::fmt::Display) -> TaskError {
+    TaskError::Connection(format!(
+        "findings cannot be spilled to {}: {error}",
+        std::env::temp_dir().display()
+    ))
+}
+
+impl Spill {
+    fn new() -> Result<Self, TaskError> {
+        Ok(Self { file: Arc::new(tempfile::tempfile().map_err(failed)?), end: 0 })
+    }
+
+    /// Writes rows that come in order.
+    fn write<T: Row>(
+        &mut self,
+        level: u32,
+        rows: impl Iterator<Item = Result<T, TaskError>>,
+    ) -> Result<SortedRun, TaskError> {
+        let mut run = SortedRun { level, ..SortedRun::default() };
+        let mut bytes = Vec::with_capacity(BLOCK_BYTES + 1024);
+        for row in rows {
+            rows::write(&row?, &mut bytes);
+            if bytes.len() >= BLOCK_BYTES {
+                run.blocks.push_back(self.block(&bytes)?);
+                bytes.clear();
+            }
+        }
+        if !bytes.is_empty() {
+            run.blocks.push_back(self.block(&bytes)?);
+        }
+        Ok(run)
+    }
+
+    fn block(&mut self, bytes: &[u8]) -> Result<Block, TaskError> {
+        let packed = zstd::bulk::compress(bytes, ZSTD_LEVEL).map_err(failed)?;
+        self.file.write_all_at(&packed, self.end).map_err(failed)?;
+        let size = |len: usize| u32::try_from(len).map_err(failed);
+        let block = Block { at: self.end, stored: size(packed.len())?, raw: size(bytes.len())? };
+        self.end += packed.len() as u64;
+        Ok(block)
+    }
+}
+
+/// A run being read.
+struct RunReader<T> {
+    file: Arc<File>,
+    blocks: VecDeque<Block>,
+    rows: RowsIter<T>,
+}
+
+impl<T: Row> Iterator for RunReader<T> {
+    type Item = Result<T, TaskError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(row) = self.rows.next() {
+                return Some(row.map_err(failed));
+            }
+            let block = self.blocks.pop_front()?;
+            let mut packed = vec![0; block.stored as usize];
+            let read = self.file.read_exact_at(&mut packed, block.at);
+            match read.and_then(|()| zstd::bulk::decompress(&packed, block.raw as usize)) {
+                Ok(bytes) => self.rows = RowsIter::new(bytes),
+                Err(error) => {
+                    self.blocks.clear();
+                    return Some(Err(failed(error)));
+                }
+            }
+        }
+    }
+}
+
+/// Takes rows in any order.
+#[derive(Debug)]
+pub(super) struct Sorter<T> {
+    held: Vec<T>,
+    bytes: usize,
+    limit: usize,
+    runs: Vec<SortedRun>,
+    spill: Option<Spill>,
+}
+
+impl<T: Row> Sorter<T> {
+    /// Holds about so many bytes in memory.
+    pub(super) fn new(limit: usize) -> Self {
+        Self { held: Vec::new(), bytes: 0, limit, runs: Vec::new(), spill: None }
+    }
+
+    /// Adds a row.
+    pub(super) fn push(&mut self, row: T) -> Result<(), TaskError> {
+        self.bytes += row.weight();
+        self.held.push(row);
+        if self.bytes >= self.limit { self.spill() } else { Ok(()) }
+    }
+
+    /// How many runs lie in the file.
+    #[cfg(test)]
+    fn runs(&self) -> usize {
+        self.runs.len()
+    }
+
+    fn spill(&mut self) -> Result<(), TaskError> {
+        let spill = match &mut self.spill {
+            Some(spill) => spill,
+            none => none.insert(Spill::new()?),
+        };
+        // What came in order is sorted at once: a stable sort finds its runs.
+        self.held.sort();
+        self.runs.push(spill.write(0, self.held.drain(..).map(Ok))?);
+        self.bytes = 0;
+        while let Some(level) = self.full_level() {
+            let (full, others): (Vec<_>, Vec<_>) = self.runs.drain(..).partition(|run| run.level == level);
+            self.runs = others;
+            if let Some(spill) = &mut self.spill {
+                let merged = merge::<T>(&spill.file, full, Vec::new())?;
+                self.runs.push(spill.write(level + 1, merged)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn full_level(&self) -> Option<u32> {
+        let last = self.runs.last()?.level;
+        (self.runs.iter().filter(|run| run.level == last).count() >= FAN_IN).then_some(last)
+    }
+
+    /// All rows in order.
+    pub(super) fn sorted(mut self) -> Result<Merged<T>, TaskError> {
+        self.held.sort();
+        match self.spill {
+            Some(spill) => merge(&spill.file, self.runs, self.held),
+            None => Merged::new(vec![Box::new(self.held.into_iter().map(Ok))]),
+        }
+    }
+}
+
+fn merge<T: Row>(file: &Arc<File>, runs: Vec<SortedRun>, held: Vec<T>) -> Result<Merged<T>, TaskError> {
+    let open = |run: SortedRun| -> Source<T> {
+        Box::new(RunReader { file: Arc::clone(file), blocks: run.blocks, rows: RowsIter::new(Vec::new()) })
+    };
+    let mut sources: Vec<Source<T>> = runs.into_iter().map(open).collect();
+    sources.push(Box::new(held.into_iter().map(Ok)));
+    Merged::new(sources)
+}
+
+type Source<T> = Box<dyn Iterator<Item = Result<T, TaskError>>>;
+
+/// The next row of a source; the least comes first out of a heap.
+struct Next<T> {
+    row: T,
+    source: usize,
+}
+
+impl<T: Ord> Ord for Next<T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (&other.row, other.source).cmp(&(&self.row, self.source))
+    }
+}
+impl<T: Ord> PartialOrd for Next<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<T: Ord> PartialEq for Next<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+impl<T: Ord> Eq for Next<T> {}
+
+/// Sorted rows of several sources as one sequence.
+pub(super) struct Merged<T> {
+    sources: Vec<Source<T>>,
+    heap: BinaryHeap<Next<T>>,
+    failed: Option<TaskError>,
+}
+
+impl<T: Row> Merged<T> {
+    fn new(mut sources: Vec<Source<T>>) -> Result<Self, TaskError> {
+        let mut heap = BinaryHeap::with_capacity(sources.len());
+        for (source, rows) in sources.iter_mut().enumerate() {
+            if let Some(row) = rows.next() {
+                heap.push(Next { row: row?, source });
+            }
+        }
+        Ok(Self { sources, heap, failed: None })
+    }
+}
+
+impl<T: Row> Iterator for Merged<T> {
+    type Item = Result<T, TaskError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(error) = self.failed.take() {
+            self.heap.clear();
+            return Some(Err(error));
+        }
+        let mut top = self.heap.peek_mut()?;
+        match self.sources[top.source].next() {
+            // The new row sinks to its place when `top` is dropped: rarely far.
+            Some(Ok(row)) => Some(Ok(std::mem::replace(&mut top.row, row))),
+            Some(Err(error)) => {
+                self.failed = Some(error);
+                Some(Ok(std::collections::binary_heap::PeekMut::pop(top).row))
+            }
+            None => Some(Ok(std::collections::binary_heap::PeekMut::pop(top).row)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coldread_model::{LoginEvent, LoginKind, LoginSource, Timestamp};
+
+    fn event(n: u64) -> LoginEvent {
+        // Neither sorted nor without equals.
+        let time = Timestamp::new((n.wrapping_mul(2_654_435_761) % 50_000) as i64, 0);
+        LoginEvent::new(LoginSource::Btmp, LoginKind::Failed, Some(time), "/var/log/btmp", n % 7)
+    }
+
+    #[test]
+    fn rows_beyond_what_is_held_come_back_sorted_and_none_is_lost() {
+        let mut sorter = Sorter::new(64 << 10);
+        let mut all = Vec::new();
+        for n in 0..60_000 {
+            sorter.push(event(n)).unwrap();
+            assert!(sorter.bytes <= 64 << 10);
+            all.push(event(n));
+        }
+        // Runs were written and merged; had they not been, there would be hundreds.
+        assert!(sorter.runs() > 1 && sorter.runs() < 2 * FAN_IN + 8, "{}", sorter.runs());
+        all.sort();
+        assert!(sorter.sorted().unwrap().map(Result::unwrap).eq(all));
+    }
+
+    #[test]
+    fn few_rows_need_no_file() {
+        let mut sorter = Sorter::new(HELD_BYTES);
+        for n in 0..100 {
+            sorter.push(event(n)).unwrap();
+        }
+        assert!(sorter.spill.is_none());
+        assert!(sorter.sorted().unwrap().map(Result::unwrap).is_sorted());
+    }
+}
