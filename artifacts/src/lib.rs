@@ -15,6 +15,7 @@
 pub mod compressed;
 pub mod context;
 pub mod fstab;
+pub mod hive;
 pub mod identity;
 pub mod input;
 pub mod lines;
