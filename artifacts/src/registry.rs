@@ -1,6 +1,6 @@
 //! The extractors there are.
 
-use crate::{Context, Input, Output, logins, packages, wants::Want};
+use crate::{Context, Input, Output, accounts, keys, logins, packages, wants::Want};
 
 /// Makes findings of files of one kind. Pure: what it says depends on its input and the context alone.
 pub trait Extractor: Send + Sync {
@@ -25,4 +25,9 @@ pub const EXTRACTORS: &[&dyn Extractor] = &[
     &logins::utmp::Utmp,
     &logins::lastlog::Lastlog,
     &logins::authlog::Authlog,
+    &accounts::passwd::Accounts,
+    &accounts::sudoers::Sudoers,
+    &keys::authorized::AuthorizedKeys,
+    &keys::private::PrivateKeys,
+    &keys::sshd::SshdConfig,
 ];
