@@ -12,12 +12,14 @@
 //! 4. [`finish`](output::finish) what was found: sorted, so that equal disks give equal bytes.
 #![forbid(unsafe_code)]
 
+pub mod accounts;
 pub mod compressed;
 pub mod context;
 pub mod fstab;
 pub mod hive;
 pub mod identity;
 pub mod input;
+pub mod keys;
 pub mod lines;
 pub mod logins;
 pub mod output;

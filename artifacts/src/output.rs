@@ -1,6 +1,6 @@
 //! Where extractors put what they find.
 
-use crate::Context;
+use crate::{Context, accounts};
 use coldread_model::{
     Account, Findings, Gap, Kernel, Key, LogWindow, LoginEvent, Package, Setting, SystemIdentity, Timestamp,
 };
@@ -101,7 +101,7 @@ pub fn finish(context: &Context, parts: impl IntoIterator<Item = Findings>) -> F
     // Equal rows are kept: a log may say the same twice, and each has its own offset or was repeated.
     all.logins.sort_unstable();
     sort_each_once(&mut all.windows);
-    sort_each_once(&mut all.accounts);
+    all.accounts = accounts::join(all.accounts);
     sort_each_once(&mut all.keys);
     sort_each_once(&mut all.settings);
     sort_each_once(&mut all.gaps);
