@@ -59,3 +59,30 @@ fn ext4_with_fast_commits() {
 fn ext3() {
     compare("ext3", 2, &[crash::jbd2::TRANSACTIONS]);
 }
+
+#[test]
+fn xfs() {
+    compare("xfs", 3, &[crash::xfs::CANCELS]);
+}
+
+#[test]
+fn xfs_with_blocks_of_1_kib() {
+    compare("xfs-1k", 3, &[crash::xfs::CANCELS]);
+}
+
+#[test]
+fn xfs_with_a_large_log_unit() {
+    compare("xfs-log-su", 2, &[]);
+}
+
+#[test]
+fn xfs_with_sectors_of_4_kib() {
+    compare("xfs-4kn", 2, &[]);
+}
+
+#[test]
+fn xfs_with_parent_pointers() {
+    if !tests::host::lacks(&["xfs_db"]) {
+        compare("xfs-parent", 1, &[]);
+    }
+}

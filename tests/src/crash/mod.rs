@@ -8,6 +8,7 @@
 
 pub mod jbd2;
 mod work;
+pub mod xfs;
 
 use crate::{
     ask, disk,
@@ -19,8 +20,15 @@ use std::{
     collections::BTreeSet,
     fs::File,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
     time::SystemTime,
 };
+
+/// Stopped while a step was under way.
+pub const AMID: &str = "stopped amid a step";
+/// Stopped between two steps.
+pub const BETWEEN: &str = "stopped between steps";
 
 /// A kind of filesystem that is stopped.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +47,12 @@ pub struct Kind {
     pub unrecovered: &'static str,
     /// The disk is zeros before mkfs, not noise.
     pub blank: bool,
+    /// What is done to the empty filesystem before it is mounted.
+    pub prepare: Option<fn(&Path, &mut Dice)>,
+    /// Half of them are stopped while a step is under way, not between two.
+    pub amid: bool,
+    /// Makes of the copy what a power cut could have left: which damage, if any.
+    pub tear: Option<fn(&Path, &mut Dice) -> Option<&'static str>>,
     /// What really occurs in its log.
     pub facts: fn(&Path) -> BTreeSet<&'static str>,
 }
@@ -53,6 +67,9 @@ pub const KINDS: &[Kind] = &[
         options: &["", "data=journal"],
         unrecovered: "ro,noload",
         blank: false,
+        prepare: None,
+        amid: false,
+        tear: None,
         facts: jbd2::facts,
     },
     Kind {
@@ -63,6 +80,9 @@ pub const KINDS: &[Kind] = &[
         options: &["", "data=journal", "journal_checksum"],
         unrecovered: "ro,noload",
         blank: false,
+        prepare: None,
+        amid: false,
+        tear: None,
         facts: jbd2::facts,
     },
     // mke2fs leaves what was there in the area of fast commits, which no recovery accepts.
@@ -74,6 +94,9 @@ pub const KINDS: &[Kind] = &[
         options: &[""],
         unrecovered: "ro,noload",
         blank: true,
+        prepare: None,
+        amid: false,
+        tear: None,
         facts: jbd2::facts,
     },
     Kind {
@@ -84,8 +107,16 @@ pub const KINDS: &[Kind] = &[
         options: &["", "data=journal"],
         unrecovered: "ro,noload",
         blank: false,
+        prepare: None,
+        amid: false,
+        tear: None,
         facts: jbd2::facts,
     },
+    xfs::BLOCKS_4K,
+    xfs::BLOCKS_1K,
+    xfs::LARGE_LOG_UNIT,
+    xfs::SECTORS_4K,
+    xfs::PARENT_POINTERS,
 ];
 
 /// The kind with this name.
@@ -126,11 +157,11 @@ pub struct Compared {
 /// Makes the image of this seed in `dir`, `crashed.img`, and compares.
 #[track_caller]
 pub fn run(kind: &Kind, seed: u64, dir: &Path) -> Outcome {
-    let Stopped { image, how, moment } = stop(kind, seed, dir);
-    let facts = (kind.facts)(&image);
+    let Stopped { image, how, moment, occurred: mut facts } = stop(kind, seed, dir);
+    facts.append(&mut (kind.facts)(&image));
     let recovered = disk::copy(&image, "recovered.img");
     if let Err(refusal) = Mounted::try_new(&recovered, kind.filesystem, "noatime").map(drop) {
-        return Outcome::Refused(refusal);
+        return refused(&image, how, facts, refusal);
     }
     let mut want = truth::listing(Mounted::new(&recovered, kind.filesystem, "ro").path(), kind.filesystem);
     if unrecovered(kind, &image).is_some_and(|found| found == want) {
@@ -150,11 +181,25 @@ pub fn run(kind: &Kind, seed: u64, dir: &Path) -> Outcome {
     Outcome::Compared(Compared { how, facts, rows: want.len(), disagreements })
 }
 
+/// What the kernel does not recover we must not say to have replayed.
+fn refused(image: &Path, how: String, facts: BTreeSet<&'static str>, refusal: String) -> Outcome {
+    let (place, _store) = ask::store();
+    place.scan(image, "disk", &[]);
+    let shown = place.asset("disk");
+    let state = &shown["volumes"][0]["state"];
+    if state != "replayed" && state != "clean" {
+        return Outcome::Refused(refusal);
+    }
+    let disagreements = vec![format!("state {state}, and the kernel refuses it: {refusal}")];
+    Outcome::Compared(Compared { how, facts, rows: 0, disagreements })
+}
+
 /// A disk as it was when its filesystem was stopped.
 struct Stopped {
     image: PathBuf,
     how: String,
     moment: SystemTime,
+    occurred: BTreeSet<&'static str>,
 }
 
 fn stop(kind: &Kind, seed: u64, dir: &Path) -> Stopped {
@@ -168,24 +213,48 @@ fn stop(kind: &Kind, seed: u64, dir: &Path) -> Stopped {
     }
     let options = *dice.pick(kind.options);
     let line = if options.is_empty() { "noatime".to_owned() } else { format!("noatime,{options}") };
+    if let Some(prepare) = kind.prepare {
+        prepare(&live, &mut dice);
+    }
     let mounted = Mounted::new(&live, kind.filesystem, &line);
     let before = 100 + dice.below(200);
     let after = 20 + dice.below(400);
     let mut work = work::Work::new(mounted.path(), &mut dice);
     work.steps(before);
     rustix::fs::sync();
-    work.steps(after);
-    let flush = work.chance(50);
-    let command = if flush { "shutdown -f" } else { "shutdown" };
+    let command = if work.chance(50) { "shutdown -f" } else { "shutdown" };
     let words = ["-x", "-c", command].map(std::ffi::OsStr::new);
-    tool("xfs_io", &[&words[..], &[mounted.path().as_os_str()]].concat());
+    let shut_down = || tool("xfs_io", &[&words[..], &[mounted.path().as_os_str()]].concat());
+    let amid = kind.amid && work.chance(50);
+    if amid {
+        let done = AtomicU64::new(0);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while done.load(Ordering::Relaxed) < after {
+                    thread::yield_now();
+                }
+                shut_down();
+            });
+            work.steps_until_stopped(&done);
+        });
+    } else {
+        work.steps(after);
+        shut_down();
+    }
     // Before the unmount, which would write the journal home.
     let image = disk::copy(&live, "crashed.img");
     let moment = SystemTime::now();
     drop(work);
     drop(mounted);
-    let how = format!("seed {seed}: {before} steps, sync, {after} steps, {command}, mounted with {line}");
-    Stopped { image, how, moment }
+    let torn = kind.tear.filter(|_| dice.chance(35)).and_then(|tear| tear(&image, &mut dice));
+    let how = format!(
+        "seed {seed}: {before} steps, sync, {after} steps, {command}{}, mounted with {line}{}",
+        if amid { " amid the next" } else { "" },
+        torn.map(|torn| format!(", {torn}")).unwrap_or_default()
+    );
+    let occurred =
+        [Some(if amid { AMID } else { BETWEEN }), Some(command), torn].into_iter().flatten().collect();
+    Stopped { image, how, moment, occurred }
 }
 
 /// What a reader sees that ignores the journal or log; none where it cannot even mount or read all of it.

@@ -2,7 +2,10 @@
 
 use crate::shapes::Dice;
 use rustix::{
-    fs::{FallocateFlags, XattrFlags, fallocate, removexattr, setxattr},
+    fs::{
+        CWD, FallocateFlags, RenameFlags, XattrFlags, fallocate, ioctl_ficlone, removexattr, renameat_with,
+        setxattr,
+    },
     io::Errno,
 };
 use std::{
@@ -14,12 +17,17 @@ use std::{
         fs::{FileExt, PermissionsExt, lchown, symlink},
     },
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 /// The magic number of the ext journal: a block of data that starts with it must be escaped in the log.
 const MAGIC: [u8; 4] = [0xC0, 0x3B, 0x39, 0x98];
 /// What the disk is kept below: enough for any work, and nothing fails for want of room too often.
 const MAX_FILES: usize = 400;
+
+fn is_one_of(error: &io::Error, of: &[Errno]) -> bool {
+    of.iter().any(|one| error.raw_os_error() == Some(one.raw_os_error()))
+}
 
 /// Work in a mounted filesystem. Files that are held open are closed when it is dropped.
 pub(super) struct Work<'a> {
@@ -54,20 +62,27 @@ impl<'a> Work<'a> {
     /// So many steps.
     pub(super) fn steps(&mut self, count: u64) {
         for _ in 0..count {
-            let shape = self.dice.below(100);
-            let done = self.step(shape);
-            // What a filesystem refuses, or has no room for, is left out.
-            let refused = |error: &io::Error| {
-                [Errno::OPNOTSUPP, Errno::NOSPC, Errno::INVAL, Errno::EXIST, Errno::NOTEMPTY, Errno::NODATA]
-                    .iter()
-                    .any(|refusal| error.raw_os_error() == Some(refusal.raw_os_error()))
-            };
-            if let Err(error) = done.as_ref().map_err(refused)
-                && !error
-            {
-                panic!("step {shape}: {done:?}");
-            }
+            self.one().unwrap();
         }
+    }
+
+    /// Steps until the filesystem is stopped, counted as they are done.
+    pub(super) fn steps_until_stopped(&mut self, done: &AtomicU64) {
+        loop {
+            match self.one() {
+                Ok(()) => done.fetch_add(1, Ordering::Relaxed),
+                Err(error) if is_one_of(&error, &[Errno::IO, Errno::ROFS, Errno::SHUTDOWN]) => return,
+                Err(error) => panic!("{error}"),
+            };
+        }
+    }
+
+    /// One step. What a filesystem refuses, or has no room for, is left out.
+    fn one(&mut self) -> io::Result<()> {
+        const REFUSALS: [Errno; 6] =
+            [Errno::OPNOTSUPP, Errno::NOSPC, Errno::INVAL, Errno::EXIST, Errno::NOTEMPTY, Errno::NODATA];
+        let shape = self.dice.below(100);
+        self.step(shape).or_else(|error| if is_one_of(&error, &REFUSALS) { Ok(()) } else { Err(error) })
     }
 
     fn new_path(&mut self) -> PathBuf {
@@ -98,14 +113,16 @@ impl<'a> Work<'a> {
 
     fn step(&mut self, shape: u64) -> io::Result<()> {
         match shape {
-            0..22 => self.create(),
+            0..19 => self.create(),
+            19..22 => self.share(),
             22..32 => self.write(),
             32..38 => self.cut(),
             38..44 => self.space(),
             44..52 => self.unlink(),
             52..60 => self.rename(),
             60..64 => self.folder(),
-            64..72 => self.reuse(),
+            64..70 => self.reuse(),
+            70..72 => self.fragments(),
             72..76 => {
                 let path = self.new_path();
                 let len = *self.dice.pick(&[5, 59, 60, 200]);
@@ -184,6 +201,9 @@ impl<'a> Work<'a> {
     fn rename(&mut self) -> io::Result<()> {
         let Some(from) = self.file() else { return Ok(()) };
         let to = match self.file() {
+            Some(other) if self.dice.chance(10) => {
+                return Ok(renameat_with(CWD, &from, CWD, &other, RenameFlags::EXCHANGE)?);
+            }
             Some(over) if over != from && self.dice.chance(40) => over,
             _ => self.new_path(),
         };
@@ -228,6 +248,37 @@ impl<'a> Work<'a> {
         file.sync_all()
     }
 
+    /// Two files that grow in turn, so that both lie in many extents.
+    fn fragments(&mut self) -> io::Result<()> {
+        let pair = [self.new_path(), self.new_path()];
+        let files = [File::create(&pair[0])?, File::create(&pair[1])?];
+        self.files.extend(pair);
+        for nth in 0..10 + self.dice.below(50) {
+            for file in &files {
+                file.write_all_at(&self.dice.bytes(1000), nth * 8192)?;
+            }
+            if nth % 8 == 0 {
+                files[0].sync_data()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A file that shares its blocks with another, where the filesystem can, and is then written to.
+    fn share(&mut self) -> io::Result<()> {
+        let Some(source) = self.file() else { return Ok(()) };
+        let path = self.new_path();
+        let (source, shared) = (File::open(source)?, File::create(&path)?);
+        self.files.push(path);
+        ioctl_ficlone(&shared, &source)?;
+        let len = shared.metadata()?.len();
+        for _ in 0..self.dice.below(6) {
+            let at = self.dice.below(len + 1);
+            shared.write_all_at(&self.dice.bytes(700), at)?;
+        }
+        if self.dice.chance(60) { shared.sync_all() } else { Ok(()) }
+    }
+
     fn link(&mut self) -> io::Result<()> {
         let Some(from) = self.file() else { return Ok(()) };
         let to = self.new_path();
@@ -242,7 +293,7 @@ impl<'a> Work<'a> {
         if self.dice.chance(25) {
             return Ok(removexattr(path, name)?);
         }
-        let len = *self.dice.pick(&[5, 90, 900]);
+        let len = *self.dice.pick(&[5, 90, 900, 3000]);
         Ok(setxattr(path, name, &self.dice.bytes(len), XattrFlags::empty())?)
     }
 
