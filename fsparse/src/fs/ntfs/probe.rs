@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::ParseError,
-    fs::{ProbeMachine, Probed},
+    fs::{ProbeMachine, Probed, cut::cut_short},
     machine::{Fetched, Machine, Requests},
 };
 use coldread_model::{ByteRange, Gap, GapKind, VolumeState};
@@ -370,12 +370,6 @@ impl ProbeMachine for NtfsProbe {
         };
         // The copy of the boot sector may lie outside the partition's image; clusters must not.
         let clusters_end = geometry.clusters().range(boot.clusters, 0).start;
-        if clusters_end > self.volume_bytes {
-            let reason = format!("{} of {clusters_end} bytes are there", self.volume_bytes);
-            self.gaps
-                .push(Gap::new(GapKind::Corrupt, "NTFS volume", reason.clone()).at_byte(self.volume_bytes));
-            self.partial.push(reason);
-        }
         let (state, reason) = if !self.unreplayed.is_empty() {
             let reason = self.unreplayed.join("; ");
             self.gaps.push(Gap::new(GapKind::Unreplayed, "$LogFile", reason.clone()));
@@ -385,19 +379,21 @@ impl ProbeMachine for NtfsProbe {
         } else {
             (VolumeState::Partial, self.partial.join("; "))
         };
-        Ok(Probed {
+        let size_bytes = boot.size_bytes.min(self.volume_bytes);
+        let probed = Probed {
             geometry: geometry.encode(),
             units: geometry.units(),
             name: "ntfs".to_owned(),
             label: facts.label,
             uuid: Some(format!("{:016X}", boot.serial)),
-            size_bytes: boot.size_bytes.min(self.volume_bytes),
+            size_bytes,
             block_bytes: boot.cluster_bytes,
             state,
             reason,
             patches: Vec::new(),
             identity: self.identity,
             gaps: self.gaps,
-        })
+        };
+        Ok(Probed { size_bytes, ..cut_short(probed, clusters_end, self.volume_bytes) })
     }
 }

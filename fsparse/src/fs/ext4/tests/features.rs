@@ -6,7 +6,7 @@ use super::{
 };
 use crate::survey::{Encoding, Inode, Survey};
 use coldread_model::listing::Xattrs;
-use std::{fs, path::Path, process::Command};
+use std::{fmt::Write, fs, path::Path, process::Command};
 
 /// A filesystem that a script filled through a mount, mounted again to be compared: its bytes, and what a survey
 /// says of it. `check` sees it with the mount.
@@ -151,7 +151,10 @@ fn attributes_of_every_kind_in_inode_block_and_shared_values() {
                 wanted.sort();
                 let inode = find(found, name.as_bytes());
                 let hex = |bytes: &[u8]| {
-                    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+                    bytes.iter().fold(String::new(), |mut text, byte| {
+                        write!(text, "{byte:02x}").unwrap();
+                        text
+                    })
                 };
                 let ours: Vec<_> = Xattrs(found.bytes(inode.xattrs))
                     .map(|(name, value)| (String::from_utf8(name.to_vec()).unwrap(), hex(value)))
