@@ -101,7 +101,8 @@ impl Tasks {
             TaskInput::Content { source, volume, plan } => {
                 job.content(source, volume, plan).map(|output| codec::to_bytes(&output))
             }
-            TaskInput::Read { source, volume, inode, stream } => {
+            TaskInput::Read { source, volume, inode, stream, identity } => {
+                identity.map_or(Ok(()), |identity| job.same_disk(source, identity))?;
                 job.read(source, volume, *inode, stream)?;
                 Ok(Vec::new())
             }
