@@ -5,10 +5,11 @@ use std::{env, error::Error, fs, path::PathBuf};
 const FILES: [&str; 3] = ["coldread/v1/scans.proto", "coldread/v1/query.proto", "coldread/v1/work.proto"];
 
 /// What carries file contents and objects: shared buffers instead of copies.
-const SHARED_BUFFERS: [&str; 4] = [
+const SHARED_BUFFERS: [&str; 5] = [
     ".coldread.v1.Object.compressed",
     ".coldread.v1.PutOutputRequest.data",
     ".coldread.v1.OutputPiece.data",
+    ".coldread.v1.KeptPiece.data",
     ".coldread.v1.FileBytes.data",
 ];
 

@@ -91,7 +91,8 @@ impl Context {
         context
     }
 
-    /// What a cached extractor may see: the system without what differs between clones, and the zone.
+    /// What a cached extractor may see: the system without what differs between clones. A zone is none of it: the same
+    /// bytes would tell other times elsewhere.
     pub fn for_packages(&self) -> Self {
         let system = SystemIdentity {
             hostname: None,
@@ -100,7 +101,7 @@ impl Context {
             kernels: Vec::new(),
             ..self.system.clone()
         };
-        Self { system, zone: self.zone.clone(), ..Self::default() }
+        Self { system, ..Self::default() }
     }
 
     /// The name of a user by number, as /etc/passwd has it first.

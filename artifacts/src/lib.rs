@@ -26,6 +26,7 @@ pub mod output;
 pub mod packages;
 pub mod probe;
 pub mod registry;
+pub mod roots;
 pub mod sqlite;
 pub mod view;
 pub mod wants;

@@ -16,6 +16,8 @@ pub const MAX_NAME_BYTES: usize = 512;
 pub const MAX_OUTPUTS: usize = 1 << 16;
 /// Objects asked about or sent in one message.
 pub const MAX_OBJECTS_A_MESSAGE: usize = 1 << 14;
+/// Kept results asked for in one message.
+pub const MAX_KEPT_A_MESSAGE: usize = 1 << 10;
 /// Characters of a reason, an asset's or a worker's name that are kept.
 pub const MAX_TEXT_CHARS: usize = 4096;
 /// Workers known at a time.

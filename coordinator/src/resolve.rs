@@ -7,7 +7,7 @@
 
 use crate::error;
 use coldread_model::{
-    FileKind, RowFlags, SnapshotManifest, VolumeManifest, codec,
+    FileKind, RowFlags, SnapshotManifest, VolumeManifest, VolumeState, codec,
     listing::path_of,
     task::{IoMode, SourceSpec, TaskInput, VolumeSpec},
 };
@@ -56,6 +56,7 @@ pub(crate) fn read_task(
         volume: spec,
         inode: found.inode,
         stream: request.stream.clone(),
+        identity: (volume.state != Some(VolumeState::Live)).then_some(manifest.source.metadata_digest),
     })
 }
 

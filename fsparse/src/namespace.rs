@@ -61,6 +61,11 @@ impl<'a> Namespace<'a> {
         Self { trees, base: None, mounts }
     }
 
+    /// One of the volumes alone, at `/`.
+    pub fn of_volume(&self, volume: usize) -> Self {
+        Self { trees: self.trees.clone(), base: None, mounts: vec![(Vec::new(), volume)] }
+    }
+
     /// What lies below a directory, as a tree of its own: nothing in it leads out, as in a chroot.
     pub fn below(&self, path: &[u8]) -> Result<Self, ResolveError> {
         let (volume, _, directory) = self.directory(path)?;

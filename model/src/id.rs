@@ -35,6 +35,8 @@ pub enum ObjectKind {
     Keys = 14,
     /// Settings of logins ([`crate::rows`]).
     Settings = 15,
+    /// What an extractor said of one file ([`crate::kept`]).
+    Kept = 16,
 }
 
 impl ObjectKind {
@@ -55,6 +57,7 @@ impl ObjectKind {
             Self::Accounts,
             Self::Keys,
             Self::Settings,
+            Self::Kept,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == number)

@@ -6,6 +6,7 @@ use crate::{
     digest::Sha256Digest,
     finding::SystemIdentity,
     gap::Gap,
+    id::ObjectId,
     manifest::{ChunkRef, SourceIdentity, VolumeState},
     range::ByteRange,
     rows::FoundRefs,
@@ -212,6 +213,9 @@ pub enum TaskInput {
         inode: u64,
         /// The stream; empty for the unnamed one.
         stream: Vec<u8>,
+        /// The digest of the disk's metadata when it was scanned: another disk in its place is not read. None: the disk
+        /// was in use, and its metadata changes all the time.
+        identity: Option<ObjectId>,
     },
 }
 

@@ -4,7 +4,7 @@ use crate::{
     error::{Error, Result},
     pack::PackRecord,
 };
-use coldread_model::{codec, manifest::Head};
+use coldread_model::{KeptKey, ObjectId, codec, manifest::Head};
 use std::{
     fmt,
     fs::{self, File, TryLockError},
@@ -16,12 +16,23 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// What of a pack the index tells apart.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct News {
+    /// Heads of snapshots.
+    pub(crate) heads: Vec<Head>,
+    /// Results of extractors by their keys.
+    pub(crate) kept: Vec<(KeptKey, ObjectId)>,
+}
+
 /// Packs and the heads of snapshots.
 pub(crate) trait Catalog: Send + Sync + fmt::Debug {
     /// The registered packs by number.
     fn packs(&self) -> Result<Vec<(u64, PackRecord)>>;
-    /// Adds a pack and the heads in it in one step, durable when this returns.
-    fn register(&self, number: u64, record: &PackRecord, heads: &[Head]) -> Result<()>;
+    /// Adds a pack and what is new in it in one step, durable when this returns.
+    fn register(&self, number: u64, record: &PackRecord, news: &News) -> Result<()>;
+    /// The object that holds the result kept under a key.
+    fn kept(&self, key: KeptKey) -> Result<Option<ObjectId>>;
     /// The newest head of each asset, by name, from the first name after `after`.
     fn newest(&self, after: Option<&str>) -> Box<dyn Iterator<Item = Result<Head>> + '_>;
     /// The newest head of one asset.
@@ -37,6 +48,8 @@ pub(crate) trait Catalog: Send + Sync + fmt::Debug {
 /// - `p` and the pack's number (big-endian u64): [`PackRecord`];
 /// - `n` and the asset's name: its newest [`Head`];
 /// - `h`, the length of the asset's name (big-endian u32), the name, the sequence (big-endian u64): [`Head`];
+/// - `k` and a key of 32 bytes: the object of the result kept under it. An asset has one for each package database of
+///   its own and a clone adds none, so these grow with assets as heads do, never with files;
 /// - `s`: the highest sequence.
 #[derive(Debug)]
 pub(crate) struct SledCatalog(sled::Db);
@@ -44,6 +57,7 @@ pub(crate) struct SledCatalog(sled::Db);
 const PACK: u8 = b'p';
 const NEWEST: u8 = b'n';
 const HISTORY: u8 = b'h';
+const KEPT: u8 = b'k';
 const SEQUENCE: &[u8] = b"s";
 /// Bytes of sled's cache: the index of a hundred thousand assets is a few times this, and read seldom.
 const CACHE_BYTES: u64 = 16 << 20;
@@ -172,11 +186,14 @@ impl Catalog for SledCatalog {
         self.0.scan_prefix([PACK]).map(decode).collect()
     }
 
-    fn register(&self, number: u64, record: &PackRecord, heads: &[Head]) -> Result<()> {
+    fn register(&self, number: u64, record: &PackRecord, news: &News) -> Result<()> {
         let mut batch = sled::Batch::default();
         batch.insert(key(PACK, &number.to_be_bytes()), codec::to_bytes(record));
         let mut last = self.last_sequence()?;
-        for head in heads {
+        for (key, id) in &news.kept {
+            batch.insert(self::key(KEPT, &key.0), &id.0[..]);
+        }
+        for head in &news.heads {
             let value = codec::to_bytes(head);
             let mut place = history_prefix(&head.asset);
             place.extend_from_slice(&head.sequence.to_be_bytes());
@@ -210,6 +227,16 @@ impl Catalog for SledCatalog {
     fn history(&self, asset: &str) -> Result<Vec<Head>> {
         let values = self.0.scan_prefix(history_prefix(asset)).rev();
         values.map(|item| head(&item.map_err(failed)?.1)).collect()
+    }
+
+    fn kept(&self, key: KeptKey) -> Result<Option<ObjectId>> {
+        let value = self.0.get(self::key(KEPT, &key.0)).map_err(failed)?;
+        let id = |value: sled::IVec| {
+            let id: [u8; 32] =
+                value[..].try_into().map_err(|_| Error::Index("a name is not one".to_owned()))?;
+            Ok(ObjectId(id))
+        };
+        value.map(id).transpose()
     }
 
     fn last_sequence(&self) -> Result<u64> {

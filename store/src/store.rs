@@ -1,14 +1,14 @@
 //! Opening a store, and reading its objects.
 
 use crate::{
-    catalog::{Catalog, SledCatalog},
+    catalog::{Catalog, News, SledCatalog},
     disk::{Disk, OsDisk},
     error::{Error, Result},
     pack::{PackRecord, pack_number, reader::Pack},
     packs::{Object, Packs, object},
     writer::PackWriter,
 };
-use coldread_model::{ObjectId, ObjectKind, codec, manifest::Head};
+use coldread_model::{Kept, KeptKey, ObjectId, ObjectKind, codec};
 use std::{
     collections::BTreeSet,
     fs::{self, File, TryLockError},
@@ -95,8 +95,8 @@ impl Store {
         }
         for number in unknown {
             match adopt(&packs_dir, number) {
-                Ok((pack, record, heads)) => {
-                    catalog.register(number, &record, &heads)?;
+                Ok((pack, record, news)) => {
+                    catalog.register(number, &record, &news)?;
                     packs.add(pack);
                 }
                 // Nobody was told that it was stored; it stays where it is, for a closer look.
@@ -140,6 +140,19 @@ impl Store {
         of_kind(id, object, kind)
     }
 
+    /// The object that keeps an extractor's result under `key`, if there is one that can be read.
+    pub fn kept(&self, key: KeptKey) -> Result<Option<Vec<u8>>> {
+        let Some(id) = self.catalog.kept(key)? else { return Ok(None) };
+        match self.get_kind(id, ObjectKind::Kept) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error @ (Error::Corrupt { .. } | Error::Missing(_) | Error::Decode { .. })) => {
+                tracing::warn!(%error, "a kept result cannot be read and is made anew");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Starts a pack. Several may be written at a time.
     pub fn writer(self: &Arc<Self>) -> PackWriter {
         PackWriter::new(Arc::clone(self))
@@ -156,11 +169,11 @@ impl Store {
         self.sequence.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Publishes a pack that is durable, and the heads in it.
-    pub(crate) fn register(&self, number: u64, record: &PackRecord, heads: &[Head]) -> Result<()> {
+    /// Publishes a pack that is durable, and what is new in it.
+    pub(crate) fn register(&self, number: u64, record: &PackRecord, news: &News) -> Result<()> {
         let _one_at_a_time = self.registering.lock().unwrap_or_else(PoisonError::into_inner);
         self.packs.add(Pack::new(&self.packs_dir, number, *record));
-        self.catalog.register(number, record, heads)
+        self.catalog.register(number, record, news)
     }
 }
 
@@ -204,14 +217,18 @@ fn tidy(packs_dir: &Path) -> Result<BTreeSet<u64>> {
     Ok(there)
 }
 
-/// Reads a pack that the index lacks, and the heads in it.
-fn adopt(packs_dir: &Path, number: u64) -> Result<(Pack, PackRecord, Vec<Head>)> {
+/// Reads a pack that the index lacks, and what is new in it.
+fn adopt(packs_dir: &Path, number: u64) -> Result<(Pack, PackRecord, News)> {
     let (pack, record, open) = Pack::discover(packs_dir, number)?;
-    let mut heads = Vec::new();
+    let mut news = News::default();
     for entry in open.entries().iter().filter(|entry| entry.kind == ObjectKind::Head) {
         let bytes = object(&open, entry, &open.read(entry.at, entry.record_len())?)?.bytes;
         let head = codec::from_bytes("head", &bytes);
-        heads.push(head.map_err(|source| Error::Decode { id: entry.id, source })?);
+        news.heads.push(head.map_err(|source| Error::Decode { id: entry.id, source })?);
     }
-    Ok((pack, record, heads))
+    for entry in open.entries().iter().filter(|entry| entry.kind == ObjectKind::Kept) {
+        let bytes = object(&open, entry, &open.read(entry.at, entry.record_len())?)?.bytes;
+        news.kept.extend(Kept::split(&bytes).map(|(key, _)| (key, entry.id)));
+    }
+    Ok((pack, record, news))
 }

@@ -1,12 +1,15 @@
 //! Writing objects, and publishing a snapshot.
 
 use crate::{
-    compress::Packed,
+    catalog::News,
+    compress::{Packed, decompress},
     error::{Error, Result},
     pack::writer::PackFile,
     store::Store,
 };
-use coldread_model::{ObjectId, ObjectKind, SnapshotManifest, Timestamp, codec, manifest::Head};
+use coldread_model::{
+    Kept, KeptKey, ObjectId, ObjectKind, SnapshotManifest, Timestamp, codec, manifest::Head,
+};
 use std::sync::Arc;
 
 /// Takes objects into a new pack. Dropped before [`finish`](PackWriter::finish) or
@@ -15,11 +18,13 @@ pub struct PackWriter {
     store: Arc<Store>,
     /// Created with the first object that the store does not have.
     pack: Option<PackFile>,
+    /// Kept results in it.
+    kept: Vec<(KeptKey, ObjectId)>,
 }
 
 impl PackWriter {
     pub(crate) fn new(store: Arc<Store>) -> Self {
-        Self { store, pack: None }
+        Self { store, pack: None, kept: Vec::new() }
     }
 
     /// Adds an object; `false` where the store or this pack already has it.
@@ -32,6 +37,11 @@ impl PackWriter {
             none => none.insert(self.store.create_pack()?),
         };
         pack.put(object)?;
+        if object.kind == ObjectKind::Kept {
+            let raw = decompress(&object.bytes, object.raw_len);
+            let raw = raw.map_err(|reason| Error::Refused { id: object.id, reason })?;
+            self.kept.extend(Kept::split(&raw).map(|(key, _)| (key, object.id)));
+        }
         Ok(true)
     }
 
@@ -52,7 +62,7 @@ impl PackWriter {
 
     /// Makes the objects durable and gives them to readers. Nothing is published.
     pub fn finish(self) -> Result<()> {
-        self.close(&[])
+        self.close(Vec::new())
     }
 
     /// Publishes `manifest` as the newest snapshot of its asset: readers see the old one or the new one, and
@@ -78,15 +88,15 @@ impl PackWriter {
             sequence: self.store.next_sequence(),
         };
         self.put_raw(ObjectKind::Head, &codec::to_bytes(&head))?;
-        self.close(std::slice::from_ref(&head))?;
+        self.close(vec![head.clone()])?;
         Ok(head)
     }
 
-    fn close(self, heads: &[Head]) -> Result<()> {
+    fn close(self, heads: Vec<Head>) -> Result<()> {
         let Some(pack) = self.pack else { return Ok(()) };
         let number = pack.number();
         let record = pack.finish()?;
-        self.store.register(number, &record, heads)
+        self.store.register(number, &record, &News { heads, kept: self.kept })
     }
 }
 

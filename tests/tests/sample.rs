@@ -301,6 +301,23 @@ fn a_second_scan_says_the_same_to_the_byte() {
     let ids: BTreeSet<_> =
         again.rows(&["snapshots", "speicher"]).into_iter().map(|row| row["snapshot"].to_string()).collect();
     assert_eq!(ids.len(), 1);
+    assert_eq!(again.rows(&["snapshots", "speicher"]).len(), 1, "equal results are one snapshot");
+}
+
+#[test]
+fn another_disk_in_its_place_is_not_read() {
+    use std::os::unix::fs::FileExt;
+    let dir = tempfile::tempdir().unwrap();
+    let image = sample::unpacked(dir.path());
+    let (place, _dir) = ask::store();
+    place.scan(&image, "speicher", &["--content", "none"]).exits(0);
+    place.run(&["cat", "speicher", "/etc/hostname"]).exits(0);
+    let rows = place.rows(&["coverage"]);
+    let starts = rows.iter().filter(|row| row["volume"] == "p1").map(|row| row["start"].as_u64().unwrap());
+    // The superblock's count of mounts, which every mount changes (ext4's superblock, s_mnt_count).
+    let at = starts.min().unwrap() + 1024 + 0x34;
+    std::fs::File::options().write(true).open(&image).unwrap().write_all_at(&[0x55], at).unwrap();
+    place.run(&["cat", "speicher", "/etc/hostname"]).exits(1).says(&["scan it again"]);
 }
 
 #[test]

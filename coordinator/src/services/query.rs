@@ -16,7 +16,10 @@ use coldread_proto::{
     v1::{self, query_server::Query},
 };
 use coldread_store::{Snapshot, Store};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 use tonic::{Request, Response, Status};
 
 /// The service over a cluster's store.
@@ -104,9 +107,11 @@ impl Query for QueryService {
                 let scope = request.scope.unwrap_or_default();
                 let prefix = scope.snapshot.to_ascii_lowercase();
                 scope::each_asset(&store, &scope.asset, |asset| {
+                    // Scans with equal results are one snapshot, told where it was found last.
+                    let mut told = HashSet::new();
                     for head in store.snapshots(asset).map_err(error::of_store)? {
                         let snapshot = head.manifest.to_string();
-                        if !snapshot.starts_with(&prefix) {
+                        if !snapshot.starts_with(&prefix) || !told.insert(head.manifest) {
                             continue;
                         }
                         let manifest = store.manifest(head.manifest).map_err(error::of_store)?;

@@ -12,10 +12,10 @@ use coldread_model::codec;
 use coldread_proto::{
     MAX_PIECE_BYTES, ServiceError,
     v1::{
-        CompleteRequest, CompleteResponse, FailRequest, FailResponse, GetInputRequest, GetOutputRequest,
-        HaveRequest, HaveResponse, LeaseKey, LeaseRequest, LeaseResponse, LeasedTask, Object, OutputPiece,
-        PutObjectsRequest, PutObjectsResponse, PutOutputRequest, PutOutputResponse, RegisterRequest,
-        RegisterResponse, RenewRequest, RenewResponse, work_server::Work,
+        CompleteRequest, CompleteResponse, FailRequest, FailResponse, GetInputRequest, GetKeptRequest,
+        GetOutputRequest, HaveRequest, HaveResponse, KeptPiece, LeaseKey, LeaseRequest, LeaseResponse,
+        LeasedTask, Object, OutputPiece, PutObjectsRequest, PutObjectsResponse, PutOutputRequest,
+        PutOutputResponse, RegisterRequest, RegisterResponse, RenewRequest, RenewResponse, work_server::Work,
     },
 };
 use coldread_store::Packed;
@@ -182,6 +182,41 @@ impl Work for WorkService {
         let (ids, store) = (request.object_ids()?, Arc::clone(&self.0.store));
         let present = error::blocking(move || store.has(&ids).map_err(error::of_store)).await?;
         Ok(Response::new(HaveResponse { present }))
+    }
+
+    type GetKeptStream = Answer<KeptPiece>;
+
+    async fn get_kept(
+        &self,
+        request: Request<GetKeptRequest>,
+    ) -> Result<Response<Self::GetKeptStream>, Status> {
+        let request = request.into_inner();
+        let keys = request.kept_keys()?;
+        if keys.len() > limits::MAX_KEPT_A_MESSAGE {
+            return Err(ServiceError::Limit(format!("{} keys in one message", keys.len())).into());
+        }
+        scan_of(self.0.job(&lease_of(request.key)?)?)?;
+        let store = Arc::clone(&self.0.store);
+        let (sender, receiver) = mpsc::channel(2);
+        tokio::task::spawn_blocking(move || {
+            for (index, key) in (0..).zip(keys) {
+                let mut rest = match store.kept(key).map_err(error::of_store) {
+                    Ok(found) => Bytes::from(found.unwrap_or_default()),
+                    Err(error) => {
+                        // The receiver may have gone; then nobody misses it.
+                        drop(sender.blocking_send(Err(error.into())));
+                        return;
+                    }
+                };
+                while !rest.is_empty() {
+                    let data = rest.split_to(rest.len().min(MAX_PIECE_BYTES));
+                    if sender.blocking_send(Ok(KeptPiece { index, data })).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        Ok(Response::new(Answer::new(receiver)))
     }
 
     async fn put_objects(

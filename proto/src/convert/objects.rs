@@ -2,7 +2,7 @@
 
 use super::{ConvertError, bytes32};
 use crate::v1;
-use coldread_model::{ObjectId, ObjectKind};
+use coldread_model::{KeptKey, ObjectId, ObjectKind};
 
 impl v1::Object {
     /// The object's name, unchecked against its bytes.
@@ -26,6 +26,13 @@ impl v1::HaveRequest {
     /// The names asked about.
     pub fn object_ids(&self) -> Result<Vec<ObjectId>, ConvertError> {
         self.ids.iter().map(|id| bytes32("ids", id).map(ObjectId)).collect()
+    }
+}
+
+impl v1::GetKeptRequest {
+    /// The keys asked for.
+    pub fn kept_keys(&self) -> Result<Vec<KeptKey>, ConvertError> {
+        self.keys.iter().map(|key| bytes32("keys", key).map(KeptKey)).collect()
     }
 }
 

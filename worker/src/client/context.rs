@@ -7,7 +7,7 @@ use super::{
 };
 use crate::tasks::{TaskContext, TaskError};
 use bytes::Bytes;
-use coldread_model::{ObjectId, ObjectKind};
+use coldread_model::{KeptKey, ObjectId, ObjectKind};
 use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
 use tokio::{runtime::Handle, sync::mpsc};
 
@@ -42,6 +42,12 @@ impl TaskContext for Context {
         let gone = |_| TaskError::Connection("objects cannot be sent any more".to_owned());
         self.objects.blocking_send((id, object)).map_err(gone)?;
         Ok(id)
+    }
+
+    fn kept(&self, keys: &[KeptKey]) -> Result<Vec<Option<Vec<u8>>>, TaskError> {
+        self.alive()?;
+        let call = self.leased.retried(|| outputs::kept(&self.leased, keys));
+        self.runtime.block_on(call).map_err(|error| self.leased.trouble(error))
     }
 
     fn get_output(&self, name: &str) -> Result<Vec<u8>, TaskError> {

@@ -2,9 +2,10 @@
 
 use super::lease::Leased;
 use bytes::Bytes;
+use coldread_model::KeptKey;
 use coldread_proto::{
     MAX_PIECE_BYTES, ServiceError,
-    v1::{GetOutputRequest, OutputPiece, PutOutputRequest},
+    v1::{GetKeptRequest, GetOutputRequest, OutputPiece, PutOutputRequest},
 };
 use std::sync::Arc;
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -27,6 +28,22 @@ pub(super) async fn collect(mut pieces: Streaming<OutputPiece>) -> Result<Vec<u8
 pub(super) async fn get(leased: &Leased, name: &str) -> Result<Vec<u8>, Status> {
     let request = GetOutputRequest { key: Some(leased.key.clone()), name: name.to_owned() };
     collect(leased.client.clone().get_output(request).await?.into_inner()).await
+}
+
+/// Asks for kept results.
+pub(super) async fn kept(leased: &Leased, keys: &[KeptKey]) -> Result<Vec<Option<Vec<u8>>>, Status> {
+    let request = GetKeptRequest {
+        key: Some(leased.key.clone()),
+        keys: keys.iter().map(|key| key.0.to_vec()).collect(),
+    };
+    let mut pieces = leased.client.clone().get_kept(request).await?.into_inner();
+    let mut found: Vec<Option<Vec<u8>>> = vec![None; keys.len()];
+    while let Some(piece) = pieces.message().await? {
+        if let Some(one) = found.get_mut(piece.index as usize) {
+            one.get_or_insert_default().extend_from_slice(&piece.data);
+        }
+    }
+    Ok(found)
 }
 
 /// Sends an output; an empty name is the task's result.

@@ -2,7 +2,10 @@
 
 use super::TaskError;
 use crate::io::{self, OpenSource};
-use coldread_model::task::{IoMode, SourceSpec};
+use coldread_model::{
+    ObjectId,
+    task::{IoMode, SourceSpec},
+};
 use std::{
     os::unix::fs::MetadataExt,
     path::Path,
@@ -24,14 +27,43 @@ struct Key {
 #[derive(Default)]
 pub(super) struct Disks {
     open: Mutex<Vec<(Key, Arc<OpenSource>)>>,
+    /// What the disks that were asked about were, the last one last.
+    identities: Mutex<Vec<(Key, ObjectId)>>,
+}
+
+impl Key {
+    fn of(spec: &SourceSpec) -> Self {
+        let file = std::fs::metadata(&spec.location).ok();
+        let file = file.map(|m| (m.dev(), m.ino(), m.size(), m.mtime(), m.mtime_nsec()));
+        Self { location: spec.location.clone(), io: spec.io, file }
+    }
 }
 
 impl Disks {
+    /// The digest of a disk's metadata, found anew when the file changes: who extracts a thousand files asks a
+    /// thousand times.
+    pub(super) fn identity(
+        &self,
+        spec: &SourceSpec,
+        find: impl FnOnce() -> Result<ObjectId, TaskError>,
+    ) -> Result<ObjectId, TaskError> {
+        let key = Key::of(spec);
+        let known = || self.identities.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, identity)) = known().iter().find(|(kept, _)| *kept == key) {
+            return Ok(*identity);
+        }
+        let identity = find()?;
+        let mut known = known();
+        if known.len() >= KEPT {
+            known.remove(0);
+        }
+        known.push((key, identity));
+        Ok(identity)
+    }
+
     /// The disk at a location, opened unless it is.
     pub(super) fn open(&self, spec: &SourceSpec) -> Result<Arc<OpenSource>, TaskError> {
-        let file = std::fs::metadata(&spec.location).ok();
-        let file = file.map(|m| (m.dev(), m.ino(), m.size(), m.mtime(), m.mtime_nsec()));
-        let key = Key { location: spec.location.clone(), io: spec.io, file };
+        let key = Key::of(spec);
         // Held while opening, so that two tasks of one scan do not unpack an image twice.
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = open.iter().position(|(kept, _)| *kept == key) {

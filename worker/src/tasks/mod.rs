@@ -14,7 +14,7 @@ mod read;
 mod survey;
 mod view;
 
-use coldread_model::{ObjectId, ObjectKind, codec, task::TaskInput};
+use coldread_model::{KeptKey, ObjectId, ObjectKind, codec, task::TaskInput};
 use disks::Disks;
 use std::num::NonZero;
 
@@ -22,6 +22,9 @@ use std::num::NonZero;
 pub trait TaskContext: Send + Sync {
     /// Stores an object (unless the store has it) and gives its name.
     fn put_object(&self, kind: ObjectKind, bytes: Vec<u8>) -> Result<ObjectId, TaskError>;
+
+    /// Results of extractors that the store has kept, as the objects that they were put as; one answer a key.
+    fn kept(&self, keys: &[KeptKey]) -> Result<Vec<Option<Vec<u8>>>, TaskError>;
 
     /// The named output of an earlier task of the same scan.
     fn get_output(&self, name: &str) -> Result<Vec<u8>, TaskError>;
@@ -98,7 +101,8 @@ impl Tasks {
             TaskInput::Content { source, volume, plan } => {
                 job.content(source, volume, plan).map(|output| codec::to_bytes(&output))
             }
-            TaskInput::Read { source, volume, inode, stream } => {
+            TaskInput::Read { source, volume, inode, stream, identity } => {
+                identity.map_or(Ok(()), |identity| job.same_disk(source, identity))?;
                 job.read(source, volume, *inode, stream)?;
                 Ok(Vec::new())
             }

@@ -5,7 +5,10 @@ use coldread_fsparse::{
     content::{ContentError, Item, Sink, read_items},
     survey::Encoding,
 };
-use coldread_model::task::{SourceSpec, VolumeSpec};
+use coldread_model::{
+    ObjectId,
+    task::{SourceSpec, VolumeSpec},
+};
 
 /// Bytes kept under way; a reader that is slow holds back the disk.
 const BUDGET: u64 = 8 << 20;
@@ -13,6 +16,18 @@ const BUDGET: u64 = 8 << 20;
 const ZEROS: u64 = 1 << 20;
 
 impl Job<'_> {
+    /// That the disk at a location is still the one that was scanned, by its partition tables and superblocks.
+    pub(super) fn same_disk(&self, source: &SourceSpec, identity: ObjectId) -> Result<(), TaskError> {
+        let found = self.disks.identity(source, || Ok(self.probe(source)?.identity.metadata_digest))?;
+        if found == identity {
+            return Ok(());
+        }
+        let location = &source.location;
+        Err(TaskError::Source(format!(
+            "{location} is not the disk that was scanned, or it has changed: scan it again"
+        )))
+    }
+
     pub(super) fn read(
         &self,
         source: &SourceSpec,

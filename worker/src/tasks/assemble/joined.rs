@@ -78,6 +78,13 @@ impl<'a> Asset<'a> {
         self.mounts.iter().find(|(mounted, _)| *mounted == volume).map(|(_, point)| point.clone())
     }
 
+    /// The volumes that were read and that the asset's own tree does not have.
+    pub(super) fn unmounted(&self) -> Vec<usize> {
+        let mounted: Vec<usize> = self.namespace.mounts().map(|(volume, _)| volume).collect();
+        let read = |volume: &usize| self.namespace.tree(*volume).is_some() && !mounted.contains(volume);
+        (0..self.specs.len()).filter(read).collect()
+    }
+
     pub(super) fn source(&self, volume: usize) -> Option<&'a dyn BlockSource> {
         let opened: &'a Opened<'a> = self.opened.get(volume)?.as_ref()?;
         Some(&*opened.source)

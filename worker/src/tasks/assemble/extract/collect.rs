@@ -3,9 +3,10 @@
 use super::{
     owners::Owners,
     sorted::{HELD_BYTES, Sorter},
+    times::InstallTimes,
 };
 use crate::tasks::{Job, TaskError};
-use coldread_artifacts::{Output, accounts, logins::joiner::Joiner};
+use coldread_artifacts::{Output, accounts, logins::joiner::Joiner, output::InstallTime};
 use coldread_model::{
     Account, FoundRefs, Gap, GapKind, Kernel, Key, LogWindow, LoginEvent, LoginsRef, Package, RowsRef,
     Setting, SystemIdentity,
@@ -30,6 +31,7 @@ pub(super) struct Collector {
     keys: Sorter<Key>,
     settings: Sorter<Setting>,
     owners: Owners,
+    times: InstallTimes,
     pub(super) system: SystemIdentity,
     gaps: Vec<Gap>,
     events: u64,
@@ -55,6 +57,7 @@ impl Collector {
             keys: Sorter::new(OTHERS_BYTES),
             settings: Sorter::new(OTHERS_BYTES),
             owners: Owners::default(),
+            times: InstallTimes::default(),
             system,
             gaps,
             events: 0,
@@ -86,13 +89,18 @@ impl Collector {
                 format!("{} paths of packages are not matched with what lies there", self.owners.left_out());
             self.gap(Gap::new(GapKind::Limit, "package files", reason));
         }
+        if self.times.left_out() > 0 {
+            let reason =
+                format!("{} times of installation are not matched with packages", self.times.left_out());
+            self.gap(Gap::new(GapKind::Limit, "package log", reason));
+        }
         if self.more_gaps > 0 {
             let reason = format!("{} more gaps in databases and logs", self.more_gaps);
             self.gaps.push(Gap::new(GapKind::Limit, "findings", reason));
         }
         self.gaps.sort_unstable();
         self.gaps.dedup();
-        let (packages, installed) = write_packages(self.packages, &mut self.owners, job)?;
+        let (packages, installed) = write_packages(self.packages, &mut self.owners, &self.times, job)?;
         drop(self.owners);
         let found = FoundRefs {
             packages,
@@ -143,6 +151,9 @@ impl Output for Collector {
     }
     fn owned(&mut self, owner: &str, path: &[u8]) {
         self.owners.add(owner, path);
+    }
+    fn install_time(&mut self, time: InstallTime) {
+        self.times.add(time);
     }
     fn gap(&mut self, gap: Gap) {
         if self.gaps.len() < MAX_GAPS {
@@ -210,19 +221,26 @@ fn write_accounts(rows: Sorter<Account>, job: &Job<'_>) -> Result<Vec<RowsRef>, 
     Ok(written)
 }
 
-/// Writes packages with their owners; also gives how many are installed.
+/// Writes packages with their owners and times; also gives how many are installed.
 fn write_packages(
     rows: Sorter<Package>,
     owners: &mut Owners,
+    times: &InstallTimes,
     job: &Job<'_>,
 ) -> Result<(Vec<RowsRef>, u64), TaskError> {
+    // What is filled in may change the order.
+    let mut filled = Sorter::new(OTHERS_BYTES);
+    for row in rows.sorted()? {
+        let mut row = row?;
+        owners.name(&mut row);
+        times.fill(&mut row);
+        filled.push(row)?;
+    }
     let mut batches = Batches::new(job);
     let (mut written, mut installed) = (Vec::new(), 0);
     let mut last: Option<Package> = None;
-    for row in rows.sorted()? {
-        // The owner depends on the row alone and is its last field: rows stay in order.
-        let mut row = row?;
-        owners.name(&mut row);
+    for row in filled.sorted()? {
+        let row = row?;
         if last.as_ref() != Some(&row) {
             installed += u64::from(row.state.is_installed());
             written.extend(batches.push(&row)?);
@@ -286,5 +304,114 @@ impl Tally {
 
     fn of(self, batch: RowsRef) -> LoginsRef {
         LoginsRef { batch, failed: self.failed, span: self.span }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tasks::{TaskContext, disks::Disks};
+    use coldread_model::{
+        KeptKey, LoginKind, LoginSource, ObjectId, ObjectKind, PackageOrigin, PackageType, Timestamp,
+        rows::RowsIter,
+    };
+    use std::{collections::HashMap, sync::Mutex};
+
+    /// A store in memory.
+    #[derive(Default)]
+    struct Memory(Mutex<HashMap<ObjectId, Vec<u8>>>);
+
+    impl TaskContext for Memory {
+        fn put_object(&self, kind: ObjectKind, bytes: Vec<u8>) -> Result<ObjectId, TaskError> {
+            let id = ObjectId::of(kind, &bytes);
+            self.0.lock().unwrap().insert(id, bytes);
+            Ok(id)
+        }
+        fn kept(&self, keys: &[KeptKey]) -> Result<Vec<Option<Vec<u8>>>, TaskError> {
+            Ok(vec![None; keys.len()])
+        }
+        fn get_output(&self, name: &str) -> Result<Vec<u8>, TaskError> {
+            Err(TaskError::Invalid(name.to_owned()))
+        }
+        fn put_output(&self, _: &str, _: Vec<u8>) -> Result<(), TaskError> {
+            Ok(())
+        }
+        fn emit(&self, _: u64, _: Vec<u8>) -> Result<(), TaskError> {
+            Ok(())
+        }
+        fn progress(&self, _: u64) {}
+        fn cancelled(&self) -> bool {
+            false
+        }
+    }
+
+    impl Memory {
+        fn rows<T: Row>(&self, batches: impl IntoIterator<Item = RowsRef>) -> Vec<T> {
+            let objects = self.0.lock().unwrap();
+            let rows = batches.into_iter().flat_map(|batch| RowsIter::new(objects[&batch.id].clone()));
+            rows.map(Result::unwrap).collect()
+        }
+    }
+
+    /// Holds every hundredth event back to the end, as one that waits for a session's end would.
+    #[derive(Default)]
+    struct Late(Vec<LoginEvent>, u64);
+
+    impl Joiner for Late {
+        fn push(&mut self, event: LoginEvent, emit: &mut dyn FnMut(LoginEvent)) {
+            self.1 += 1;
+            if self.1.is_multiple_of(100) {
+                self.0.push(event);
+            } else {
+                emit(event);
+            }
+        }
+        fn finish(&mut self, emit: &mut dyn FnMut(LoginEvent)) {
+            for event in self.0.drain(..) {
+                emit(event);
+            }
+        }
+    }
+
+    fn event(n: i64) -> LoginEvent {
+        let kind = if n % 3 == 0 { LoginKind::Failed } else { LoginKind::Login };
+        LoginEvent::new(LoginSource::Btmp, kind, Some(Timestamp::new(n, 0)), "/var/log/btmp", 0)
+    }
+
+    #[test]
+    fn a_hundred_thousand_events_are_stored_in_order_with_their_spans_and_late_ones_in_their_place() {
+        const EVENTS: i64 = 120_000;
+        let (memory, disks) = (Memory::default(), Disks::default());
+        let job = Job { disks: &disks, threads: 1, context: &memory };
+        let mut collector = Collector::new(SystemIdentity::default(), Vec::new());
+        for n in (0..EVENTS).rev() {
+            collector.login(event(n));
+        }
+        let written = collector.finish(&job, &mut Late::default()).unwrap();
+        let logins = &written.found.logins;
+        assert!(logins.len() > 1);
+        assert_eq!(written.found.failed_logins(), EVENTS as u64 / 3);
+        let stored: Vec<LoginEvent> = memory.rows(logins.iter().map(|batch| batch.batch));
+        assert!(stored.into_iter().eq((0..EVENTS).map(event)));
+        let spans: Vec<_> = logins.iter().map(|batch| batch.span.unwrap()).collect();
+        assert!(spans.windows(2).all(|pair| pair[0].1 < pair[1].0));
+        assert_eq!((spans[0].0.seconds, spans[spans.len() - 1].1.seconds), (0, EVENTS - 1));
+    }
+
+    #[test]
+    fn packages_are_told_once_with_their_owners() {
+        let (memory, disks) = (Memory::default(), Disks::default());
+        let job = Job { disks: &disks, threads: 1, context: &memory };
+        let mut collector = Collector::new(SystemIdentity::default(), Vec::new());
+        let origin =
+            PackageOrigin { volume: "p1".to_owned(), path: b"/lib/x/METADATA".to_vec(), sha256: None };
+        let package = Package::new(PackageType::Pypi, "x", "1", origin);
+        collector.package(package.clone());
+        collector.package(package.clone());
+        collector.owned("deb:python3-x", b"/usr/lib/x/METADATA");
+        let written = collector.finish(&job, &mut coldread_artifacts::logins::joiner::AsTheyAre).unwrap();
+        let stored: Vec<Package> = memory.rows(written.found.packages);
+        assert_eq!(stored, [Package { owner: Some("deb:python3-x".to_owned()), ..package }]);
+        assert_eq!(written.found.installed, 1);
     }
 }

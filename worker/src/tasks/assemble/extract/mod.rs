@@ -4,12 +4,14 @@ mod collect;
 mod context;
 mod fetched;
 mod find;
+mod keep;
 mod owners;
 mod placed;
 mod roots;
 mod rounds;
 mod run;
 mod sorted;
+mod times;
 
 use super::{
     super::{Job, TaskError, view::WHOLE_BYTES},
@@ -17,7 +19,7 @@ use super::{
 };
 use coldread_artifacts::{Context, EXTRACTORS, Output, Reading, Wants, logins::joiner};
 use coldread_fsparse::content::Allowance;
-use coldread_model::{FoundRefs, Gap, GapKind, SystemIdentity};
+use coldread_model::{FoundRefs, Gap, GapKind, Kept, KeptKey, SystemIdentity};
 use collect::Collector;
 use fetched::{Fetched, small};
 use find::Wanted;
@@ -52,12 +54,12 @@ struct Extraction<'e, 'a> {
 /// Reads the context, then everything that the extractors want.
 pub(super) fn extract(asset: &Asset<'_>, job: &Job<'_>) -> Result<Extracted, TaskError> {
     let mut read = vec![HashSet::new(); asset.specs.len()];
-    let roots = Roots::of_asset(asset);
+    let (roots, left_out) = Roots::of_asset(asset);
     let contexts = context::read(asset, &roots, &mut read);
     let package_contexts = contexts.iter().map(Context::for_packages).collect();
     let (wanted, crowded) = find::find(asset, &roots, &Wants::of(EXTRACTORS));
     let all = Extraction { asset, job, roots, contexts, package_contexts };
-    let gaps = all.context_gaps().chain(crowded).collect();
+    let gaps = all.context_gaps().chain(left_out).chain(crowded).collect();
     let mut collector = Collector::new(all.contexts[0].system.clone(), gaps);
     all.run(&wanted, &mut read, &mut collector)?;
     drop(wanted);
@@ -70,6 +72,12 @@ impl<'a> Extraction<'_, 'a> {
     /// What of the contexts could not be read.
     fn context_gaps(&self) -> impl Iterator<Item = Gap> {
         self.contexts.iter().flat_map(|context| context.gaps.iter().cloned())
+    }
+
+    /// The result that the store has under a key. One that does not decode counts as none.
+    fn kept(&self, key: KeptKey) -> Result<Option<Kept>, TaskError> {
+        let found = self.job.context.kept(&[key])?.pop().flatten();
+        Ok(found.and_then(|bytes| Kept::decode(key, &bytes).ok()))
     }
 
     fn run(
@@ -98,7 +106,7 @@ impl<'a> Extraction<'_, 'a> {
             fetched.fetch(self.asset);
             for one in batch {
                 self.job.check()?;
-                run::run(self, one, &fetched, out);
+                run::run(self, one, &fetched, out)?;
                 out.check()?;
             }
             for one in beyond {

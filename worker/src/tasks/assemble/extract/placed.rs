@@ -1,7 +1,7 @@
 //! What extractors say of files in a root, put into its place in the asset.
 
 use super::roots::Root;
-use coldread_artifacts::Output;
+use coldread_artifacts::{Output, output::InstallTime};
 use coldread_model::{Account, Gap, Kernel, Key, LogWindow, LoginEvent, Package, Setting, SystemIdentity};
 
 /// Takes what one extractor says of one file.
@@ -73,7 +73,12 @@ impl Output for Placed<'_, '_> {
         self.path(&mut path);
         self.out.owned(owner, &path);
     }
+    fn install_time(&mut self, mut time: InstallTime) {
+        self.root(&mut time.root);
+        self.out.install_time(time);
+    }
     fn gap(&mut self, mut gap: Gap) {
+        self.volume.clone_into(&mut gap.volume);
         if let Some(path) = &mut gap.path {
             self.path(path);
         }

@@ -1,6 +1,6 @@
 //! Patterns with `**` and executables: one pass over every name of every volume that is joined.
 
-use super::Finder;
+use super::{super::roots::joined, Finder};
 use coldread_artifacts::wants::{Anywhere, Take, Wanted as Who};
 use coldread_fsparse::{namespace::Found, survey::Inode, tree::Tree};
 use coldread_model::{FileKind, RowFlags, listing::path_of};
@@ -72,14 +72,6 @@ fn executables(tree: &Tree<'_>, min: u64) -> Vec<bool> {
 fn is_windows(name: &[u8]) -> bool {
     let tail = name.len().checked_sub(4).map(|at| &name[at..]);
     tail.is_some_and(|tail| WINDOWS.iter().any(|end| tail.eq_ignore_ascii_case(end)))
-}
-
-/// A directory's path in the joined tree, without a `/` at its end.
-fn joined(mount: &[u8], below: &[u8]) -> Vec<u8> {
-    let trim = |path: &[u8]| path.strip_suffix(b"/").unwrap_or(path).to_vec();
-    let mut path = trim(mount);
-    path.extend_from_slice(&trim(below));
-    path
 }
 
 /// Whether another volume is mounted over this directory of the volume mounted at `mount`.

@@ -1,0 +1,129 @@
+//! Results that the store has kept: a clone's database is never read by an extractor twice.
+
+use super::{Extraction, find::Wanted};
+use coldread_artifacts::{Output, output::InstallTime};
+use coldread_model::{
+    Account, Gap, Kept, KeptKey, Kernel, Key, LogWindow, LoginEvent, ObjectKind, Package, Setting,
+    Sha256Digest, SystemIdentity, codec,
+};
+
+/// A result that takes more memory than this is not kept.
+const MAX_BYTES: usize = 32 << 20;
+/// Files smaller than this are read sooner than asked about.
+pub(super) const MIN_FILE_BYTES: u64 = 4 << 10;
+/// Files up to this size are read whole to learn their digest.
+pub(super) const MAX_FILE_BYTES: u64 = 128 << 20;
+
+/// The key of what an extractor says of a file with these digests: its own, then those of its companions.
+pub(super) fn key(
+    all: &Extraction<'_, '_>,
+    wanted: &Wanted<'_>,
+    digests: &[(&str, Sha256Digest)],
+) -> KeptKey {
+    let context = &all.package_contexts[wanted.root];
+    let system = codec::to_bytes(&context.system);
+    let version = wanted.extractor.version().to_le_bytes();
+    let name = wanted.extractor.name().as_bytes();
+    let fixed = [name, &version[..], env!("CARGO_PKG_VERSION").as_bytes(), &wanted.path[..], &system[..]];
+    let files = digests.iter().flat_map(|(suffix, digest)| [suffix.as_bytes(), &digest.0[..]]);
+    KeptKey::of(fixed.into_iter().chain(files))
+}
+
+/// Says again what a kept result says.
+pub(super) fn replay(kept: Kept, out: &mut dyn Output) {
+    for (owner, paths) in &kept.owned {
+        for path in paths {
+            out.owned(owner, path);
+        }
+    }
+    for package in kept.packages {
+        out.package(package);
+    }
+    for gap in kept.gaps {
+        out.gap(gap);
+    }
+}
+
+/// Passes on what an extractor says and remembers it.
+pub(super) struct Keeper<'k> {
+    out: &'k mut dyn Output,
+    kept: Kept,
+    bytes: usize,
+    /// Whether it said something that is not kept.
+    other: bool,
+}
+
+impl<'k> Keeper<'k> {
+    pub(super) fn new(out: &'k mut dyn Output) -> Self {
+        Self { out, kept: Kept::default(), bytes: 0, other: false }
+    }
+
+    fn room(&mut self, bytes: usize) -> bool {
+        self.bytes += bytes;
+        self.bytes <= MAX_BYTES
+    }
+
+    /// The object to keep, if all that was said can be.
+    pub(super) fn object(self, key: KeptKey) -> Option<(ObjectKind, Vec<u8>)> {
+        let whole = !self.other && self.bytes <= MAX_BYTES;
+        whole.then(|| (ObjectKind::Kept, self.kept.encode(key)))
+    }
+}
+
+impl Output for Keeper<'_> {
+    fn package(&mut self, package: Package) {
+        if self.room(coldread_model::rows::Row::weight(&package)) {
+            self.kept.packages.push(package.clone());
+        }
+        self.out.package(package);
+    }
+    fn gap(&mut self, gap: Gap) {
+        // What the source did not give is no fact about the bytes.
+        self.other |= gap.kind == coldread_model::GapKind::Io;
+        if self.room(200) {
+            self.kept.gaps.push(gap.clone());
+        }
+        self.out.gap(gap);
+    }
+    fn owned(&mut self, owner: &str, path: &[u8]) {
+        if self.room(path.len() + 24) {
+            match self.kept.owned.last_mut() {
+                Some((last, paths)) if last == owner => paths.push(path.to_vec()),
+                _ => self.kept.owned.push((owner.to_owned(), vec![path.to_vec()])),
+            }
+        }
+        self.out.owned(owner, path);
+    }
+    fn install_time(&mut self, time: InstallTime) {
+        self.other = true;
+        self.out.install_time(time);
+    }
+    fn login(&mut self, event: LoginEvent) {
+        self.other = true;
+        self.out.login(event);
+    }
+    fn window(&mut self, window: LogWindow) {
+        self.other = true;
+        self.out.window(window);
+    }
+    fn account(&mut self, account: Account) {
+        self.other = true;
+        self.out.account(account);
+    }
+    fn key(&mut self, key: Key) {
+        self.other = true;
+        self.out.key(key);
+    }
+    fn setting(&mut self, setting: Setting) {
+        self.other = true;
+        self.out.setting(setting);
+    }
+    fn system(&mut self, part: SystemIdentity) {
+        self.other = true;
+        self.out.system(part);
+    }
+    fn kernel(&mut self, kernel: Kernel) {
+        self.other = true;
+        self.out.kernel(kernel);
+    }
+}
