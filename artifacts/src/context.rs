@@ -2,7 +2,7 @@
 
 use crate::{
     fstab::{self, Entry},
-    identity::os_release,
+    identity::{host_name, older, os_release},
     zone::DiskZone,
 };
 use coldread_model::{Gap, GapKind, SystemIdentity};
@@ -22,16 +22,40 @@ pub struct ContextWant {
 pub const CONTEXT_FILES: &[ContextWant] = &[
     ContextWant { path: OS_RELEASE, limit: 64 << 10 },
     ContextWant { path: OS_RELEASE_USR, limit: 64 << 10 },
-    ContextWant { path: HOSTNAME, limit: 4 << 10 },
+    older(0),
+    older(1),
+    older(2),
+    older(3),
+    older(4),
+    older(5),
+    older(6),
+    older(7),
+    older(8),
+    older(9),
+    older(10),
+    older(11),
+    older(12),
+    older(13),
+    older(14),
+    older(15),
+    older(16),
+    ContextWant { path: host_name::FILES[0], limit: host_name::LIMIT },
+    ContextWant { path: host_name::FILES[1], limit: host_name::LIMIT },
+    ContextWant { path: host_name::FILES[2], limit: host_name::LIMIT },
+    ContextWant { path: host_name::FILES[3], limit: host_name::LIMIT },
     ContextWant { path: TIMEZONE, limit: 4 << 10 },
     ContextWant { path: LOCALTIME, limit: 256 << 10 },
     ContextWant { path: PASSWD, limit: 16 << 20 },
     ContextWant { path: FSTAB, limit: 1 << 20 },
 ];
 
+/// A file of systems that have no os-release.
+const fn older(index: usize) -> ContextWant {
+    ContextWant { path: older::FILES[index], limit: older::LIMIT }
+}
+
 const OS_RELEASE: &str = "/etc/os-release";
 const OS_RELEASE_USR: &str = "/usr/lib/os-release";
-const HOSTNAME: &str = "/etc/hostname";
 const TIMEZONE: &str = "/etc/timezone";
 const LOCALTIME: &str = "/etc/localtime";
 const PASSWD: &str = "/etc/passwd";
@@ -72,14 +96,18 @@ impl Context {
         let bytes = |path: &str| file(path).and_then(|file| file.bytes.as_deref());
         // /usr/lib/os-release is the vendor's; /etc/os-release, usually a link to it, takes its place.
         let _ = bytes(OS_RELEASE).is_some_and(|text| os_release::read(text, &mut context.system))
-            || bytes(OS_RELEASE_USR).is_some_and(|text| os_release::read(text, &mut context.system));
-        context.system.hostname = bytes(HOSTNAME).and_then(first_word);
+            || bytes(OS_RELEASE_USR).is_some_and(|text| os_release::read(text, &mut context.system))
+            || older::FILES
+                .iter()
+                .any(|path| bytes(path).is_some_and(|text| older::read(path, text, &mut context.system)));
+        context.system.hostname =
+            host_name::FILES.iter().find_map(|path| host_name::read(path, bytes(path)?));
         context.users = bytes(PASSWD).map(users).unwrap_or_default();
         context.homes = bytes(PASSWD).map(homes).unwrap_or_default();
         context.fstab = bytes(FSTAB).map(fstab::parse).unwrap_or_default();
 
         let link = file(LOCALTIME).and_then(|file| file.link_target.as_deref());
-        let name = link.and_then(zone_of_link).or_else(|| bytes(TIMEZONE).and_then(first_word));
+        let name = link.and_then(zone_of_link).or_else(|| bytes(TIMEZONE).and_then(host_name::first_word));
         let from_bytes = bytes(LOCALTIME).and_then(|tzif| DiskZone::from_tzif(name.as_deref(), tzif));
         if from_bytes.is_none() && bytes(LOCALTIME).is_some() {
             let gap = Gap::new(GapKind::Corrupt, "TZif", "not a time zone file; the zone's name is used");
@@ -113,13 +141,6 @@ impl Context {
     pub fn user_of_home(&self, directory: &[u8]) -> Option<&str> {
         self.homes.get(directory).map(String::as_str)
     }
-}
-
-/// The first word of the first line that has one and is no comment (hostname(5)).
-fn first_word(text: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(text);
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
-    line.split_whitespace().next().map(str::to_owned)
 }
 
 /// The zone's name in the target of /etc/localtime: what follows `zoneinfo/`.
@@ -219,6 +240,22 @@ mod tests {
         tzif.extend(block);
         tzif.extend(b"\nCET-1CEST,M3.5.0,M10.5.0/3\n");
         tzif
+    }
+
+    #[test]
+    fn a_machine_without_os_release() {
+        let context = Context::from_files(
+            "p1",
+            &[
+                file("/etc/redhat-release", b"Red Hat Enterprise Linux Server release 6.5 (Santiago)\n"),
+                file("/etc/oracle-release", b"Oracle Linux Server release 6.5\n"),
+                file("/etc/issue", b"Debian GNU/Linux 6.0 \\n \\l\n"),
+                file("/etc/sysconfig/network", b"NETWORKING=yes\nHOSTNAME=db-1.example\n"),
+            ],
+        );
+        let system = &context.system;
+        assert_eq!((system.id.as_deref(), system.version_id.as_deref()), (Some("ol"), Some("6.5")));
+        assert_eq!(system.hostname.as_deref(), Some("db-1.example"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The extractors there are.
 
-use crate::{Context, Input, Output, accounts, keys, logins, packages, probe::Prober, wants::Want};
+use crate::{Context, Input, Output, accounts, identity, keys, logins, packages, probe::Prober, wants::Want};
 
 /// Makes findings of files of one kind. Pure: what it says depends on its input and the context alone.
 pub trait Extractor: Send + Sync {
@@ -43,6 +43,8 @@ pub const EXTRACTORS: &[&dyn Extractor] = &[
     &packages::snap::Snap,
     &packages::flatpak::Flatpak,
     &packages::nix::Nix,
+    &identity::kernel::KernelImages,
+    &identity::kernel::Grub,
     &logins::utmp::Utmp,
     &logins::lastlog::Lastlog,
     &logins::authlog::Authlog,

@@ -6,6 +6,7 @@ mod args;
 mod commands;
 mod connect;
 mod destination;
+mod eol;
 mod failure;
 mod output;
 mod progress;

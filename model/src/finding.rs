@@ -38,7 +38,8 @@ pub struct SystemIdentity {
 }
 
 impl SystemIdentity {
-    /// Takes over what `part` knows and this does not. Kernels are added to those known, each once, by path.
+    /// Takes over what `part` knows and this does not. Kernels are added to those known, each once, by
+    /// path; where one is the default, the others are not.
     pub fn fill(&mut self, part: Self) {
         let text = |known: &mut Option<String>, more: Option<String>| {
             if known.is_none() {
@@ -59,7 +60,19 @@ impl SystemIdentity {
         self.installed_at = self.installed_at.or(part.installed_at);
         self.kernels.extend(part.kernels);
         self.kernels.sort_by(|a, b| (&a.path, a).cmp(&(&b.path, b)));
-        self.kernels.dedup();
+        // A boot loader's file and the image itself tell of the same kernel.
+        self.kernels.dedup_by(|later, kept| {
+            let same = later.path == kept.path;
+            if same {
+                kept.default = kept.default.max(later.default);
+            }
+            same
+        });
+        if self.kernels.iter().any(|kernel| kernel.default == Some(true)) {
+            for kernel in &mut self.kernels {
+                kernel.default.get_or_insert(false);
+            }
+        }
     }
 }
 
@@ -93,4 +106,27 @@ pub struct Findings {
     pub settings: Vec<Setting>,
     /// Databases and logs that were there and could not be read, whole or in part.
     pub gaps: Vec<Gap>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_and_its_boot_loader_are_one_kernel() {
+        let kernel = |path: &str, default| Kernel {
+            release: path.trim_start_matches("/boot/vmlinuz-").to_owned(),
+            path: path.as_bytes().to_vec(),
+            default,
+        };
+        let mut system = SystemIdentity::default();
+        let mut add =
+            |kernel| system.fill(SystemIdentity { kernels: vec![kernel], ..SystemIdentity::default() });
+        add(kernel("/boot/vmlinuz-6.1", None));
+        add(kernel("/boot/vmlinuz-6.1", Some(true)));
+        add(kernel("/boot/vmlinuz-5.10", None));
+        add(kernel("/boot/vmlinuz-6.1", None));
+        let expected = [kernel("/boot/vmlinuz-5.10", Some(false)), kernel("/boot/vmlinuz-6.1", Some(true))];
+        assert_eq!(system.kernels, expected);
+    }
 }

@@ -1,3 +1,6 @@
 //! What a machine is: its operating system and its own name.
 
+pub mod host_name;
+pub mod kernel;
+pub mod older;
 pub mod os_release;

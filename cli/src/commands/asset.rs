@@ -3,12 +3,13 @@
 use crate::{
     args::{OutputArgs, PlaceArgs},
     connect::{self, Need},
+    eol::{Facts, Support},
     failure::{Failure, Result},
     output::{Format, Object, Printer, Row, Table, Value, human_size, plain, stdout},
 };
-use coldread_proto::v1::{Asset as AssetRow, AssetDetail, ShowAssetRequest, System};
+use coldread_proto::v1::{Asset as AssetRow, AssetDetail, Kernel, ShowAssetRequest, System};
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use std::io::Write;
+use std::{io::Write, path::PathBuf};
 
 /// Look at one asset
 #[derive(Debug, clap::Args)]
@@ -36,6 +37,12 @@ struct Show {
     /// This snapshot instead of the newest: its id, or the first 8 digits of it or more
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     snapshot: String,
+    /// End-of-life dates of operating systems from this file (of endoflife.date's shape), instead of those that ship
+    #[arg(long, value_name = "FILE")]
+    eol: Option<PathBuf>,
+    /// The day for which end of life is told [default: today]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    at: Option<jiff::civil::Date>,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -45,19 +52,22 @@ struct Show {
 impl Asset {
     pub async fn run(self) -> Result<()> {
         let Verb::Show(show) = self.verb;
+        let facts = Facts::load(show.eol.as_deref())?;
+        let day = show.at.unwrap_or_else(|| jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date());
         let request = ShowAssetRequest { asset: show.asset, snapshot: show.snapshot };
         connect::with(&show.place.place()?, Need::Answers, async |services| {
             let detail = services.query().show_asset(request).await?.into_inner();
-            print(&detail, show.output.output, stdout())
+            let support = detail.system.as_ref().map(|system| facts.support(system, &day.to_string()));
+            print(&detail, support.as_ref(), show.output.output, stdout())
         })
         .await
     }
 }
 
-fn print(detail: &AssetDetail, format: Format, mut out: impl Write) -> Result<()> {
+fn print(detail: &AssetDetail, support: Option<&Support>, format: Format, mut out: impl Write) -> Result<()> {
     let missing = || Failure::new("the coordinator's answer lacks the asset itself");
     let asset = detail.asset.as_ref().ok_or_else(missing)?;
-    let detail = Detail { asset, detail };
+    let detail = Detail { asset, detail, support };
     match format {
         Format::Json | Format::Ndjson => {
             serde_json::to_writer(&mut out, &detail).map_err(std::io::Error::from)?;
@@ -80,10 +90,11 @@ fn print(detail: &AssetDetail, format: Format, mut out: impl Write) -> Result<()
 struct Detail<'a> {
     asset: &'a AssetRow,
     detail: &'a AssetDetail,
+    support: Option<&'a Support>,
 }
 
 /// The fields of a system, in the order they are shown.
-fn system_fields(system: &System) -> [(&'static str, Value<'_>); 6] {
+fn system_fields(system: &System) -> [(&'static str, Value<'_>); 8] {
     [
         ("id", Value::text(system.id.as_ref())),
         ("version_id", Value::text(system.version_id.as_ref())),
@@ -91,12 +102,14 @@ fn system_fields(system: &System) -> [(&'static str, Value<'_>); 6] {
         ("pretty_name", Value::text(system.pretty_name.as_ref())),
         ("hostname", Value::text(system.hostname.as_ref())),
         ("timezone", Value::text(system.timezone.as_ref())),
+        ("build", Value::text(system.build.as_ref())),
+        ("edition", Value::text(system.edition.as_ref())),
     ]
 }
 
 impl Detail<'_> {
     fn table(&self, wide: bool, out: &mut impl Write) -> Result<()> {
-        let Self { asset, detail } = self;
+        let Self { asset, detail, support } = self;
         let mut line = |name: &str, value: Value<'_>| {
             if value.is_absent() { Ok(()) } else { writeln!(out, "{name:<16}{}", value.cell(true)) }
         };
@@ -109,6 +122,14 @@ impl Detail<'_> {
             }
             if !system.id_like.is_empty() {
                 line("id_like", Value::Text(&system.id_like.join(" ")))?;
+            }
+            for kernel in &system.kernels {
+                let default = if kernel.default == Some(true) { ", the default" } else { "" };
+                let path = String::from_utf8_lossy(&kernel.path);
+                line("kernel", Value::Text(&format!("{} ({path}{default})", kernel.release)))?;
+            }
+            if let Some(support) = support {
+                line("end_of_life", Value::Text(&support.text()))?;
             }
         }
         line("source", Value::Text(&asset.source))?;
@@ -136,7 +157,7 @@ impl Detail<'_> {
 
 impl Serialize for Detail<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { asset, detail } = self;
+        let Self { asset, detail, support } = self;
         let mut map = serializer.serialize_map(None)?;
         for column in AssetRow::COLUMNS {
             // The system has a field of its own; volumes are all there.
@@ -157,6 +178,9 @@ impl Serialize for Detail<'_> {
         map.serialize_entry("metadata_digest", &detail.metadata_digest)?;
         map.serialize_entry("hashed", &detail.hashed)?;
         map.serialize_entry("system", &SystemObject(detail.system.as_ref()))?;
+        if let Some(support) = support {
+            map.serialize_entry("end_of_life", support)?;
+        }
         map.serialize_entry("volumes", &detail.volumes.iter().map(Object).collect::<Vec<_>>())?;
         map.serialize_entry("coverage", &detail.coverage.iter().map(Object).collect::<Vec<_>>())?;
         map.end()
@@ -177,6 +201,13 @@ impl Serialize for SystemObject<'_> {
             if !system.id_like.is_empty() {
                 map.serialize_entry("id_like", &system.id_like)?;
             }
+            if !system.kernels.is_empty() {
+                let kernel = |kernel: &Kernel| {
+                    let path = String::from_utf8_lossy(&kernel.path);
+                    serde_json::json!({"release": kernel.release, "path": path, "default": kernel.default})
+                };
+                map.serialize_entry("kernels", &system.kernels.iter().map(kernel).collect::<Vec<_>>())?;
+            }
         }
         map.end()
     }
@@ -190,7 +221,15 @@ mod tests {
     fn detail() -> AssetDetail {
         AssetDetail {
             asset: Some(AssetRow { asset: "web".to_owned(), files: 3, ..AssetRow::default() }),
-            system: Some(System { id: Some("debian".to_owned()), ..System::default() }),
+            system: Some(System {
+                id: Some("debian".to_owned()),
+                kernels: vec![Kernel {
+                    release: "6.1".to_owned(),
+                    path: b"/boot/vmlinuz-6.1".to_vec(),
+                    default: Some(true),
+                }],
+                ..System::default()
+            }),
             volumes: vec![Volume { name: "p1".to_owned(), content: "ext4".to_owned(), ..Volume::default() }],
             coverage: vec![CoverageTotal { class: "free".to_owned(), bytes: 4096 }],
             ..AssetDetail::default()
@@ -199,7 +238,7 @@ mod tests {
 
     fn printed(format: Format) -> String {
         let mut out = Vec::new();
-        print(&detail(), format, &mut out).unwrap();
+        print(&detail(), None, format, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -210,6 +249,7 @@ mod tests {
         assert_eq!(value["system"]["id"], "debian");
         assert_eq!(value["volumes"][0]["content"], "ext4");
         assert_eq!(value["coverage"][0]["bytes"], 4096);
+        assert_eq!(value["system"]["kernels"][0]["release"], "6.1");
         assert!(value.get("account").is_none());
     }
 
@@ -217,12 +257,13 @@ mod tests {
     fn people_see_the_volumes_and_csv_is_made_of_them() {
         let table = printed(Format::Table);
         assert!(table.contains("files           3\n") && table.contains("coverage: free 4.0 KiB"), "{table}");
+        assert!(table.contains("kernel          6.1 (/boot/vmlinuz-6.1, the default)\n"), "{table}");
         assert!(table.contains("VOLUME"));
         assert!(printed(Format::Csv).lines().nth(1).unwrap().starts_with("p1,ext4,"));
     }
 
     #[test]
     fn an_answer_without_the_asset_is_an_error() {
-        assert!(print(&AssetDetail::default(), Format::Json, Vec::new()).is_err());
+        assert!(print(&AssetDetail::default(), None, Format::Json, Vec::new()).is_err());
     }
 }
