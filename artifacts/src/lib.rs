@@ -12,8 +12,10 @@
 //! 4. [`finish`](output::finish) what was found: sorted, so that equal disks give equal bytes.
 #![forbid(unsafe_code)]
 
+pub mod accounts;
 pub mod compressed;
 pub mod context;
+pub mod evtx;
 pub mod fstab;
 pub mod hive;
 pub mod identity;

@@ -1,6 +1,6 @@
 //! The extractors there are.
 
-use crate::{Context, Input, Output, logins, packages, probe::Prober, wants::Want};
+use crate::{Context, Input, Output, accounts, logins, packages, probe::Prober, wants::Want};
 
 /// Makes findings of files of one kind. Pure: what it says depends on its input and the context alone.
 pub trait Extractor: Send + Sync {
@@ -38,4 +38,9 @@ pub const EXTRACTORS: &[&dyn Extractor] = &[
     &logins::utmp::Utmp,
     &logins::lastlog::Lastlog,
     &logins::authlog::Authlog,
+    &packages::windows::Software,
+    &packages::windows::System,
+    &packages::windows::UserPrograms,
+    &accounts::windows::WindowsAccounts,
+    &logins::evtx::Evtx,
 ];

@@ -1,0 +1,3 @@
+//! Accounts and groups.
+
+pub mod windows;
