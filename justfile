@@ -28,4 +28,4 @@ ci:
 # Fuzzes one target (fuzz/README.md lists them) on the stable toolchain for so many seconds.
 fuzz target seconds="1200":
     mkdir -p fuzz/corpus/{{target}}
-    cd fuzz && cargo run --release --bin {{target}} -- -max_total_time={{seconds}} -timeout=10 -rss_limit_mb=512 corpus/{{target}}
+    cd fuzz && cargo run --release --bin {{target}} -- -max_total_time={{seconds}} -timeout=10 -rss_limit_mb=700 -len_control=10 -max_len=512 corpus/{{target}}

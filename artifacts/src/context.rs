@@ -60,6 +60,8 @@ pub struct Context {
     /// What was there and could not be read.
     pub gaps: Vec<Gap>,
     users: BTreeMap<u32, String>,
+    /// Users by home directory, without a `/` at its end.
+    homes: BTreeMap<Vec<u8>, String>,
 }
 
 impl Context {
@@ -73,6 +75,7 @@ impl Context {
             || bytes(OS_RELEASE_USR).is_some_and(|text| os_release::read(text, &mut context.system));
         context.system.hostname = bytes(HOSTNAME).and_then(first_word);
         context.users = bytes(PASSWD).map(users).unwrap_or_default();
+        context.homes = bytes(PASSWD).map(homes).unwrap_or_default();
         context.fstab = bytes(FSTAB).map(fstab::parse).unwrap_or_default();
 
         let link = file(LOCALTIME).and_then(|file| file.link_target.as_deref());
@@ -103,6 +106,11 @@ impl Context {
     /// The name of a user by number, as /etc/passwd has it first.
     pub fn user_name(&self, uid: u32) -> Option<&str> {
         self.users.get(&uid).map(String::as_str)
+    }
+
+    /// The user whose home directory this is, as /etc/passwd has it first.
+    pub fn user_of_home(&self, directory: &[u8]) -> Option<&str> {
+        self.homes.get(directory).map(String::as_str)
     }
 }
 
@@ -136,6 +144,21 @@ fn users(text: &[u8]) -> BTreeMap<u32, String> {
         }
     }
     users
+}
+
+/// Users by home directory. Of directories that many share (`/`, `/nonexistent`) no user is the owner.
+fn homes(text: &[u8]) -> BTreeMap<Vec<u8>, String> {
+    let mut homes: BTreeMap<Vec<u8>, Option<String>> = BTreeMap::new();
+    for line in text.split(|byte| *byte == b'\n') {
+        let fields: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
+        let [name, _, _, _, _, home, ..] = fields.as_slice() else { continue };
+        let home = home.strip_suffix(b"/").unwrap_or(home);
+        if home.starts_with(b"/") && !name.is_empty() {
+            let name = String::from_utf8_lossy(name).into_owned();
+            homes.entry(home.to_vec()).and_modify(|owner| *owner = None).or_insert(Some(name));
+        }
+    }
+    homes.into_iter().filter_map(|(home, owner)| Some((home, owner?))).collect()
 }
 
 #[cfg(test)]

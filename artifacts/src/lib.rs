@@ -20,6 +20,7 @@ pub mod fstab;
 pub mod hive;
 pub mod identity;
 pub mod input;
+pub mod keys;
 pub mod lines;
 pub mod logins;
 pub mod output;

@@ -1,8 +1,8 @@
 //! Where extractors put what they find.
 
-use crate::Context;
+use crate::{Context, accounts};
 use coldread_model::{
-    Account, Findings, Gap, Kernel, Key, LogWindow, LoginEvent, Package, Setting, SystemIdentity,
+    Account, Findings, Gap, Kernel, Key, LogWindow, LoginEvent, Package, Setting, SystemIdentity, Timestamp,
 };
 
 /// Takes findings one by one, so that a caller may write them out as they come instead of keeping all.
@@ -29,8 +29,26 @@ pub trait Output {
     /// That a file of the root, by its path, belongs to a system package (`deb:python3-requests`). Language packages
     /// whose origin is such a file get it as their [`Package::owner`].
     fn owned(&mut self, owner: &str, path: &[u8]);
+    /// When a package was installed, told by another file than the one that proves the package.
+    fn install_time(&mut self, _: InstallTime) {}
     /// Something that was there and could not be read.
     fn gap(&mut self, gap: Gap);
+}
+
+/// When a package was installed. One that names the version goes before one that does not; of several the latest
+/// counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstallTime {
+    /// The tree of the package.
+    pub root: String,
+    /// The package as `type:name`.
+    pub owner: String,
+    /// Its architecture, where it is told.
+    pub arch: Option<String>,
+    /// The version that was installed, where it is told.
+    pub version: Option<String>,
+    /// When.
+    pub at: Timestamp,
 }
 
 impl Output for Findings {
@@ -83,7 +101,7 @@ pub fn finish(context: &Context, parts: impl IntoIterator<Item = Findings>) -> F
     // Equal rows are kept: a log may say the same twice, and each has its own offset or was repeated.
     all.logins.sort_unstable();
     sort_each_once(&mut all.windows);
-    sort_each_once(&mut all.accounts);
+    all.accounts = accounts::join(all.accounts);
     sort_each_once(&mut all.keys);
     sort_each_once(&mut all.settings);
     sort_each_once(&mut all.gaps);
@@ -93,4 +111,54 @@ pub fn finish(context: &Context, parts: impl IntoIterator<Item = Findings>) -> F
 fn sort_each_once<T: Ord>(rows: &mut Vec<T>) {
     rows.sort_unstable();
     rows.dedup();
+}
+
+#[cfg(test)]
+pub(crate) mod recorder {
+    //! An output that keeps all that is told, for tests.
+
+    use super::*;
+
+    #[derive(Default)]
+    pub(crate) struct Recorder {
+        pub(crate) findings: Findings,
+        pub(crate) owned: Vec<(String, Vec<u8>)>,
+        pub(crate) times: Vec<InstallTime>,
+    }
+
+    impl Output for Recorder {
+        fn package(&mut self, package: Package) {
+            self.findings.package(package);
+        }
+        fn login(&mut self, event: LoginEvent) {
+            self.findings.login(event);
+        }
+        fn window(&mut self, window: LogWindow) {
+            self.findings.window(window);
+        }
+        fn account(&mut self, account: Account) {
+            self.findings.account(account);
+        }
+        fn key(&mut self, key: Key) {
+            self.findings.key(key);
+        }
+        fn setting(&mut self, setting: Setting) {
+            self.findings.setting(setting);
+        }
+        fn system(&mut self, part: SystemIdentity) {
+            self.findings.system(part);
+        }
+        fn kernel(&mut self, kernel: Kernel) {
+            self.findings.kernel(kernel);
+        }
+        fn owned(&mut self, owner: &str, path: &[u8]) {
+            self.owned.push((owner.to_owned(), path.to_vec()));
+        }
+        fn install_time(&mut self, time: InstallTime) {
+            self.times.push(time);
+        }
+        fn gap(&mut self, gap: Gap) {
+            self.findings.gap(gap);
+        }
+    }
 }

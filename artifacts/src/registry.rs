@@ -1,6 +1,6 @@
 //! The extractors there are.
 
-use crate::{Context, Input, Output, accounts, logins, packages, probe::Prober, wants::Want};
+use crate::{Context, Input, Output, accounts, keys, logins, packages, probe::Prober, wants::Want};
 
 /// Makes findings of files of one kind. Pure: what it says depends on its input and the context alone.
 pub trait Extractor: Send + Sync {
@@ -33,14 +33,27 @@ pub trait Extractor: Send + Sync {
 /// Every extractor.
 pub const EXTRACTORS: &[&dyn Extractor] = &[
     &packages::dpkg::Dpkg,
+    &packages::dpkg::list::FileLists,
+    &packages::dpkg::log::DpkgLog,
+    &packages::dpkg::opkg::Opkg,
     &packages::rpm::Rpm,
     &packages::apk::Apk,
-    &logins::utmp::Utmp,
-    &logins::lastlog::Lastlog,
-    &logins::authlog::Authlog,
+    &packages::pacman::Pacman,
+    &packages::portage::Portage,
+    &packages::snap::Snap,
+    &packages::flatpak::Flatpak,
+    &packages::nix::Nix,
     &packages::windows::Software,
     &packages::windows::System,
     &packages::windows::UserPrograms,
-    &accounts::windows::WindowsAccounts,
+    &logins::utmp::Utmp,
+    &logins::lastlog::Lastlog,
+    &logins::authlog::Authlog,
     &logins::evtx::Evtx,
+    &accounts::passwd::Accounts,
+    &accounts::sudoers::Sudoers,
+    &accounts::windows::WindowsAccounts,
+    &keys::authorized::AuthorizedKeys,
+    &keys::private::PrivateKeys,
+    &keys::sshd::SshdConfig,
 ];

@@ -4,6 +4,8 @@
 mod exercise;
 #[path = "../../fsparse/tests/mutation/images.rs"]
 mod images;
+#[path = "../../fsparse/tests/mutation/journals.rs"]
+mod journals;
 #[path = "../../fsparse/tests/mutation/repair.rs"]
 mod repair;
 

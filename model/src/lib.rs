@@ -21,6 +21,7 @@ pub mod range;
 pub mod rows;
 pub mod task;
 pub mod time;
+pub mod version;
 
 pub use account::{Account, AccountKind, Key, KeyKind, PasswordState, Setting};
 pub use codec::DecodeError;

@@ -92,7 +92,8 @@ impl Mounted {
         Self::try_new(image, filesystem, options).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    fn try_new(image: &Path, filesystem: &str, options: &str) -> Result<Self, String> {
+    /// Like [`Mounted::new`], where the kernel may refuse: why.
+    pub fn try_new(image: &Path, filesystem: &str, options: &str) -> Result<Self, String> {
         let point = tempfile::tempdir().unwrap();
         if filesystem == "ntfs" {
             // Only ntfs-3g writes compressed files; streams are shown as attributes.

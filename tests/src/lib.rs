@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used)]
 
 pub mod ask;
+pub mod crash;
 pub mod disk;
 pub mod host;
 pub mod program;

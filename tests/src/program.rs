@@ -35,8 +35,9 @@ pub fn binary() -> PathBuf {
         return other.into();
     }
     let test = env::current_exe().unwrap();
-    // PROFILE/deps/TEST
-    let profile = test.ancestors().nth(2).unwrap();
+    // PROFILE/deps/TEST, or PROFILE/PROGRAM
+    let folder = test.parent().unwrap();
+    let profile = if folder.ends_with("deps") { folder.parent().unwrap() } else { folder };
     let binary = profile.join("coldread");
     BUILT.call_once(|| {
         if is_stale(&binary, &profile.join("coldread.d")) {

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     fs::{self, Metadata},
+    io,
     os::unix::{
         ffi::OsStrExt,
         fs::{FileTypeExt, MetadataExt},
@@ -56,24 +57,30 @@ pub fn table(rows: Vec<Value>) -> Table {
 }
 
 /// Everything below the mount's root, and the root.
+#[track_caller]
 pub fn listing(root: &Path, filesystem: &str) -> Table {
+    try_listing(root, filesystem).unwrap_or_else(|error| panic!("{}: {error}", root.display()))
+}
+
+/// Like [`listing`], where a damaged filesystem may refuse to show something.
+pub fn try_listing(root: &Path, filesystem: &str) -> io::Result<Table> {
     let mut rows = Vec::new();
     let mut folders = vec![root.to_owned()];
-    push(root, root, filesystem, &mut rows);
+    push(root, root, filesystem, &mut rows)?;
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if push(root, &path, filesystem, &mut rows) {
+        for entry in fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if push(root, &path, filesystem, &mut rows)? {
                 folders.push(path);
             }
         }
     }
-    table(rows)
+    Ok(table(rows))
 }
 
 /// Adds a file's rows; whether it is a directory.
-fn push(root: &Path, path: &Path, filesystem: &str, rows: &mut Vec<Value>) -> bool {
-    let found = fs::symlink_metadata(path).unwrap();
+fn push(root: &Path, path: &Path, filesystem: &str, rows: &mut Vec<Value>) -> io::Result<bool> {
+    let found = fs::symlink_metadata(path)?;
     let posix = filesystem != "ntfs";
     let below = path.strip_prefix(root).unwrap().as_os_str().as_bytes();
     let mut name = Map::new();
@@ -86,9 +93,9 @@ fn push(root: &Path, path: &Path, filesystem: &str, rows: &mut Vec<Value>) -> bo
         row.insert("size".into(), found.size().into());
     }
     row.insert("mtime".into(), stamp(found.mtime(), found.mtime_nsec()).into());
-    let attributes = if kind == "symlink" && !posix { BTreeMap::new() } else { xattrs(path) };
+    let attributes = if kind == "symlink" && !posix { BTreeMap::new() } else { xattrs(path)? };
     if posix {
-        put_posix(&mut row, path, kind, &found);
+        put_posix(&mut row, path, kind, &found)?;
         if !attributes.is_empty() {
             let hex: Map<_, _> =
                 attributes.iter().map(|(name, value)| (name.clone(), hex(value).into())).collect();
@@ -96,7 +103,7 @@ fn push(root: &Path, path: &Path, filesystem: &str, rows: &mut Vec<Value>) -> bo
         }
     }
     if kind == "file" {
-        row.insert("sha256".into(), hex(&Sha256::digest(fs::read(path).unwrap())).into());
+        row.insert("sha256".into(), hex(&Sha256::digest(fs::read(path)?)).into());
     }
     rows.push(row.into());
     for (stream, value) in attributes.iter().filter(|_| !posix && kind == "file") {
@@ -109,11 +116,11 @@ fn push(root: &Path, path: &Path, filesystem: &str, rows: &mut Vec<Value>) -> bo
         row.insert("sha256".into(), hex(&Sha256::digest(value)).into());
         rows.push(row.into());
     }
-    kind == "dir"
+    Ok(kind == "dir")
 }
 
 /// What only the kernel's own filesystems tell truly.
-fn put_posix(row: &mut Map<String, Value>, path: &Path, kind: &str, found: &Metadata) {
+fn put_posix(row: &mut Map<String, Value>, path: &Path, kind: &str, found: &Metadata) -> io::Result<()> {
     row.insert("mode".into(), (found.mode() & 0o7777).into());
     row.insert("uid".into(), found.uid().into());
     row.insert("gid".into(), found.gid().into());
@@ -128,8 +135,9 @@ fn put_posix(row: &mut Map<String, Value>, path: &Path, kind: &str, found: &Meta
         row.insert("rdev".into(), json!([rustix::fs::major(device), rustix::fs::minor(device)]));
     }
     if kind == "symlink" {
-        put_bytes(row, "target", fs::read_link(path).unwrap().as_os_str().as_bytes());
+        put_bytes(row, "target", fs::read_link(path)?.as_os_str().as_bytes());
     }
+    Ok(())
 }
 
 /// Text, with all bytes in hex beside it where they are not UTF-8.
@@ -154,21 +162,21 @@ fn kind(found: &Metadata) -> &'static str {
 }
 
 /// Extended attributes; none where the filesystem has none.
-fn xattrs(path: &Path) -> BTreeMap<String, Vec<u8>> {
+fn xattrs(path: &Path) -> io::Result<BTreeMap<String, Vec<u8>>> {
     let mut names = vec![0; 64 << 10];
     let len = match llistxattr(path, &mut names[..]) {
         Ok(len) => len,
         Err(Errno::NOTSUP) => 0,
-        Err(error) => panic!("{}: {error}", path.display()),
+        Err(error) => return Err(error.into()),
     };
     let mut all = BTreeMap::new();
     for name in names[..len].split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
         let mut value = vec![0; 64 << 10];
-        let len = lgetxattr(path, name, &mut value[..]).unwrap();
+        let len = lgetxattr(path, name, &mut value[..])?;
         value.truncate(len);
         all.insert(String::from_utf8(name.to_vec()).unwrap(), value);
     }
-    all
+    Ok(all)
 }
 
 /// Lowercase hex.
@@ -180,7 +188,8 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn system_time(time: SystemTime) -> String {
+/// A time of the system clock as rows show it.
+pub fn system_time(time: SystemTime) -> String {
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => stamp(since.as_secs() as i64, since.subsec_nanos().into()),
         Err(before) => {

@@ -83,18 +83,15 @@ impl Mounted {
             let options = "compression,streams_interface=windows";
             run("ntfs-3g", &["-o".as_ref(), options.as_ref(), image.as_ref(), point.as_ref()])?;
         } else {
-            run(
-                "mount",
-                &[
-                    "-t".as_ref(),
-                    filesystem.as_ref(),
-                    "-o".as_ref(),
-                    "loop".as_ref(),
-                    image.as_ref(),
-                    point.as_ref(),
-                ],
-            )?;
+            return Self::with(image, point, filesystem, "loop");
         }
+        Ok(Self { point: point.to_owned(), mounted: true })
+    }
+
+    /// Mounts a filesystem of the kernel's with options.
+    pub(crate) fn with(image: &Path, point: &Path, filesystem: &str, options: &str) -> Result<Self, Failure> {
+        let words = ["-t", filesystem, "-o", options].map(OsStr::new);
+        run("mount", &[&words[..], &[image.as_ref(), point.as_ref()]].concat())?;
         Ok(Self { point: point.to_owned(), mounted: true })
     }
 

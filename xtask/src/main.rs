@@ -3,11 +3,13 @@
 //! `cargo run -p xtask -- sample-disk --out samples/server.img.zst` makes the sample that the README scans;
 //! `cargo run -p xtask -- debootstrap-disk --out F` makes a disk of a real Debian for the packages check.
 //! `cargo run -p xtask -- golden --out fsparse/tests/golden` makes the small images of the mutation test.
+//! `cargo run --release -p xtask -- crash-campaign KIND` stops filesystems while in use (`tests::crash`).
 //! All fill filesystems through loop mounts and therefore need root.
 
 // Recipes write a few kilobytes of text: plain to read is worth more than one allocation saved.
 #![allow(clippy::format_push_string)]
 
+mod campaign;
 mod debootstrap;
 mod disk;
 mod golden;
@@ -50,18 +52,38 @@ enum Chore {
         #[arg(long)]
         var_partition: bool,
     },
+    /// Stops filesystems while they are in use, and holds what coldread says of each against the kernel's recovery.
+    CrashCampaign {
+        /// Which kind: ext4, ext4-nocsum, ext4-fast, ext3 …
+        kind: String,
+        /// How many images that count.
+        #[arg(long, default_value_t = 100)]
+        images: u64,
+        /// The first image's seed; the others follow.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// A folder to keep images in that coldread and the kernel disagree on.
+        #[arg(long)]
+        keep: Option<PathBuf>,
+    },
     /// Makes the small images that the mutation test and the fuzz targets damage.
     Golden {
         /// The folder to write them to.
         #[arg(long)]
         out: PathBuf,
+        /// Only the image with this name.
+        #[arg(long)]
+        only: Vec<String>,
     },
 }
 
 fn main() -> ExitCode {
     let made = match Arguments::parse().chore {
         Chore::SampleDisk { out } => sample::make(&out),
-        Chore::Golden { out } => golden::make(&out),
+        Chore::Golden { out, only } => golden::make(&out, &only),
+        Chore::CrashCampaign { kind, images, seed, keep } => {
+            campaign::run(&kind, images, seed, keep.as_deref())
+        }
         Chore::DebootstrapDisk { out, suite, mirror, var_partition } => {
             debootstrap::make(&out, &suite, mirror.as_deref(), var_partition)
         }

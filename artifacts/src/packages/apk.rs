@@ -27,7 +27,11 @@ impl Extractor for Apk {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
+    }
+
+    fn is_cached(&self) -> bool {
+        true
     }
 
     fn wants(&self) -> &'static [Want] {
@@ -45,7 +49,7 @@ impl Extractor for Apk {
             out.gap(place.gap(GapKind::Limit, STRUCTURE, format!("{size} bytes, at most {LIMIT} are read")));
             return;
         }
-        let purl = PurlBuilder::new("apk", &context.system, Some("alpine"));
+        let purl = PurlBuilder::of(PackageType::Apk, &context.system);
         let mut gaps = place.gaps(STRUCTURE);
         let mut lines = Lines::new(ViewReader::whole(input.view), 0);
         let mut entry = Entry::default();
@@ -60,7 +64,7 @@ impl Extractor for Apk {
                 }
             };
             if let Some(line) = line.filter(|line| !line.bytes.is_empty()) {
-                entry.line(line);
+                entry.line(line, out);
                 continue;
             }
             let ended = std::mem::take(&mut entry);
@@ -72,7 +76,7 @@ impl Extractor for Apk {
                     Ok((name, version, arch, source_name)) => {
                         rows += 1;
                         out.package(Package {
-                            purl: purl.build(&name.to_ascii_lowercase(), &version, arch.as_deref(), None),
+                            purl: purl.build(&name, &version, arch.as_deref(), None),
                             source_version: source_name.is_some().then(|| version.clone()),
                             source_name,
                             arch,
@@ -102,16 +106,27 @@ type Found = (String, String, Option<String>, Option<String>);
 struct Entry {
     offset: Option<u64>,
     values: [Option<String>; FIELDS.len()],
+    /// The directory that files are in.
+    directory: Vec<u8>,
     fault: Option<String>,
 }
 
 impl Entry {
-    fn line(&mut self, line: Line<'_>) {
+    fn line(&mut self, line: Line<'_>, out: &mut dyn Output) {
         self.offset.get_or_insert(line.offset);
         let [letter, b':', value @ ..] = line.bytes else {
             self.fault.get_or_insert_with(|| format!("line at byte {}: no field", line.offset));
             return;
         };
+        match (letter, &self.values[0]) {
+            (b'F', _) => self.directory = value.trim_ascii().to_vec(),
+            (b'R', Some(name)) if !line.cut => {
+                let slash: &[u8] = if self.directory.is_empty() { b"" } else { b"/" };
+                let path = [b"/", self.directory.as_slice(), slash, value.trim_ascii()].concat();
+                out.owned(&format!("apk:{name}"), &path);
+            }
+            _ => {}
+        }
         let Some(field) = FIELDS.iter().position(|field| field == letter) else { return };
         if line.cut || self.values[field].is_some() {
             self.fault.get_or_insert_with(|| format!("line at byte {}: too long or said twice", line.offset));
@@ -173,6 +188,24 @@ mod tests {
         assert_eq!(
             reasons,
             ["entry at byte 67: noversion: no version", "entry at byte 81: line at byte 91: no field"]
+        );
+    }
+
+    #[test]
+    fn files_of_packages() {
+        let mut found = crate::output::recorder::Recorder::default();
+        let text = b"P:a\nV:1\nF:\nR:top\nF:usr/bin\nM:0:0:1777\nR:x y\na:0:0:777\nZ:Q1=\nR:z\n\nP:b\nV:1\nF:lib\nR:q\n";
+        let mut view = MemoryView::from(text.to_vec());
+        let mut input = Input::new(b"/lib/apk/db/installed", "p1", &mut view);
+        Apk.extract(&mut input, &Context::default(), &mut found);
+        let owned: Vec<_> = found
+            .owned
+            .iter()
+            .map(|(owner, path)| (owner.as_str(), std::str::from_utf8(path).unwrap()))
+            .collect();
+        assert_eq!(
+            owned,
+            [("apk:a", "/top"), ("apk:a", "/usr/bin/x y"), ("apk:a", "/usr/bin/z"), ("apk:b", "/lib/q")]
         );
     }
 

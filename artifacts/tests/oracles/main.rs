@@ -4,4 +4,5 @@
 
 mod logins;
 mod packages;
+mod rpm;
 mod support;

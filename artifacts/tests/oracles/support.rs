@@ -1,7 +1,11 @@
 //! Runs extractors on files as a caller does.
 
-use coldread_artifacts::{Companion, Context, EXTRACTORS, Input, Wants, output::finish, view::MemoryView};
-use coldread_model::{Findings, Timestamp};
+use coldread_artifacts::{
+    Companion, Context, EXTRACTORS, Extractor, Input, Output, Wants, output::finish, view::MemoryView,
+};
+use coldread_model::{
+    Account, Findings, Gap, Kernel, Key, LogWindow, LoginEvent, Package, Setting, SystemIdentity, Timestamp,
+};
 use std::{path::PathBuf, process::Command};
 
 /// What all extractors that want `path` make of `bytes`.
@@ -59,4 +63,55 @@ pub(crate) fn corpus(name: &str) -> Option<PathBuf> {
         return None;
     };
     Some(PathBuf::from(root).join(name))
+}
+
+/// Findings, and who owns which path.
+#[derive(Default)]
+pub(crate) struct WithOwned {
+    pub(crate) findings: Findings,
+    pub(crate) owned: Vec<(String, String)>,
+}
+
+impl Output for WithOwned {
+    fn package(&mut self, package: Package) {
+        self.findings.package(package);
+    }
+    fn login(&mut self, event: LoginEvent) {
+        self.findings.login(event);
+    }
+    fn window(&mut self, window: LogWindow) {
+        self.findings.window(window);
+    }
+    fn account(&mut self, account: Account) {
+        self.findings.account(account);
+    }
+    fn key(&mut self, key: Key) {
+        self.findings.key(key);
+    }
+    fn setting(&mut self, setting: Setting) {
+        self.findings.setting(setting);
+    }
+    fn system(&mut self, part: SystemIdentity) {
+        self.findings.system(part);
+    }
+    fn kernel(&mut self, kernel: Kernel) {
+        self.findings.kernel(kernel);
+    }
+    fn owned(&mut self, owner: &str, path: &[u8]) {
+        self.owned.push((owner.to_owned(), String::from_utf8_lossy(path).into_owned()));
+    }
+    fn gap(&mut self, gap: Gap) {
+        self.findings.gap(gap);
+    }
+}
+
+/// What one extractor makes of a file, with the paths that packages own, sorted.
+pub(crate) fn extract_owned(extractor: &dyn Extractor, path: &str, bytes: Vec<u8>) -> WithOwned {
+    let mut found = WithOwned::default();
+    let mut view = MemoryView::from(bytes);
+    let mut input = Input::new(path.as_bytes(), "p1", &mut view);
+    extractor.extract(&mut input, &Context::default(), &mut found);
+    found.findings.packages.sort();
+    found.owned.sort();
+    found
 }

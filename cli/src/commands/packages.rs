@@ -6,19 +6,23 @@ use crate::{
     connect::Services,
     failure::Result,
 };
-use coldread_model::PackageType;
+use coldread_model::{PackageType, version::VersionFilter};
 use coldread_proto::v1::PackagesRequest;
 
 /// List installed packages
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     coldread packages --name 'openssh*'\n  \
+    coldread packages --name openssl --version '< 3.0.2'\n  \
     coldread packages --asset web-1 --type deb -o ndjson\n  \
     coldread packages --all | grep config-files")]
 pub struct Packages {
     /// Only packages whose name matches, e.g. 'openssh*'
     #[arg(long, value_name = "GLOB", default_value = "", hide_default_value = true)]
     name: String,
+    /// Only versions that fit, e.g. '< 3.0.2' or '>= 1.1, != 1.5', compared as the package's own tools do it
+    #[arg(long, value_name = "CONDITIONS", allow_hyphen_values = true)]
+    version: Option<VersionFilter>,
     /// Only packages of this type
     #[arg(long, value_name = "TYPE", value_parser = types())]
     r#type: Option<String>,
@@ -45,6 +49,7 @@ impl Packages {
             name: self.name,
             r#type: self.r#type.unwrap_or_default(),
             all: self.all,
+            version: self.version.map(|versions| versions.to_string()).unwrap_or_default(),
         };
         let ask = async |services: Services| services.query().packages(request).await;
         listing::print(&self.place, self.output.output, ask, |batch| batch.packages).await

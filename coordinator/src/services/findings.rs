@@ -1,13 +1,17 @@
 //! Rows of packages and logins: which of them a question wants.
 
 use super::scope::Names;
-use coldread_model::{LoginEvent, LoginKind, Package, PackageType, Timestamp};
+use coldread_model::{
+    LoginEvent, LoginKind, Package, PackageType, Timestamp,
+    version::{FilterError, VersionFilter},
+};
 use coldread_proto::{ServiceError, v1};
 
 /// Which packages are wanted.
 pub(crate) struct PackageFilter {
     names: Names,
     kind: Option<PackageType>,
+    versions: Option<VersionFilter>,
     all: bool,
 }
 
@@ -20,7 +24,13 @@ impl PackageFilter {
                 ServiceError::Invalid(format!("{:?} is not a type of package", crate::limits::cut(word)))
             })?),
         };
-        Ok(Self { names: Names::new(&request.name)?, kind, all: request.all })
+        let versions = match request.version.trim() {
+            "" => None,
+            text => Some(text.parse().map_err(|error: FilterError| {
+                ServiceError::Invalid(crate::limits::cut(&error.to_string()))
+            })?),
+        };
+        Ok(Self { names: Names::new(&request.name)?, kind, versions, all: request.all })
     }
 
     /// Whether the package is wanted.
@@ -28,6 +38,7 @@ impl PackageFilter {
         (self.all || package.state.is_installed())
             && self.kind.is_none_or(|kind| kind == package.kind)
             && self.names.matches(&package.name)
+            && self.versions.as_ref().is_none_or(|versions| versions.takes(package.kind, &package.version))
     }
 }
 
@@ -73,6 +84,20 @@ impl LoginFilter {
 mod tests {
     use super::*;
     use coldread_model::LoginSource;
+
+    #[test]
+    fn packages_are_chosen_by_version() {
+        let filter = |version: &str| {
+            PackageFilter::new(&v1::PackagesRequest { version: version.to_owned(), ..Default::default() })
+        };
+        let origin = coldread_model::PackageOrigin { volume: String::new(), path: Vec::new(), sha256: None };
+        let package = |version: &str| Package::new(PackageType::Deb, "openssl", version, origin.clone());
+        let old = filter("< 3.0.2, >= 1.1").unwrap();
+        assert!(old.wants(&package("3.0.2~beta1-1")) && old.wants(&package("1.1.1n-0")));
+        assert!(!old.wants(&package("3.0.10-1")) && !old.wants(&package("1:1.0")));
+        assert!(filter("").unwrap().wants(&package("9")));
+        assert!(filter("older than 3").is_err());
+    }
 
     #[test]
     fn logins_are_chosen_by_kind_user_and_time() {

@@ -5,6 +5,7 @@
 //! ([`Filesystem::inodes`]). All three are [`Machine`]s: breadth first, in a number of rounds that depends on
 //! the depth of the on-disk trees and never on the number of files.
 
+mod cut;
 pub mod ext4;
 pub mod ntfs;
 pub mod xfs;
@@ -32,7 +33,7 @@ pub struct Probed {
     pub label: Option<String>,
     /// The UUID or serial number as blkid shows it.
     pub uuid: Option<String>,
-    /// Bytes that the filesystem covers; at most the volume's.
+    /// Bytes of the volume that the filesystem covers: fewer than it has where the volume is cut short.
     pub size_bytes: u64,
     /// Bytes of an allocation block.
     pub block_bytes: u32,

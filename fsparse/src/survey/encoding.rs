@@ -7,7 +7,7 @@ use coldread_model::{
     codec::{self, DecodeError, Reader, Writer},
 };
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const STRUCTURE: &str = "survey";
 /// No filesystem that is read has larger compression units.
 const MAX_UNIT_BYTES: u32 = 1 << 20;
@@ -48,7 +48,7 @@ impl Survey {
             out.u64s(ranges.iter().map(|range| range.start));
             out.u64s(ranges.iter().map(|range| range.len));
         }
-        out.raw(&codec::to_bytes(&self.gaps));
+        out.raw(&codec::to_bytes(&(&self.gaps, &self.lost)));
         out.bytes
     }
 
@@ -91,8 +91,8 @@ impl Survey {
         let extents = extents.collect();
         let arena = reader.take(arena)?.to_vec();
         let (metadata, free, damaged) = (get_set(&mut reader)?, get_set(&mut reader)?, get_set(&mut reader)?);
-        let gaps = codec::from_bytes("survey gaps", reader.take(reader.left())?)?;
-        let survey = Self { inodes, entries, streams, extents, arena, metadata, free, damaged, gaps };
+        let (gaps, lost) = codec::from_bytes("survey gaps", reader.take(reader.left())?)?;
+        let survey = Self { inodes, entries, streams, extents, arena, metadata, free, damaged, gaps, lost };
         if survey.is_sound() {
             Ok(survey)
         } else {
@@ -300,7 +300,7 @@ mod tests {
         survey.inodes[1].streams = survey.keep_streams(streams).unwrap();
         survey.metadata.insert(ByteRange::new(0, 4096));
         survey.damaged.insert(ByteRange::new(8192, 1));
-        survey.gaps.push(Gap::new(GapKind::Io, "inode table", "bad sector").at_byte(5));
+        survey.lose(17, 300, Gap::new(GapKind::Io, "inode table", "bad sector").at_byte(5));
         survey
     }
 
@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(Survey::from_bytes(&survey.to_bytes()).unwrap(), survey);
         let mut joined = sample();
         joined.append(sample()).unwrap();
-        assert_eq!(joined.inodes.len(), 6);
+        assert_eq!((joined.inodes.len(), joined.gaps.len(), joined.lost.len()), (6, 2, 2));
         let name = |survey: &Survey, i: usize| survey.bytes(survey.entries[i].name).to_vec();
         assert_eq!(name(&joined, 3), b"link");
         assert_eq!(joined.streams_of(&joined.inodes[4]).len(), 7);

@@ -7,7 +7,7 @@
 mod encoding;
 
 use crate::fs::ntfs::wof::Algorithm;
-use coldread_model::{FileKind, Gap, RangeSet, RowFlags, Timestamp};
+use coldread_model::{FileKind, Gap, GapKind, RangeSet, RowFlags, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Bytes in a survey's arena.
@@ -185,6 +185,19 @@ pub struct Survey {
     pub damaged: RangeSet,
     /// What could not be read; `volume` and `path` are filled in later.
     pub gaps: Vec<Gap>,
+    /// Inodes of which nothing could be read, in runs; each run has its gap too.
+    pub lost: Vec<LostInodes>,
+}
+
+/// Inodes in a row of which nothing could be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostInodes {
+    /// The first one's number.
+    pub first: u64,
+    /// How many.
+    pub count: u64,
+    /// Why.
+    pub kind: GapKind,
 }
 
 /// The arena or an index has no room left: a volume of more than four billion names, or a hostile one.
@@ -223,6 +236,14 @@ impl Survey {
         self.streams.extend(streams);
         let end = u32::try_from(self.streams.len()).map_err(|_| SurveyFull)?;
         Ok(Run { first, count: end - first })
+    }
+
+    /// Records that nothing could be read of so many inodes from `first` on, with the gap that tells why.
+    pub fn lose(&mut self, first: u64, count: u64, gap: Gap) {
+        if count > 0 {
+            self.lost.push(LostInodes { first, count, kind: gap.kind });
+            self.gaps.push(gap.at_inode(first));
+        }
     }
 
     /// The extents of a stream, whatever its encoding.
@@ -289,6 +310,7 @@ impl Survey {
         self.free.extend(&other.free);
         self.damaged.extend(&other.damaged);
         self.gaps.append(&mut other.gaps);
+        self.lost.append(&mut other.lost);
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 //! names, a cycle, or a name without an inode costs one gap and nothing else.
 
 mod index;
+mod losses;
 mod rows;
 
 pub use rows::for_each_row;
@@ -11,6 +12,7 @@ pub use rows::for_each_row;
 use crate::survey::{Inode, Span, Survey};
 use coldread_model::{FileKind, Gap, GapKind, RowFlags};
 use index::NumberIndex;
+use losses::Losses;
 use std::collections::BTreeMap;
 
 /// Bytes of directory paths that one volume may have, besides [`PATH_BYTES_EACH`] for each inode; beyond it
@@ -58,6 +60,7 @@ pub struct Tree<'a> {
     directory_of: Vec<u32>,
     paths: Vec<u8>,
     numbers: NumberIndex,
+    losses: Losses,
     gaps: Vec<Gap>,
     /// How many gaps of each reason there are, listed or not.
     reasons: BTreeMap<(GapKind, &'static str, &'static str), u64>,
@@ -75,6 +78,7 @@ impl<'a> Tree<'a> {
             directory_of: vec![0; survey.inodes.len()],
             paths: Vec::new(),
             numbers,
+            losses: Losses::of(survey),
             gaps: Vec::new(),
             reasons: BTreeMap::new(),
         };
@@ -89,9 +93,11 @@ impl<'a> Tree<'a> {
     fn place_all(&mut self, root: u64) {
         let survey = self.survey;
         let Some(root) = self.numbers.get(root) else {
-            let gap =
-                Gap::new(GapKind::NotFound, "root directory", "the root directory's inode is not in use");
-            self.gaps.push(gap.at_inode(root));
+            let (kind, reason) = match self.losses.why(root).0 {
+                GapKind::NotFound => (GapKind::NotFound, "the root directory's inode is not in use"),
+                kind => (kind, "the root directory's inode could not be read"),
+            };
+            self.gaps.push(Gap::new(kind, "root directory", reason).at_inode(root));
             return;
         };
         // Names by their directory, then by their bytes.
@@ -131,9 +137,9 @@ impl<'a> Tree<'a> {
                     named[child as usize] = true;
                     self.places.push(Place { name: entry.name, inode: child });
                 } else {
-                    let reason = "a name leads to an inode that is not in use";
+                    let (kind, reason) = self.losses.why(entry.child);
                     let path = |tree: &Self| tree.path_in(next, survey.bytes(entry.name));
-                    self.note(GapKind::NotFound, "inode", reason, entry.child, path);
+                    self.note(kind, "inode", reason, entry.child, path);
                 }
             }
             self.directories[next].places = start..self.places.len();
@@ -209,8 +215,9 @@ impl<'a> Tree<'a> {
         let nameless = |(inode, named): &(&Inode, &bool)| !**named && !inode.flags.intersects(quiet);
         let mut lost = self.survey.inodes.iter().zip(named).filter(nameless).map(|(inode, _)| inode.number);
         if let Some(first) = lost.next() {
-            let reason = format!("{} inodes in use have no name; this is the first", 1 + lost.count());
-            self.gaps.push(Gap::new(GapKind::Corrupt, "inode", reason).at_inode(first));
+            let (kind, words) = self.losses.why_nameless();
+            let reason = format!("{} {words}; this is the first", 1 + lost.count());
+            self.gaps.push(Gap::new(kind, "inode", reason).at_inode(first));
         }
     }
 

@@ -62,6 +62,16 @@ const UNSUPPORTED: &[(&str, usize, &[u8])] = &[
 /// Page sizes at whose end the swap signature may stand.
 const SWAP_PAGES: [usize; 4] = [4096, 8192, 16384, 65536];
 
+/// Every format that is named and not read, some more than once, with how its bytes are classed.
+pub fn named() -> impl Iterator<Item = (&'static str, CoverageClass)> {
+    let with = |class: CoverageClass| move |&(name, _, _): &(&'static str, usize, &[u8])| (name, class);
+    let encrypted = ENCRYPTED.iter().map(with(CoverageClass::Encrypted));
+    let unsupported = UNSUPPORTED.iter().map(with(CoverageClass::Unsupported));
+    encrypted
+        .chain(unsupported)
+        .chain([("swap", CoverageClass::Swap), ("suspend image", CoverageClass::Swap)])
+}
+
 /// What a volume holds whose first [`fs::HEAD_BYTES`] (or fewer) are `head`.
 pub fn recognise(head: &[u8]) -> Content {
     let has = |&(_, at, magic): &(&str, usize, &[u8])| head.get(at..at + magic.len()) == Some(magic);

@@ -1,9 +1,15 @@
 //! The small images of `tests/golden` (made by `cargo run -p xtask -- golden`), and ways to damage them.
 
-use crate::repair::{self, Spot};
+use crate::{
+    journals,
+    repair::{self, Spot},
+};
+
+/// Images whose journal or log holds changes: only that is damaged.
+const DIRTY: [&str; 4] = ["ext4-dirty", "ext4-fast", "ext3-dirty", "xfs-dirty"];
 
 /// Every image with its name.
-pub(crate) const GOLDEN: [(&str, &[u8]); 9] = [
+pub(crate) const GOLDEN: [(&str, &[u8]); 13] = [
     ("ext2", include_bytes!("../golden/ext2.img.zst")),
     ("ext3", include_bytes!("../golden/ext3.img.zst")),
     ("ext4", include_bytes!("../golden/ext4.img.zst")),
@@ -11,6 +17,10 @@ pub(crate) const GOLDEN: [(&str, &[u8]); 9] = [
     ("xfs", include_bytes!("../golden/xfs.img.zst")),
     ("xfs-4k", include_bytes!("../golden/xfs-4k.img.zst")),
     ("ntfs", include_bytes!("../golden/ntfs.img.zst")),
+    ("ext4-dirty", include_bytes!("../golden/ext4-dirty.img.zst")),
+    ("ext4-fast", include_bytes!("../golden/ext4-fast.img.zst")),
+    ("ext3-dirty", include_bytes!("../golden/ext3-dirty.img.zst")),
+    ("xfs-dirty", include_bytes!("../golden/xfs-dirty.img.zst")),
     ("gpt", include_bytes!("../golden/gpt.img.zst")),
     ("mbr", include_bytes!("../golden/mbr.img.zst")),
 ];
@@ -32,7 +42,10 @@ impl Image {
         let blocks = bytes.chunks(512).enumerate();
         // Runs of the same text are file data, which nothing parses.
         let varied = |sector: &[u8]| sector.iter().any(|b| *b != 0) && sector.iter().any(|b| *b != sector[0]);
-        let sectors = blocks.filter(|(_, sector)| varied(sector)).map(|(i, _)| i * 512).collect();
+        let within =
+            if DIRTY.contains(&name) { journals::place(&bytes).expect("a journal") } else { 0..bytes.len() };
+        let sectors = blocks.filter(|(_, sector)| varied(sector)).map(|(i, _)| i * 512);
+        let sectors = sectors.filter(|at| within.contains(at)).collect();
         let spots = repair::spots(&bytes);
         Self { bytes, sectors, spots }
     }

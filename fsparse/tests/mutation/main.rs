@@ -6,6 +6,7 @@
 
 mod exercise;
 mod images;
+mod journals;
 mod repair;
 
 use exercise::exercise;
@@ -172,15 +173,27 @@ mutations! {
     xfs "xfs" 1500,
     xfs_4k "xfs-4k" 600,
     ntfs "ntfs" 4500,
+    ext4_dirty "ext4-dirty" 1500,
+    ext4_fast "ext4-fast" 1500,
+    ext3_dirty "ext3-dirty" 1500,
+    xfs_dirty "xfs-dirty" 600,
     gpt "gpt" 500,
     mbr "mbr" 500,
 }
 
 #[test]
 fn repaired_checksums_are_right_and_many() {
-    for (name, least) in
-        [("ext4", 100), ("ext4-inline", 100), ("xfs", 30), ("xfs-4k", 30), ("ntfs", 100), ("gpt", 4)]
-    {
+    for (name, least) in [
+        ("ext4", 100),
+        ("ext4-inline", 100),
+        ("xfs", 30),
+        ("xfs-4k", 30),
+        ("ntfs", 100),
+        ("ext4-dirty", 500),
+        ("ext4-fast", 100),
+        ("xfs-dirty", 30),
+        ("gpt", 4),
+    ] {
         let image = Image::golden(name);
         assert!(image.checksums() >= least, "{name}: {}", image.checksums());
         let mut copy = image.bytes.clone();

@@ -3,13 +3,16 @@
 //! Where the checksums are is learnt from the whole image: a place counts as one when the checksum that
 //! stands there is right. What is known of each format is only which bytes a checksum may cover.
 
-use std::collections::BTreeSet;
+use crate::journals;
+use std::{collections::BTreeSet, ops::Range};
 
 /// A checksum of an image, or bytes that must stay as they were.
 #[derive(Clone, Debug)]
 pub(crate) enum Spot {
     /// CRC32C from `seed` over `len` bytes at `at`, its own four bytes at `sum_at` taken as zero.
     Crc32c { at: usize, len: usize, sum_at: usize, seed: u32, inverted: bool },
+    /// CRC32C over several ranges, little- or big-endian, its own four bytes taken as zero.
+    Parts { parts: Vec<Range<usize>>, sum_at: usize, seed: u32, inverted: bool, big: bool },
     /// An ext4 group descriptor: the low half of a CRC32C.
     Descriptor { at: usize, len: usize, seed: u32 },
     /// An ext4 inode: seeded with its number and generation, its two halves in two places.
@@ -20,23 +23,25 @@ pub(crate) enum Spot {
     Crc32 { at: usize, len: usize, sum_at: usize },
 }
 
-fn crc(seed: u32, bytes: &[u8]) -> u32 {
+pub(crate) fn crc(seed: u32, bytes: &[u8]) -> u32 {
     !crc32c::crc32c_append(!seed, bytes)
 }
 
-fn le16(image: &[u8], at: usize) -> usize {
+pub(crate) fn le16(image: &[u8], at: usize) -> usize {
     image.get(at..at + 2).map_or(0, |b| usize::from(u16::from_le_bytes([b[0], b[1]])))
 }
 
-fn le32(image: &[u8], at: usize) -> u32 {
+pub(crate) fn le32(image: &[u8], at: usize) -> u32 {
     image.get(at..at + 4).map_or(0, |b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
 }
 
 impl Spot {
     /// The bytes that repairing may change.
-    fn changes(&self) -> std::ops::Range<usize> {
+    fn changes(&self) -> Range<usize> {
         match self {
-            Self::Crc32c { sum_at, .. } | Self::Crc32 { sum_at, .. } => *sum_at..sum_at + 4,
+            Self::Crc32c { sum_at, .. } | Self::Crc32 { sum_at, .. } | Self::Parts { sum_at, .. } => {
+                *sum_at..sum_at + 4
+            }
             Self::Descriptor { at, len, .. } | Self::Inode { at, len, .. } => *at..at + len,
             Self::Kept { at, bytes } => *at..at + bytes.len(),
         }
@@ -51,6 +56,13 @@ impl Spot {
                     return;
                 };
                 put(image, *sum_at, &(if *inverted { !sum } else { sum }).to_le_bytes());
+            }
+            Self::Parts { parts, sum_at, seed, inverted, big } => {
+                put(image, *sum_at, &[0; 4]);
+                let covered = parts.iter().map(|part| image.get(part.clone()).unwrap_or_default());
+                let sum = covered.fold(*seed, crc);
+                let sum = if *inverted { !sum } else { sum };
+                put(image, *sum_at, &if *big { sum.to_be_bytes() } else { sum.to_le_bytes() });
             }
             Self::Descriptor { at, len, seed } => {
                 let mut copy = image.get(*at..at + len).unwrap_or_default().to_vec();
@@ -111,6 +123,8 @@ pub(crate) fn spots(image: &[u8]) -> Vec<Spot> {
     candidates.extend(ext4(image));
     candidates.extend(xfs(image));
     candidates.extend(gpt(image));
+    candidates.extend(journals::jbd2(image));
+    candidates.extend(journals::xfs_log(image));
     // Only what is right as it stands is a checksum.
     let mut copy = image.to_vec();
     candidates.retain(|spot| {

@@ -184,7 +184,9 @@ fn heads(store: &Store) -> Vec<Head> {
     heads.sort_by_key(|head| head.sequence);
     for head in &heads {
         let manifest = store.manifest(head.manifest).unwrap();
-        store.packages(&manifest).for_each(|package| drop(package.unwrap()));
+        for package in store.packages(&manifest) {
+            package.unwrap();
+        }
         store.ledger(&manifest).unwrap();
         assert_eq!(store.gaps(&manifest).unwrap().len() as u64, manifest.counts.gaps);
         let chunk = manifest.volumes[0].chunks[0];

@@ -227,7 +227,9 @@ fn found(context: &dyn TaskContext) -> Result<FoundRefs, TaskError> {
     let mut logins = Vec::new();
     for part in attempts.chunks(ATTEMPTS_A_BATCH) {
         let mut writer = BatchWriter::default();
-        part.iter().for_each(|event| drop(writer.push(event)));
+        for event in part {
+            writer.push(event);
+        }
         let (bytes, rows) = writer.take().unwrap();
         let batch = RowsRef { id: context.put_object(ObjectKind::LoginBatch, bytes)?, rows };
         let span = part[0].time.zip(part[part.len() - 1].time);

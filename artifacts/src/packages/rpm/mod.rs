@@ -1,23 +1,21 @@
-//! RPM's database, in its SQLite form. Databases in the older forms are named as unread.
-//!
-//! Source: rpm's `lib/backend/sqlite.cc`: table `Packages`, one header blob a row.
+//! RPM's database in its three forms: BerkeleyDB's hash, rpm's own NDB, SQLite. Each holds one header blob a
+//! package, keyed by a number.
 
+mod bdb;
+mod fault;
 mod header;
+mod ndb;
+mod sqlite;
 
 use super::purl::PurlBuilder;
 use crate::{
     Context, Extractor, Input, Output,
     input::{FileGaps, PACKAGES_PER_FILE, Place},
-    sqlite::{Database, Row, SqliteError, Value},
-    view::FileView,
     wants::{Reading, Want},
 };
 use coldread_model::{Gap, GapKind, Package, PackageType, Timestamp};
 
 const STRUCTURE: &str = "rpm database";
-
-/// What a rollback journal begins with while a transaction is under way (SQLite's file format, section 3).
-const HOT_JOURNAL: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 
 /// Reads rpm's databases.
 #[derive(Debug)]
@@ -29,149 +27,163 @@ impl Extractor for Rpm {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn wants(&self) -> &'static [Want] {
         const COMPANIONS: &[&str] = &["-wal", "-journal"];
+        const fn sqlite(pattern: &'static str) -> Want {
+            Want { companions: COMPANIONS, ..Want::new(pattern, Reading::Ranges) }
+        }
         const WANTS: &[Want] = &[
-            Want { companions: COMPANIONS, ..Want::new("/var/lib/rpm/rpmdb.sqlite", Reading::Ranges) },
-            Want {
-                companions: COMPANIONS,
-                ..Want::new("/usr/lib/sysimage/rpm/rpmdb.sqlite", Reading::Ranges)
-            },
+            sqlite("/var/lib/rpm/rpmdb.sqlite"),
+            sqlite("/usr/lib/sysimage/rpm/rpmdb.sqlite"),
+            sqlite("/usr/share/rpm/rpmdb.sqlite"),
             Want::new("/var/lib/rpm/Packages", Reading::Ranges),
             Want::new("/var/lib/rpm/Packages.db", Reading::Ranges),
             Want::new("/usr/lib/sysimage/rpm/Packages", Reading::Ranges),
             Want::new("/usr/lib/sysimage/rpm/Packages.db", Reading::Ranges),
+            Want::new("/usr/share/rpm/Packages", Reading::Ranges),
+            Want::new("/usr/share/rpm/Packages.db", Reading::Ranges),
         ];
         WANTS
     }
 
+    fn is_cached(&self) -> bool {
+        true
+    }
+
     fn extract(&self, input: &mut Input<'_>, context: &Context, out: &mut dyn Output) {
         let place = input.place();
-        if place.path.ends_with(b"rpmdb.sqlite") {
-            sqlite(input, context, out);
-        } else if !input.view.is_empty() {
-            out.gap(older_form(input));
+        let form = match form_of(input) {
+            Ok(form) => form,
+            Err(gap) => {
+                out.gap(gap);
+                return;
+            }
+        };
+        let mut packages = Packages {
+            place,
+            purl: PurlBuilder::of(PackageType::Rpm, &context.system),
+            gaps: place.gaps(STRUCTURE),
+            rows: 0,
+        };
+        match form {
+            Form::Sqlite => {
+                sqlite::each_blob(input, out, &mut |found, out| packages.found(found, out));
+            }
+            Form::Hash => bdb::each_blob(input.view, &mut |found| packages.blob(found, out)),
+            Form::Ndb => ndb::each_blob(input.view, &mut |found| packages.blob(found, out)),
+            Form::Empty => {}
+            Form::Unknown => {
+                let reason = "neither a BerkeleyDB hash, nor NDB, nor SQLite";
+                packages.gaps.push(out, GapKind::Corrupt, reason);
+            }
         }
+        packages.gaps.finish(out);
     }
 }
 
-/// The gap of a database that is not SQLite's.
-fn older_form(input: &mut Input<'_>) -> Gap {
+/// How a database is stored.
+enum Form {
+    Sqlite,
+    Hash,
+    Ndb,
+    Empty,
+    Unknown,
+}
+
+/// By its first bytes: the hash database's magic in either byte order, NDB's `RpmP`, or SQLite's name.
+fn form_of(input: &mut Input<'_>) -> Result<Form, Gap> {
     let place = input.place();
+    if place.path.ends_with(b"rpmdb.sqlite") {
+        return Ok(Form::Sqlite);
+    }
     let mut start = [0; 16];
-    if let Err(error) = input.view.read_at(0, &mut start) {
-        return place.view_gap(STRUCTURE, &error);
-    }
-    // The hash database's magic in either byte order; NDB's `RpmP`.
-    let form = match start {
-        [b'R', b'p', b'm', b'P', ..] => "NDB",
-        [.., 0x61, 0x15, 0x06, 0x00] | [.., 0x00, 0x06, 0x15, 0x61] => "BerkeleyDB hash",
-        _ => "unknown",
-    };
-    place.gap(GapKind::Unsupported, STRUCTURE, format!("packages in the {form} form are not read"))
+    let got = input.view.read_at(0, &mut start).map_err(|error| place.view_gap(STRUCTURE, &error))?;
+    Ok(match start {
+        _ if got == 0 => Form::Empty,
+        [b'R', b'p', b'm', b'P', ..] => Form::Ndb,
+        [.., 0x61, 0x15, 0x06, 0x00] | [.., 0x00, 0x06, 0x15, 0x61] => Form::Hash,
+        _ => Form::Unknown,
+    })
 }
 
-fn sqlite(input: &mut Input<'_>, context: &Context, out: &mut dyn Output) {
-    let place = input.place();
-    let mut log: Option<&mut dyn FileView> = None;
-    for companion in &mut input.companions {
-        if companion.suffix == "-wal" {
-            log = Some(&mut *companion.view);
-        } else if let Some(gap) = unfinished(&place, &mut *companion.view) {
-            out.gap(gap);
+/// What header blobs become.
+struct Packages<'a> {
+    place: Place<'a>,
+    purl: PurlBuilder,
+    gaps: FileGaps<'a>,
+    rows: u64,
+}
+
+impl Packages<'_> {
+    fn blob(&mut self, found: fault::Blob, out: &mut dyn Output) -> bool {
+        match found {
+            Ok((number, blob)) => self.package(i64::from(number), &blob, out),
+            Err(fault) => {
+                self.gaps.push(out, fault.gap_kind(), fault);
+                true
+            }
         }
     }
-    let gap = |error: SqliteError| place.gap(error.gap_kind(), STRUCTURE, error);
-    let has_log = log.is_some();
-    let opened = match Database::open(&mut *input.view, log) {
-        // What the database itself holds is still good, if not the newest.
-        Err(error) if has_log => {
-            out.gap(gap(error));
-            Database::open(&mut *input.view, None)
+
+    fn found(&mut self, found: sqlite::Found<'_>, out: &mut dyn Output) -> bool {
+        match found {
+            Ok((number, blob)) => self.package(number, blob, out),
+            Err(gap) => {
+                self.gaps.push(out, gap.kind, gap.reason);
+                true
+            }
         }
-        opened => opened,
-    };
-    let mut database = match opened {
-        Ok(Some(database)) => database,
-        Ok(None) => {
-            out.gap(place.gap(GapKind::NotFound, STRUCTURE, "an empty file"));
-            return;
-        }
-        Err(error) => {
-            out.gap(gap(error));
-            return;
-        }
-    };
-    let root = match database.table("Packages") {
-        Ok(Some(root)) => root,
-        Ok(None) => {
-            out.gap(place.gap(GapKind::NotFound, STRUCTURE, "no table Packages"));
-            return;
-        }
-        Err(error) => {
-            out.gap(gap(error));
-            return;
-        }
-    };
-    let purl = PurlBuilder::new("rpm", &context.system, None);
-    let mut gaps: FileGaps<'_> = place.gaps(STRUCTURE);
-    let mut rows = 0;
-    database.each_row(root, &mut |row| {
-        if rows >= PACKAGES_PER_FILE {
-            gaps.push(out, GapKind::Limit, format!("more than {PACKAGES_PER_FILE} packages"));
+    }
+
+    /// Says whether more are wanted.
+    fn package(&mut self, number: i64, blob: &[u8], out: &mut dyn Output) -> bool {
+        if self.rows >= PACKAGES_PER_FILE {
+            self.gaps.push(out, GapKind::Limit, format!("more than {PACKAGES_PER_FILE} packages"));
             return false;
         }
-        match row {
-            Ok(row) => match package(&row, &place, &purl) {
-                Ok(package) => {
-                    rows += 1;
-                    out.package(package);
-                }
-                Err(reason) => gaps.push(out, GapKind::Corrupt, format!("package {}: {reason}", row.id)),
-            },
-            Err(error) => gaps.push(out, error.gap_kind(), error),
+        let header = match header::parse(blob) {
+            Ok(header) => header,
+            Err(reason) => {
+                self.gaps.push(out, GapKind::Corrupt, format!("package {number}: {reason}"));
+                return true;
+            }
+        };
+        self.rows += 1;
+        let owner = format!("rpm:{}", header.name);
+        let files = header.each_file(&mut |path| out.owned(&owner, path));
+        for fault in header.faults.iter().chain(files.as_ref().err()) {
+            let reason = format!("package {number}, {}: {fault}", header.name);
+            self.gaps.push(out, GapKind::Corrupt, reason);
         }
+        let (source_name, source_version) = header.source().unzip();
+        let version = header.full_version();
+        let present = |text: Option<String>| text.filter(|text| !text.is_empty() && text != "(none)");
+        out.package(Package {
+            source_name,
+            source_version,
+            purl: self.purl.build(
+                &header.name,
+                &header.version_release(),
+                header.arch.as_deref(),
+                header.epoch,
+            ),
+            root: self.place.root.to_owned(),
+            installed_at: header.installed_at.map(|seconds| Timestamp::new(i64::from(seconds), 0)),
+            arch: header.arch,
+            vendor: present(header.vendor),
+            module: present(header.module),
+            ..Package::new(PackageType::Rpm, header.name, version, self.place.origin())
+        });
         true
-    });
-    gaps.finish(out);
-}
-
-/// The gap of a rollback journal that a crash left behind: it would undo a part of the database.
-fn unfinished(place: &Place<'_>, journal: &mut dyn FileView) -> Option<Gap> {
-    let mut start = [0; 8];
-    match journal.read_at(0, &mut start) {
-        Ok(8) if start == HOT_JOURNAL => {
-            let reason = "a rollback journal was left by a crash and is not applied";
-            Some(place.gap(GapKind::Unreplayed, STRUCTURE, reason))
-        }
-        Ok(_) => None,
-        Err(error) => Some(place.view_gap("rollback journal", &error)),
     }
-}
-
-fn package(row: &Row, place: &Place<'_>, purl: &PurlBuilder) -> Result<Package, String> {
-    let values = row.values().map_err(|error| error.to_string())?;
-    let blob = values.get(1).and_then(Value::blob).ok_or("no header blob")?;
-    let header = header::parse(blob)?;
-    let (source_name, source_version) = header.source().unzip();
-    let version = header.full_version();
-    Ok(Package {
-        source_name,
-        source_version,
-        purl: purl.build(&header.name, &header.version_release(), header.arch.as_deref(), header.epoch),
-        root: place.root.to_owned(),
-        installed_at: header.installed_at.map(|seconds| Timestamp::new(i64::from(seconds), 0)),
-        arch: header.arch,
-        ..Package::new(PackageType::Rpm, header.name, version, place.origin())
-    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{header::tests::bash, *};
+    use super::{header::tests::bash, sqlite::HOT_JOURNAL, *};
     use crate::{Companion, view::MemoryView};
     use coldread_model::Findings;
 
@@ -227,14 +239,27 @@ mod tests {
         assert_eq!(found, [GapKind::Unreplayed, GapKind::NotFound]);
         assert_eq!(kinds(read(PATH, Vec::new(), &mut [])), [GapKind::NotFound]);
         assert_eq!(kinds(read(PATH, vec![1; 99], &mut [])), [GapKind::Corrupt]);
-        let found = read("/var/lib/rpm/Packages", b"RpmP".to_vec(), &mut []);
-        assert_eq!(found.gaps[0].reason, "packages in the NDB form are not read");
-        let hash = [&[0; 12][..], &[0x61, 0x15, 0x06, 0x00], &[0; 99]].concat();
-        let found = read("/usr/lib/sysimage/rpm/Packages", hash, &mut []);
-        assert_eq!(
-            (found.gaps[0].kind, found.gaps[0].reason.contains("BerkeleyDB")),
-            (GapKind::Unsupported, true)
-        );
+        assert_eq!(kinds(read("/var/lib/rpm/Packages", b"RpmP".to_vec(), &mut [])), [GapKind::Corrupt]);
+        let hash = [&[0; 12][..], &[0x61, 0x15, 0x06, 0x00], &[0; 499]].concat();
+        assert_eq!(kinds(read("/usr/lib/sysimage/rpm/Packages", hash, &mut [])), [GapKind::Unsupported]);
+        assert_eq!(kinds(read("/var/lib/rpm/Packages", vec![1; 99], &mut [])), [GapKind::Corrupt]);
         assert_eq!(kinds(read("/var/lib/rpm/Packages.db", Vec::new(), &mut [])), []);
+    }
+
+    #[test]
+    fn the_same_package_of_every_form() {
+        let bash = bash();
+        let (sqlite, log) = database(std::slice::from_ref(&bash), "Packages");
+        let from_sqlite = read(PATH, sqlite, &mut [("-wal", log.into())]).packages;
+        let from_ndb = read("/var/lib/rpm/Packages.db", super::ndb::tests::database(&[&bash]), &mut []);
+        let from_hash = read("/var/lib/rpm/Packages", super::bdb::tests::database(&[&bash]), &mut []);
+        for found in [from_ndb, from_hash] {
+            assert_eq!(found.gaps, []);
+            let purls =
+                |packages: &[Package]| packages.iter().map(|one| one.purl.clone()).collect::<Vec<_>>();
+            assert_eq!(purls(&found.packages), purls(&from_sqlite));
+            assert_eq!(found.packages[0].vendor.as_deref(), Some("Some Vendor"));
+            assert_eq!(found.packages[0].module.as_deref(), Some("shell:5:1:c"));
+        }
     }
 }

@@ -236,6 +236,7 @@ impl Scan {
         let Some(mut open) = self.opens.take(id) else { return };
         open.waiting -= 1;
         if self.unreadable(open.number(), "xattr", fetched.range, fetched) {
+            open.unread = true;
             open.fault = Some("its value could not be read".to_owned());
         } else if let Some(room) = open.value.0.get_mut(at as usize..) {
             let len = room.len().min(fetched.bytes.len());
@@ -253,7 +254,8 @@ impl Scan {
             (!right).then(|| "the value's hash is wrong".to_owned())
         });
         if let Some(fault) = fault {
-            self.fail_value(number, GapKind::Corrupt, &fault, ask);
+            let kind = if open.unread { GapKind::Io } else { GapKind::Corrupt };
+            self.fail_value(number, kind, &fault, ask);
             return;
         }
         for waiter in self.values.remove(&number).unwrap_or_default().waiters {

@@ -29,6 +29,8 @@ pub(super) struct Descriptor {
     pub block_bitmap_sum: (u32, u32),
     /// Checksum of the inode bitmap, likewise.
     pub inode_bitmap_sum: (u32, u32),
+    /// Whether these two are known: a copy's are old.
+    pub sums_known: bool,
     /// Whether the descriptor's own checksum is right (or there is none): expected and found, else.
     pub checksum: Result<(), (u16, u16)>,
 }
@@ -60,8 +62,16 @@ impl Descriptor {
             },
             block_bitmap_sum: bitmap_sum(0x18, 0x38),
             inode_bitmap_sum: bitmap_sum(0x1A, 0x3A),
+            sums_known: true,
             checksum: verify(geometry, group, bytes),
         }
+    }
+
+    /// Leaves only what a copy tells as well as the first: where things lie.
+    pub(super) fn forget(&mut self, geometry: &Geometry) {
+        self.blocks_unwritten = false;
+        self.inodes_used = geometry.inodes_per_group;
+        self.sums_known = false;
     }
 
     /// Which of the three places lies outside the filesystem, if one does.

@@ -20,7 +20,7 @@ pub(super) struct Geometry {
     pub volume_bytes: u64,
     /// Bytes of a block: 1 to 64 KiB.
     pub block_bytes: u32,
-    /// Number of blocks that are inside both filesystem and volume.
+    /// Number of blocks as the superblock has it: a volume that is cut short holds fewer, [`Geometry::held`].
     pub blocks: u64,
     /// The block that group 0 starts with.
     pub first_data_block: u32,
@@ -94,7 +94,7 @@ impl Geometry {
         let per_group = u64::from(self.blocks_per_group.max(1));
         let first = u64::from(self.first_data_block);
         let said = blocks.saturating_sub(first).div_ceil(per_group);
-        let there = self.blocks.saturating_sub(first).div_ceil(per_group);
+        let there = self.held().saturating_sub(first).div_ceil(per_group);
         let there = there.next_multiple_of(u64::from(self.flex_groups.max(1)));
         u32::try_from(said.min(there)).unwrap_or(u32::MAX)
     }
@@ -135,15 +135,12 @@ impl Geometry {
         if !descriptor.is_power_of_two() || descriptor < least || descriptor > 1024 {
             return wrong("descriptor size", format!("from {least} to 1024"), descriptor.into());
         }
-        if u64::from(self.first_data_block) >= self.blocks || self.groups == 0 {
-            return wrong(
-                "first data block",
-                format!("before {}", self.blocks),
-                self.first_data_block.into(),
-            );
+        let held = self.held();
+        if u64::from(self.first_data_block) >= held || self.groups == 0 {
+            return wrong("first data block", format!("before {held}"), self.first_data_block.into());
         }
-        if self.blocks > self.volume_bytes / u64::from(block) {
-            return wrong("blocks", "inside the volume".to_owned(), self.blocks);
+        if self.blocks > (1 << 63) / u64::from(block) {
+            return wrong("blocks", "up to 2^63 bytes".to_owned(), self.blocks);
         }
         if self.flex_groups == 0 || self.flex_groups > 1024 || self.groups > self.count_groups(u64::MAX) {
             return wrong("groups", "inside the volume".to_owned(), self.groups.into());
@@ -157,6 +154,18 @@ impl Geometry {
     /// Bytes of a block.
     pub(super) fn block(&self) -> u64 {
         u64::from(self.block_bytes)
+    }
+
+    /// Number of blocks that are inside the volume.
+    pub(super) fn held(&self) -> u64 {
+        self.blocks.min(self.volume_bytes / self.block().max(1))
+    }
+
+    /// The inodes that only groups past the volume's end would hold: the first one's number and how many.
+    pub(super) fn inodes_past_end(&self) -> (u64, u64) {
+        let held = u64::from(self.groups) * u64::from(self.inodes_per_group);
+        let past = if self.held() < self.blocks { u64::from(self.inodes).saturating_sub(held) } else { 0 };
+        (held + 1, past)
     }
 
     /// Bytes that a bit of the block bitmap stands for.
@@ -203,11 +212,12 @@ impl Geometry {
         inode != ROOT_INODE && (inode < self.first_inode || self.internal.contains(&inode))
     }
 
-    fn descriptors_per_block(&self) -> u32 {
+    pub(super) fn descriptors_per_block(&self) -> u32 {
         self.block_bytes / u32::from(self.descriptor_bytes)
     }
 
-    fn in_meta_group(&self, group: u32) -> bool {
+    /// Whether the descriptor of a group lies in its own meta block group.
+    pub(super) fn in_meta_group(&self, group: u32) -> bool {
         self.features.incompat & INCOMPAT_META_BG != 0
             && group / self.descriptors_per_block() >= self.first_meta_group
     }
@@ -241,7 +251,7 @@ impl Geometry {
     }
 
     /// Whether a group starts with a copy of the superblock.
-    fn has_superblock(&self, group: u32) -> bool {
+    pub(super) fn has_superblock(&self, group: u32) -> bool {
         let power_of = |base: u32| {
             let mut power = base;
             while power < group && power < u32::MAX / base {

@@ -5,6 +5,7 @@
 
 use super::{
     checksum::crc32c,
+    copies::Doubt,
     descriptor::Descriptor,
     scan::{Job, PIECE_BYTES, Scan},
 };
@@ -17,10 +18,8 @@ pub(super) struct Bitmap {
     group: u32,
     block: u64,
     inodes: bool,
-    /// The descriptor that names it is undamaged.
-    trusted: bool,
-    /// Its checksum: value and which bits count.
-    sum: (u32, u32),
+    /// Its checksum, value and which bits count; none where the descriptor that holds it is damaged.
+    sum: Option<(u32, u32)>,
 }
 
 impl Scan {
@@ -55,7 +54,7 @@ impl Scan {
 
     pub(super) fn feed_descriptors(&mut self, first: u32, fetched: &Fetched<'_>, ask: &mut Requests) {
         let size = usize::from(self.geometry.descriptor_bytes);
-        let mut bitmaps = Vec::new();
+        let mut found = Vec::new();
         for (index, bytes) in fetched.bytes.chunks_exact(size).enumerate() {
             let group = first + index as u32;
             let range = ByteRange::new(fetched.range.start + (index * size) as u64, size as u64);
@@ -63,20 +62,35 @@ impl Scan {
                 self.out.metadata.insert(self.geometry.base_metadata(group));
             }
             if self.unreadable(0, "group descriptor", range, fetched) {
-                self.lost_inodes(group, GapKind::Io, range);
+                self.ask_copy(Doubt::new(group, range, GapKind::Io, None), ask);
                 continue;
             }
-            let descriptor = Descriptor::parse(&self.geometry, group, bytes);
+            let mut descriptor = Descriptor::parse(&self.geometry, group, bytes);
             if let Err((expected, found)) = descriptor.checksum {
                 let wrong = (format!("checksum {expected:#06x}"), format!("{found:#06x}"));
                 self.corrupt(0, "group descriptor", range, &wrong);
             }
-            if let Some((what, block)) = descriptor.misplaced(&self.geometry) {
+            let misplaced = descriptor.misplaced(&self.geometry);
+            if let Some((what, block)) = misplaced {
                 let wrong = (format!("the {what} inside the filesystem"), format!("block {block}"));
                 self.corrupt(0, "group descriptor", range, &wrong);
-                self.lost_inodes(group, GapKind::Corrupt, range);
+            }
+            if misplaced.is_none() && descriptor.checksum.is_ok() {
+                found.push((group, descriptor));
                 continue;
             }
+            // Counts and flags of a damaged descriptor would hide inodes.
+            descriptor.forget(&self.geometry);
+            let usable = misplaced.is_none().then_some(descriptor);
+            self.ask_copy(Doubt::new(group, range, GapKind::Corrupt, usable), ask);
+        }
+        self.take_descriptors(found, ask);
+    }
+
+    /// Goes on with descriptors that say where their groups are.
+    pub(super) fn take_descriptors(&mut self, found: Vec<(u32, Descriptor)>, ask: &mut Requests) {
+        let mut bitmaps = Vec::new();
+        for (group, descriptor) in found {
             self.tables.insert(group, descriptor.inode_table);
             if self.single {
                 self.ask_single_inodes(group, descriptor.inodes_used, ask);
@@ -88,24 +102,15 @@ impl Scan {
     }
 
     /// Records that nothing is known of a group's inodes.
-    fn lost_inodes(&mut self, group: u32, kind: GapKind, range: ByteRange) {
+    pub(super) fn lost_inodes(&mut self, group: u32, kind: GapKind, range: ByteRange) {
         let reason = format!("group {group}: its descriptor does not say where it is");
-        self.gap(Gap::new(kind, "inode table", reason).at_byte(range.start));
+        let count = u64::from(self.geometry.inodes_per_group);
+        let gap = Gap::new(kind, "inode table", reason).at_byte(range.start);
+        self.lose(u64::from(group) * count + 1, count, gap);
     }
 
-    fn take_group(
-        &mut self,
-        group: u32,
-        mut found: Descriptor,
-        bitmaps: &mut Vec<Bitmap>,
-        ask: &mut Requests,
-    ) {
-        let trusted = found.checksum.is_ok();
-        if !trusted {
-            // Counts and flags of a damaged descriptor would hide inodes.
-            found.inodes_used = self.geometry.inodes_per_group;
-            found.blocks_unwritten = false;
-        }
+    fn take_group(&mut self, group: u32, found: Descriptor, bitmaps: &mut Vec<Bitmap>, ask: &mut Requests) {
+        let known = found.sums_known;
         let geometry = &self.geometry;
         let table_blocks = geometry.inode_table_blocks();
         for (block, count) in
@@ -125,8 +130,7 @@ impl Scan {
                 group,
                 block: found.block_bitmap,
                 inodes: false,
-                trusted,
-                sum: found.block_bitmap_sum,
+                sum: known.then_some(found.block_bitmap_sum),
             });
         }
         if found.inodes_used == 0 {
@@ -136,16 +140,21 @@ impl Scan {
             group,
             block: found.inode_bitmap,
             inodes: true,
-            trusted,
-            sum: found.inode_bitmap_sum,
+            sum: known.then_some(found.inode_bitmap_sum),
         });
         let size = u64::from(self.geometry.inode_bytes);
         let per_piece = (PIECE_BYTES / size) as u32;
         let first_number = group * self.geometry.inodes_per_group + 1;
         let table = self.geometry.bytes_of(found.inode_table, 1).start;
+        let held = self.geometry.volume_bytes.saturating_sub(table) / size;
+        let past = u64::from(found.inodes_used).saturating_sub(held);
+        let held = found.inodes_used - past as u32;
+        let reason = format!("group {group}: {past} inodes from this one on lie past the volume's end");
+        let gap = Gap::new(GapKind::Io, "inode table", reason).at_byte(table + u64::from(held) * size);
+        self.lose(u64::from(first_number + held), past, gap);
         let mut index = 0;
-        while index < found.inodes_used {
-            let count = per_piece.min(found.inodes_used - index);
+        while index < held {
+            let count = per_piece.min(held - index);
             let range = ByteRange::new(table + u64::from(index) * size, u64::from(count) * size);
             self.ask(Job::Inodes { first: first_number + index }, range, ask);
             index += count;
@@ -223,16 +232,20 @@ impl Scan {
                 self.geometry.blocks_per_group / self.geometry.cluster_blocks
             };
             let covered = bytes.get(..bits as usize / 8).unwrap_or_default();
-            let (found, mask) = bitmap.sum;
-            let sum = crc32c(self.geometry.checksum_seed, covered) & mask;
-            if self.geometry.features.metadata_csum() && sum != found & mask {
-                let wrong = (format!("checksum {sum:#010x}"), format!("{found:#010x}"));
-                self.corrupt(0, structure, range, &wrong);
-                if bitmap.inodes && !bitmap.trusted {
+            if self.geometry.features.metadata_csum() {
+                let Some((found, mask)) = bitmap.sum else {
                     // It may never have been written: only inodes with a right checksum are taken.
-                    self.in_use.insert(bitmap.group, Vec::new());
+                    if bitmap.inodes {
+                        self.in_use.insert(bitmap.group, Vec::new());
+                    }
+                    continue;
+                };
+                let sum = crc32c(self.geometry.checksum_seed, covered) & mask;
+                if sum != found & mask {
+                    let wrong = (format!("checksum {sum:#010x}"), format!("{found:#010x}"));
+                    self.corrupt(0, structure, range, &wrong);
+                    continue;
                 }
-                continue;
             }
             if bitmap.inodes {
                 self.in_use.insert(

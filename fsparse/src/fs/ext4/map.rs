@@ -145,6 +145,7 @@ impl Scan {
         let Some(mut open) = self.opens.take(id) else { return };
         open.waiting -= 1;
         if self.unreadable(open.number(), "extent tree node", fetched.range, fetched) {
+            open.unread = true;
             open.fault.get_or_insert_with(|| "a node of its extent tree could not be read".to_owned());
         } else if let Err(wrong) = verify_node(&self.geometry, open.seed, fetched.bytes) {
             self.broken_map(&mut open, fetched.range, &wrong);
@@ -165,6 +166,7 @@ impl Scan {
         let Some(mut open) = self.opens.take(id) else { return };
         open.waiting -= 1;
         if self.unreadable(open.number(), "indirect block", fetched.range, fetched) {
+            open.unread = true;
             open.fault.get_or_insert_with(|| "a block of its block map could not be read".to_owned());
         } else {
             self.take_numbers(id, &mut open, fetched.bytes, logical, span, fetched.range, ask);

@@ -7,6 +7,7 @@
 mod attributes;
 mod bytes;
 mod checksum;
+mod copies;
 mod descriptor;
 mod dir;
 mod extent;

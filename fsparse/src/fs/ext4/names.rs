@@ -11,7 +11,7 @@ use crate::{
     survey::{Entry, Extent},
 };
 use coldread_model::{ByteRange, Gap, GapKind};
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 impl Scan {
     /// Asks for a run of a directory's blocks.
@@ -63,7 +63,7 @@ impl Scan {
     /// Takes the names of a directory block or of an inode's inline part.
     pub(super) fn take_names(&mut self, directory: &Directory, bytes: &[u8], range: ByteRange) {
         let hashes = directory.encrypted && directory.casefolded;
-        let geometry = self.geometry.clone();
+        let geometry = Arc::clone(&self.geometry);
         let stop = read_names(&geometry, bytes, hashes, |name| self.take_name(directory, name, range));
         if let Err((at, expected, found)) = stop {
             let part = ByteRange::between(range.start + at as u64, range.end());

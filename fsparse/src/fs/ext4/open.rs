@@ -61,6 +61,8 @@ pub(super) struct Open {
     pub inline: Option<Span>,
     /// Why its content cannot be read.
     pub fault: Option<String>,
+    /// That is because the source could not be read.
+    pub unread: bool,
     /// Bytes of a directory that its map covers.
     pub mapped: u64,
     /// The blocks of a link or a value were asked for.
@@ -228,6 +230,7 @@ impl Scan {
             attributes: Vec::new(),
             inline: None,
             fault: None,
+            unread: false,
             mapped: 0,
             asked: false,
             value: (Vec::new(), inode.value_hash),

@@ -1,27 +1,33 @@
 //! Finding the geometry: the superblock, and where the journal holds changes, what the filesystem is with
 //! them.
 //!
-//! Rounds: the superblock; if the journal must be replayed, its inode (descriptor, inode, map), its own
+//! Rounds: the superblock, and its copies where it is damaged; if the journal must be replayed, its inode (descriptor, inode, map), its own
 //! superblock, all of its log at once, fast commits behind it, and the superblock again as the log leaves
 //! it; then what fast commits change, and the orphans.
 
 use super::{
-    features::{COMPAT_ORPHAN_FILE, INCOMPAT_RECOVER, RO_COMPAT_ORPHAN_PRESENT},
+    copies::{parse_copy, superblock_places},
+    features::{COMPAT_HAS_JOURNAL, COMPAT_ORPHAN_FILE, INCOMPAT_RECOVER, RO_COMPAT_ORPHAN_PRESENT},
     journal::{Change, FastCommits, FastReader, JournalFile, Lens, LogReader, OrphanSearch, Replayed},
     scan::Scan,
     superblock::{SUPERBLOCK_AT, SUPERBLOCK_BYTES, Superblock},
 };
 use crate::{
     error::ParseError,
-    fs::{ProbeMachine, Probed, SurveyMachine},
+    fs::{ProbeMachine, Probed, SurveyMachine, cut::cut_short},
     machine::{Fetched, Machine, Requests},
 };
 use coldread_model::{ByteRange, Gap, GapKind, VolumeState, codec};
-use std::{collections::VecDeque, fmt::Write};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt::Write,
+};
 
 /// What is being read.
 enum Step {
     Superblock,
+    /// Copies of it: where they were asked for, and what is there.
+    Copies(Vec<u64>, BTreeMap<u64, (Superblock, u32)>),
     /// The map of the journal's inode; or the copy of it in the superblock.
     JournalInode(Box<Scan>),
     JournalBackup(Box<Scan>),
@@ -51,6 +57,8 @@ pub(super) struct Probe {
     gaps: Vec<Gap>,
     /// The journal says that the filesystem was stopped by an error.
     failed: bool,
+    /// Why a copy of the superblock stands in for it.
+    copied: Option<String>,
 }
 
 impl Probe {
@@ -66,7 +74,47 @@ impl Probe {
             reason: String::new(),
             gaps: Vec::new(),
             failed: false,
+            copied: None,
         }
+    }
+
+    /// Asks for copies of a superblock that is damaged or could not be read.
+    fn ask_copies(&self, ask: &mut Requests) -> Step {
+        if !matches!(self.found, Err(ParseError::Corrupt { .. } | ParseError::Io { .. })) {
+            return Step::Done;
+        }
+        let places = superblock_places(&self.identity, self.volume_bytes);
+        for place in &places {
+            ask.push(0, ByteRange::new(*place, SUPERBLOCK_BYTES));
+        }
+        if places.is_empty() { Step::Done } else { Step::Copies(places, BTreeMap::new()) }
+    }
+
+    /// Takes the likeliest of the copies that are right.
+    fn take_copy(
+        &mut self,
+        places: &[u64],
+        mut good: BTreeMap<u64, (Superblock, u32)>,
+        ask: &mut Requests,
+    ) -> Step {
+        let Some((copy, group)) = places.iter().find_map(|place| good.remove(place)) else {
+            return Step::Done;
+        };
+        let Err(error) = &self.found else { return Step::Done };
+        self.gaps.push(error.to_gap());
+        self.copied = Some(format!("{error}: its copy in group {group} is read instead"));
+        let geometry = &copy.geometry;
+        let journaled = geometry.features.compat & COMPAT_HAS_JOURNAL != 0 && copy.journal_inode != 0;
+        let step = if journaled {
+            // Whether it is needed stood in the first alone; the journal knows it as well.
+            let mut scan = Scan::of_inodes(geometry.clone(), &[copy.journal_inode.into()]);
+            scan.start(ask);
+            Step::JournalInode(Box::new(scan))
+        } else {
+            Step::Done
+        };
+        self.found = Ok(copy);
+        step
     }
 
     fn parse(&self, fetched: &Fetched<'_>) -> Result<Superblock, ParseError> {
@@ -89,7 +137,13 @@ impl Probe {
 
     /// The step after the current one, whose answers are all there.
     fn next(&mut self, ask: &mut Requests) -> Step {
-        let Ok(found) = &self.found else { return Step::Done };
+        let Ok(found) = &self.found else {
+            return match std::mem::replace(&mut self.step, Step::Done) {
+                Step::Superblock => self.ask_copies(ask),
+                Step::Copies(places, good) => self.take_copy(&places, good, ask),
+                _ => Step::Done,
+            };
+        };
         let geometry = found.geometry.clone();
         match std::mem::replace(&mut self.step, Step::Done) {
             Step::Superblock if geometry.features.incompat & INCOMPAT_RECOVER == 0 => self.orphan_file(ask),
@@ -114,7 +168,7 @@ impl Probe {
                 Ok(file) => self.journal_head(file, geometry.block(), ask),
                 Err(error) => self.unusable(&error),
             },
-            Step::Log(log) => match log.finish(geometry.blocks) {
+            Step::Log(log) => match log.finish(geometry.blocks, geometry.held()) {
                 Ok(replayed) => match FastReader::start(replayed, ask) {
                     Ok(area) => Step::FastArea(Box::new(area)),
                     Err(replayed) => self.apply(*replayed, Vec::new(), ask),
@@ -166,7 +220,7 @@ impl Probe {
                 }
                 Step::Done
             }
-            Step::JournalHead(_) | Step::Done => Step::Done,
+            Step::Copies(..) | Step::JournalHead(_) | Step::Done => Step::Done,
         }
     }
 
@@ -220,7 +274,7 @@ impl Probe {
         }
         let geometry = &found.geometry;
         let in_file = geometry.features.compat & COMPAT_ORPHAN_FILE != 0
-            && geometry.features.ro_compat & RO_COMPAT_ORPHAN_PRESENT != 0;
+            && (geometry.features.ro_compat & RO_COMPAT_ORPHAN_PRESENT != 0 || self.copied.is_some());
         if in_file {
             let mut scan = Scan::of_inodes(geometry.clone(), &[geometry.internal[4].into()]);
             scan.start(ask);
@@ -238,8 +292,18 @@ impl Probe {
                 self.identity = fetched.bytes.to_vec();
                 self.found = self.parse(&fetched);
             }
+            Step::Copies(_, good) => {
+                let at = fetched.range.start;
+                if fetched.bad.is_empty()
+                    && let Ok(copy) = parse_copy(fetched.bytes, at, self.volume_bytes)
+                {
+                    good.insert(at, copy);
+                }
+            }
             Step::SuperblockAgain(..) => match self.parse(&fetched) {
                 Ok(found) => self.found = Ok(found),
+                // The log does not write it: the copy remains.
+                Err(_) if self.copied.is_some() => {}
                 Err(error) => {
                     self.step = Step::SuperblockAgain(Vec::new(), VecDeque::new());
                     self.lens.set(Vec::new());
@@ -297,30 +361,33 @@ impl Machine for Probe {
 }
 
 impl ProbeMachine for Probe {
-    fn finish(mut self: Box<Self>) -> Result<Probed, ParseError> {
+    fn finish(self: Box<Self>) -> Result<Probed, ParseError> {
         let found = self.found?;
         let geometry = &found.geometry;
-        if geometry.blocks < found.blocks {
-            let reason = format!(
-                "the filesystem has {} blocks of {} bytes, the volume ends after {}",
-                found.blocks, geometry.block_bytes, geometry.blocks
-            );
-            self.gaps.push(Gap::new(GapKind::NotFound, "volume", reason).at_byte(self.volume_bytes));
-        }
-        Ok(Probed {
+        let filesystem_bytes = geometry.blocks * geometry.block();
+        let probed = Probed {
             geometry: codec::to_bytes(geometry),
             units: u64::from(geometry.groups),
             name: geometry.features.flavour().to_owned(),
             label: (!found.label.is_empty()).then(|| String::from_utf8_lossy(&found.label).into_owned()),
             uuid: shown(&geometry.uuid),
-            size_bytes: geometry.blocks * geometry.block(),
+            size_bytes: filesystem_bytes,
             block_bytes: geometry.block_bytes,
             state: self.state,
             reason: self.reason,
             patches: self.lens.into_patches(),
             identity: self.identity,
             gaps: self.gaps,
-        })
+        };
+        let mut probed = cut_short(probed, filesystem_bytes, self.volume_bytes);
+        if let Some(reason) = self.copied {
+            if matches!(probed.state, VolumeState::Clean | VolumeState::Replayed) {
+                probed.state = VolumeState::Partial;
+            }
+            probed.reason =
+                if probed.reason.is_empty() { reason } else { format!("{reason}; {}", probed.reason) };
+        }
+        Ok(probed)
     }
 }
 

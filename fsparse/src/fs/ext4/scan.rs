@@ -1,12 +1,13 @@
 //! The survey: a machine that reads group descriptors, then bitmaps and inode tables, and asks for
 //! directory blocks, tree nodes and attributes as soon as the inode that needs them is seen.
 //!
-//! It is one type in several files: `groups` reads what belongs to block groups, `open` makes rows of
+//! It is one type in several files: `groups` reads what belongs to block groups, `copies` what stands in for what is damaged there, `open` makes rows of
 //! inodes, `map` follows block maps and extent trees, `names` reads directories, `attributes` reads
 //! attributes outside of inodes.
 
 use super::{
     attributes::{BlockState, PendingValue},
+    copies::Doubt,
     dir::Directory,
     geometry::Geometry,
     groups::Bitmap,
@@ -21,6 +22,7 @@ use coldread_model::{ByteRange, Gap, GapKind};
 use std::{
     collections::{HashMap, HashSet},
     ops::Range,
+    sync::Arc,
 };
 
 /// The longest request.
@@ -33,6 +35,8 @@ const MAX_GAPS: usize = 100_000;
 pub(super) enum Job {
     /// Descriptors of groups from this one on.
     Descriptors { first: u32 },
+    /// A copy of a descriptor that is damaged.
+    DescriptorCopy(Doubt),
     /// Bitmaps, one a block.
     Bitmaps(Vec<Bitmap>),
     /// Inodes from this one on.
@@ -93,7 +97,7 @@ impl<T> Slab<T> {
 
 /// A survey under way.
 pub(super) struct Scan {
-    pub(super) geometry: Geometry,
+    pub(super) geometry: Arc<Geometry>,
     /// The groups to survey; empty where single inodes are read.
     pub(super) groups: Range<u32>,
     /// The inodes to read, sorted; empty where groups are surveyed.
@@ -133,8 +137,8 @@ impl Scan {
     fn new(geometry: Geometry) -> Self {
         Self {
             bytes_left: geometry.volume_bytes.saturating_add(64 << 20),
-            extents_left: geometry.blocks.saturating_add(1 << 16),
-            geometry,
+            extents_left: geometry.held().saturating_add(1 << 16),
+            geometry: Arc::new(geometry),
             groups: 0..0,
             numbers: Vec::new(),
             single: false,
@@ -166,10 +170,18 @@ impl Scan {
     pub(super) fn of_inodes(geometry: Geometry, numbers: &[u64]) -> Self {
         let mut scan = Self { single: true, ..Self::new(geometry) };
         for number in numbers {
-            match u32::try_from(*number).ok().filter(|number| scan.geometry.place_of(*number).is_some()) {
-                Some(known) => scan.numbers.push(known),
-                None => scan.gap(Gap::new(GapKind::NotFound, "inode", "no such inode").at_inode(*number)),
+            let known = u32::try_from(*number).ok().filter(|known| scan.geometry.place_of(*known).is_some());
+            if let Some(known) = known {
+                scan.numbers.push(known);
+                continue;
             }
+            let (first, count) = scan.geometry.inodes_past_end();
+            let gap = if number.checked_sub(first).is_some_and(|past| past < count) {
+                Gap::new(GapKind::Io, "inode", "it lies past the volume's end")
+            } else {
+                Gap::new(GapKind::NotFound, "inode", "no such inode")
+            };
+            scan.gap(gap.at_inode(*number));
         }
         scan.numbers.sort_unstable();
         scan.numbers.dedup();
@@ -237,6 +249,15 @@ impl Scan {
         true
     }
 
+    /// Records that nothing can be read of so many inodes from `first` on.
+    pub(super) fn lose(&mut self, first: u64, count: u64, gap: Gap) {
+        if self.out.gaps.len() < MAX_GAPS {
+            self.out.lose(first, count, gap);
+        } else {
+            self.gaps_left_out += u64::from(count > 0);
+        }
+    }
+
     /// Records that a bound was reached.
     pub(super) fn limit(&mut self, inode: u32, structure: &str) {
         let reason = "it refers to more blocks than the volume has";
@@ -255,6 +276,16 @@ impl Scan {
         let Some((group, index)) = self.geometry.place_of(number) else { return false };
         let byte = self.in_use.get(&group).map(|bitmap| bitmap.get(index as usize / 8));
         byte.is_none_or(|byte| byte.is_some_and(|byte| byte >> (index % 8) & 1 == 1))
+    }
+
+    /// The survey of the last group tells of all those that the volume does not hold.
+    fn lose_past_end(&mut self) {
+        let (first, count) = self.geometry.inodes_past_end();
+        if !self.single && self.groups.end == self.geometry.groups {
+            let reason = format!("{count} inodes from this one on lie past the volume's end");
+            let gap = Gap::new(GapKind::Io, "inode table", reason).at_byte(self.geometry.volume_bytes);
+            self.lose(first, count, gap);
+        }
     }
 
     /// Before metadata_csum, the inodes between those in use may never have been written, and noise there
@@ -301,6 +332,7 @@ impl Machine for Scan {
         }
         match job {
             Job::Descriptors { first } => self.feed_descriptors(first, &fetched, ask),
+            Job::DescriptorCopy(doubt) => self.feed_copy(doubt, &fetched, ask),
             Job::Bitmaps(bitmaps) => self.feed_bitmaps(&bitmaps, &fetched),
             Job::Inodes { first } => self.feed_inodes(first, &fetched, ask),
             Job::Names { directory, first } => self.feed_names(&directory, first, &fetched),
@@ -322,6 +354,7 @@ impl SurveyMachine for Scan {
                 self.gap(gap);
             }
         }
+        self.lose_past_end();
         self.drop_noise();
         self.round_metadata();
         let mut out = self.out;

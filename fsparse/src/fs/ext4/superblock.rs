@@ -34,8 +34,6 @@ pub(super) struct Superblock {
     pub geometry: Geometry,
     /// The label's bytes, without padding.
     pub label: Vec<u8>,
-    /// Number of blocks that the filesystem says it has; the geometry's is cut at the volume's end.
-    pub blocks: u64,
     /// The journal is not inside but on another device.
     pub external_journal: bool,
     /// The journal's inode.
@@ -118,7 +116,7 @@ impl Superblock {
         let geometry = Geometry {
             volume_bytes,
             block_bytes,
-            blocks: blocks.min(volume_bytes / u64::from(block_bytes)),
+            blocks,
             first_data_block: u32_at(bytes, 0x14),
             blocks_per_group: u32_at(bytes, 0x20),
             cluster_blocks: 1 << log_ratio,
@@ -154,7 +152,6 @@ impl Superblock {
         Ok(Self {
             geometry,
             label: label.to_vec(),
-            blocks,
             external_journal: s_journal_inum == 0 && s_journal_dev != 0,
             journal_inode: s_journal_inum,
             journal_copy: (bytes[0xFD] == 1).then(|| bytes[0x10C..0x150].to_vec()),

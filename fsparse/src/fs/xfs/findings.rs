@@ -36,6 +36,16 @@ impl Findings {
         self.survey.damaged.insert(part);
     }
 
+    /// Records an error that costs so many inodes from `first` on, and that the bytes of `part` are damaged.
+    pub(super) fn lose(&mut self, first: u64, count: u64, error: &ParseError, part: ByteRange) {
+        self.survey.damaged.insert(part);
+        if self.survey.gaps.len() < MAX_GAPS {
+            self.survey.lose(first, count, error.to_gap());
+        } else {
+            self.gaps_left_out += 1;
+        }
+    }
+
     pub(super) fn metadata(&mut self, part: ByteRange) {
         self.survey.metadata.insert(part);
     }

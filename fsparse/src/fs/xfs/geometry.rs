@@ -33,6 +33,8 @@ pub(super) struct Geometry {
     pub(super) ag_blocks: u32,
     /// Allocation groups, also those that a volume cut short does not hold.
     pub(super) ag_count: u32,
+    /// Allocation groups of which the volume holds at least a part.
+    pub(super) groups_held: u32,
     /// Blocks of the filesystem.
     pub(super) blocks: u64,
     /// Inode number of the root directory.
@@ -81,6 +83,7 @@ impl Geometry {
             && geometry.ag_blocks >= 64
             && u64::from(geometry.ag_blocks) <= 1 << geometry.ag_block_log
             && geometry.ag_count > 0
+            && (1..=geometry.ag_count).contains(&geometry.groups_held)
             && geometry.blocks <= u64::MAX >> geometry.block_log
             && u64::from(geometry.ag_count - 1) * u64::from(geometry.ag_blocks) < geometry.blocks
             && (512..=1 << geometry.block_log).contains(&geometry.sector_bytes)
@@ -145,6 +148,11 @@ impl Geometry {
     pub(super) fn inode_number(&self, ag: u32, ag_inode: u32) -> Option<u64> {
         let inside = u64::from(ag_inode) >> self.ag_inode_log() == 0;
         inside.then(|| u64::from(ag) << self.ag_inode_log() | u64::from(ag_inode))
+    }
+
+    /// The inodes that groups from `ag` up to `end` can have: the first one's number and how many.
+    pub(super) fn inodes_of(&self, ag: u32, end: u32) -> (u64, u64) {
+        (u64::from(ag) << self.ag_inode_log(), u64::from(end.saturating_sub(ag)) << self.ag_inode_log())
     }
 
     /// The bytes of `count` inodes from number `first`; `None` where they cannot be there.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::ParseError,
-    fs::{ProbeMachine, Probed},
+    fs::{ProbeMachine, Probed, cut::cut_short},
     machine::{Fetched, Machine, Requests},
 };
 use coldread_model::{
@@ -181,7 +181,7 @@ impl ProbeMachine for Probe {
             found.geometry.inode_roots = roots.finish();
         }
         let sector = found.geometry.sector_bytes as usize;
-        Ok(Probed {
+        let probed = Probed {
             units: found.units,
             name: "xfs".to_owned(),
             label: found.label,
@@ -194,6 +194,7 @@ impl ProbeMachine for Probe {
             identity: self.head.get(..sector).unwrap_or(&self.head).to_vec(),
             gaps,
             geometry: found.geometry.to_opaque(),
-        })
+        };
+        Ok(cut_short(probed, found.size_bytes, self.volume_bytes))
     }
 }

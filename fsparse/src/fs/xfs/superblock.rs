@@ -58,7 +58,7 @@ pub(super) struct Superblock {
     pub(super) log_features: u32,
     /// Allocation groups of which the volume holds at least a part.
     pub(super) units: u64,
-    /// Bytes that the filesystem covers.
+    /// Bytes of the filesystem; a volume that is cut short holds fewer.
     pub(super) size_bytes: u64,
     pub(super) gaps: Vec<Gap>,
 }
@@ -138,11 +138,6 @@ pub(super) fn parse_copy(bytes: &[u8], volume_bytes: u64) -> Result<Superblock, 
         let reason = "marked needsrepair: the kernel refuses it until xfs_repair has run";
         gaps.push(Gap::new(GapKind::Corrupt, STRUCTURE, reason).at_byte(216));
     }
-    let size_bytes = dblocks << blocklog;
-    if size_bytes > volume_bytes {
-        let reason = format!("{size_bytes} bytes in a volume of {volume_bytes}");
-        gaps.push(Gap::new(GapKind::NotFound, STRUCTURE, reason).at_byte(volume_bytes));
-    }
     let held = (volume_bytes >> blocklog).div_ceil(u64::from(agblocks)).max(1);
     let (uuid, logstart, logblocks) = (fields.uuid(32), fields.u64(48), fields.u32(96));
     let mut geometry = Geometry {
@@ -154,6 +149,7 @@ pub(super) fn parse_copy(bytes: &[u8], volume_bytes: u64) -> Result<Superblock, 
         dir_block_log: dirblklog,
         ag_blocks: agblocks,
         ag_count: agcount,
+        groups_held: agcount,
         blocks: dblocks,
         root: fields.u64(56),
         log: ByteRange::default(),
@@ -178,6 +174,7 @@ pub(super) fn parse_copy(bytes: &[u8], volume_bytes: u64) -> Result<Superblock, 
         geometry.root = 0;
     }
     let units = held.min(u64::from(agcount));
+    geometry.groups_held = u32::try_from(units).unwrap_or(agcount);
     Ok(Superblock {
         geometry,
         units,
@@ -186,7 +183,7 @@ pub(super) fn parse_copy(bytes: &[u8], volume_bytes: u64) -> Result<Superblock, 
         meta_uuid: incompat & INCOMPAT_META_UUID != 0,
         metadata_directory: incompat & INCOMPAT_METADIR != 0,
         log_features: if v5 { fields.u32(220) & !LOG_XATTRS } else { 0 },
-        size_bytes: size_bytes.min(volume_bytes),
+        size_bytes: dblocks << blocklog,
         gaps,
     })
 }

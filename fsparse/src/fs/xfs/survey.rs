@@ -208,7 +208,29 @@ impl Surveyor {
                     self.root(ag, root, range, ask);
                 }
             }
-            Err(error) => self.found.error(&error, None, range),
+            Err(error) => self.tree_error(Tree::Inode, ag, &error, range),
+        }
+    }
+
+    /// Records an error in a group's tree. Without a part of the inode tree any inode of the group may be missing.
+    fn tree_error(&mut self, tree: Tree, ag: u32, error: &ParseError, part: ByteRange) {
+        if tree == Tree::Inode {
+            let (first, count) = self.geometry.inodes_of(ag, ag + 1);
+            self.found.lose(first, count, error, part);
+        } else {
+            self.found.error(error, None, part);
+        }
+    }
+
+    /// Tells of the groups that a volume cut short does not hold: the survey of the last that it holds does.
+    fn lose_past_end(&mut self) {
+        let (held, all) = (self.geometry.groups_held, self.geometry.ag_count);
+        if matches!(&self.goal, Goal::Groups(groups) if groups.end == held && held < all) {
+            let (first, count) = self.geometry.inodes_of(held, all);
+            let at = self.geometry.bytes_of(self.geometry.ag_start(held), 0).start;
+            let reason = format!("groups {held} to {} lie past the volume's end", all - 1);
+            let error = ParseError::Io { at, structure: "allocation group", reason };
+            self.found.lose(first, count, &error, ByteRange::default());
         }
     }
 
@@ -217,7 +239,7 @@ impl Surveyor {
         if root.levels == 0 || root.levels > MAX_LEVELS {
             let expected = format!("1 to {MAX_LEVELS} levels");
             let error = ParseError::corrupt(header.start, root.tree.name(), expected, root.levels);
-            self.found.error(&error, None, header);
+            self.tree_error(root.tree, ag, &error, header);
             return;
         }
         if root.tree == Tree::Inode
@@ -267,7 +289,7 @@ impl Surveyor {
             let Some(place) = self.geometry.ag_place(ag, u64::from(pointer), 1) else {
                 let expected = "a block of the group";
                 let error = ParseError::corrupt(from.start, tree.name(), expected, pointer);
-                self.found.error(&error, None, from);
+                self.tree_error(tree, ag, &error, from);
                 continue;
             };
             if let Err(gap) = self.spend(1, tree.name()) {
@@ -310,7 +332,7 @@ impl Surveyor {
                         self.found.free(self.geometry.bytes_of(place, count));
                     }
                 }
-                Err(error) => self.found.error(&error, None, range),
+                Err(error) => self.tree_error(tree, ag, &error, range),
             }
         }
     }
@@ -324,7 +346,7 @@ impl Surveyor {
             let first = match self.new_chunk(ag, chunk, from.start) {
                 Ok(first) => first,
                 Err(error) => {
-                    self.found.error(&error, None, from);
+                    self.tree_error(Tree::Inode, ag, &error, from);
                     continue;
                 }
             };
@@ -440,7 +462,8 @@ impl Machine for Surveyor {
 }
 
 impl SurveyMachine for Surveyor {
-    fn finish(self: Box<Self>) -> Survey {
+    fn finish(mut self: Box<Self>) -> Survey {
+        self.lose_past_end();
         self.found.finish()
     }
 }

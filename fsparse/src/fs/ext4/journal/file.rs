@@ -132,11 +132,21 @@ impl JournalFile {
     }
 
     /// Patches for what is written, sorted, neighbours joined; with a gap for each write outside the
-    /// filesystem, which has `blocks` blocks.
-    pub(super) fn patches(&self, writes: &[Write], blocks: u64, gaps: &mut Vec<Gap>) -> Vec<Patch> {
+    /// filesystem, which has so many blocks, and one for all that its volume, which holds so many, is too short for.
+    pub(super) fn patches(
+        &self,
+        writes: &[Write],
+        (blocks, held): (u64, u64),
+        gaps: &mut Vec<Gap>,
+    ) -> Vec<Patch> {
         let size = self.block_bytes;
         let mut patches: Vec<Patch> = Vec::new();
-        for write in writes {
+        let past = writes.iter().filter(|write| (held..blocks).contains(&write.block)).count();
+        if past > 0 {
+            let reason = format!("it writes {past} blocks past the volume's end");
+            gaps.push(Gap::new(GapKind::Io, "journal", reason).at_byte(held.saturating_mul(size)));
+        }
+        for write in writes.iter().filter(|write| !(held..blocks).contains(&write.block)) {
             let from = self.place(write.from).filter(|_| write.block < blocks);
             let Some(source) = from else {
                 let reason = format!("it writes block {} of {blocks}", write.block);
@@ -206,12 +216,12 @@ impl LogReader {
         });
     }
 
-    /// What the log, which is read, changes in a filesystem of so many blocks.
-    pub(in crate::fs::ext4) fn finish(self, blocks: u64) -> Result<Replayed, Box<Gap>> {
+    /// What the log, which is read, changes in a filesystem of so many blocks, so many of which the volume holds.
+    pub(in crate::fs::ext4) fn finish(self, blocks: u64, held: u64) -> Result<Replayed, Box<Gap>> {
         let replay = self.log.replay().map_err(|fault| Box::new(self.file.gap(&fault)))?;
         let faults = replay.faults.iter().take(MAX_GAPS);
         let mut gaps: Vec<Gap> = faults.map(|fault| self.file.gap(fault)).collect();
-        let patches = self.file.patches(&replay.writes, blocks, &mut gaps);
+        let patches = self.file.patches(&replay.writes, (blocks, held), &mut gaps);
         let journal = self.log.journal().clone();
         Ok(Replayed { patches, gaps, next: replay.next, journal, file: self.file })
     }

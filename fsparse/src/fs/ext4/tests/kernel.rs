@@ -89,6 +89,8 @@ fn rows_and_contents_are_what_the_kernel_shows() {
         (&["-t", "ext4", "-b", "1024", "-O", "inline_data,ea_inode"], true),
         (&["-t", "ext4", "-O", "bigalloc", "-C", "16384"], true),
         (&["-t", "ext4", "-I", "128", "-O", "^metadata_csum"], false),
+        (&["-t", "ext4", "-O", "orphan_file,quota,project,mmp,metadata_csum_seed"], true),
+        (&["-t", "ext4", "-b", "1024", "-O", "^metadata_csum,uninit_bg,^flex_bg"], true),
         (&["-t", "ext3", "-b", "1024"], true),
         (&["-t", "ext2", "-b", "1024", "-I", "128"], false),
     ] {

@@ -38,10 +38,9 @@ fn image(options: &[&str], files: usize) -> Option<Vec<u8>> {
     Some(std::fs::read(at("image")).unwrap())
 }
 
-/// The regions of a buffer item for what differs in `range`.
+/// The regions of a buffer item for what differs in `range`, of which these are the bytes.
 fn buffer(before: &[u8], after: &[u8], range: ByteRange) -> Vec<Vec<u8>> {
-    let (start, end) = (range.start as usize, range.end() as usize);
-    let pairs = before[start..end].chunks(CHUNK).zip(after[start..end].chunks(CHUNK));
+    let pairs = before.chunks(CHUNK).zip(after.chunks(CHUNK));
     let dirty: Vec<bool> = pairs.map(|(one, other)| one != other).collect();
     let words = dirty.len().div_ceil(32);
     let mut format = vec![0; 20 + 4 * words];
@@ -51,7 +50,7 @@ fn buffer(before: &[u8], after: &[u8], range: ByteRange) -> Vec<Vec<u8>> {
     let mut regions = vec![Vec::new()];
     for run in dirty.iter().enumerate().collect::<Vec<_>>().chunk_by(|one, other| one.1 == other.1) {
         if *run[0].1 {
-            let from = start + run[0].0 * CHUNK;
+            let from = run[0].0 * CHUNK;
             regions.push(after[from..from + run.len() * CHUNK].to_vec());
         }
     }
@@ -144,6 +143,10 @@ fn inode(geometry: &Geometry, number: u64, bytes: &[u8]) -> Vec<Vec<u8>> {
     all
 }
 
+fn bytes(range: ByteRange) -> std::ops::Range<usize> {
+    range.start as usize..range.end() as usize
+}
+
 /// The first image with what the second has that is no metadata, and with a log of the rest.
 fn logged(before: &[u8], after: &[u8], geometry: &Geometry, found: &Survey, version: u32) -> Vec<u8> {
     let mut volume = before.to_vec();
@@ -161,8 +164,7 @@ fn logged(before: &[u8], after: &[u8], geometry: &Geometry, found: &Survey, vers
     for range in found.metadata.clone().into_ranges() {
         for start in (range.start..range.end()).step_by(geometry.block_bytes() as usize) {
             let block = ByteRange::new(start, geometry.block_bytes());
-            let differs =
-                before[start as usize..block.end() as usize] != after[start as usize..block.end() as usize];
+            let differs = before[bytes(block)] != after[bytes(block)];
             if !differs || !geometry.log.intersect(block).is_empty() {
                 continue;
             }
@@ -174,21 +176,20 @@ fn logged(before: &[u8], after: &[u8], geometry: &Geometry, found: &Survey, vers
                 let unit = if headers { u64::from(geometry.sector_bytes) } else { block.len };
                 for at in (start..block.end()).step_by(unit as usize) {
                     let part = ByteRange::new(at, unit);
-                    let item = buffer(before, after, part);
+                    let item = buffer(&before[bytes(part)], &after[bytes(part)], part);
                     buffers.extend((item.len() > 1).then_some(item));
                 }
                 continue;
             }
             // New inodes come into being as a buffer of unused ones, as version 4 has it.
-            let mut fresh = before.to_vec();
-            for at in (start..block.end()).step_by(size as usize) {
-                let (from, to) = (at as usize, (at + size) as usize);
-                if fresh[from..from + 2] != *b"IN" {
-                    fresh[from..to].copy_from_slice(&after[from..to]);
-                    fresh[from + 2..from + 4].fill(0);
+            let mut fresh = before[bytes(block)].to_vec();
+            for (old, new) in fresh.chunks_mut(size as usize).zip(after[bytes(block)].chunks(size as usize)) {
+                if old[..2] != *b"IN" {
+                    old.copy_from_slice(new);
+                    old[2..4].fill(0);
                 }
             }
-            let item = buffer(before, &fresh, block);
+            let item = buffer(&before[bytes(block)], &fresh, block);
             buffers.extend((item.len() > 1).then_some(item));
             for (&at, &number) in inside {
                 let (from, to) = (at as usize, (at + size) as usize);

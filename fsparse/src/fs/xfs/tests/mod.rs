@@ -1,6 +1,7 @@
 //! Tests of the whole driver on images that the system's mkfs.xfs makes.
 
 mod attributes;
+mod cut;
 mod difference;
 mod faults;
 mod kernel;

@@ -17,6 +17,7 @@ pub(super) fn geometry(v5: bool) -> Geometry {
         dir_block_log: 0,
         ag_blocks: 25_600,
         ag_count: 4,
+        groups_held: 4,
         blocks: 102_000,
         root: 128,
         log: ByteRange::default(),

@@ -147,7 +147,7 @@ impl FastCommits {
             return Some(Err(wrong(error)));
         }
         let mut missing = false;
-        let mut left = geometry.blocks;
+        let mut left = geometry.held();
         while let Some(child) = children.pop() {
             let Some(rest) = left.checked_sub(1) else { return Some(Err("extents without end".to_owned())) };
             left = rest;

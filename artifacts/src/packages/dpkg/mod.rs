@@ -1,6 +1,10 @@
-//! dpkg's database: /var/lib/dpkg/status, and status.d of images without dpkg itself.
+//! dpkg's database: /var/lib/dpkg/status, and status.d of images without dpkg itself. opkg's is alike.
 //!
 //! Sources: deb822(5), "Syntax"; deb-control(5); dpkg(1), "Package states"; dpkg-query(1), "${source:…}".
+
+pub mod list;
+pub mod log;
+pub mod opkg;
 
 use super::purl::PurlBuilder;
 use crate::{
@@ -9,7 +13,7 @@ use crate::{
     lines::{Line, Lines, ViewReader},
     wants::{Reading, Want},
 };
-use coldread_model::{GapKind, Package, PackageState, PackageType};
+use coldread_model::{GapKind, Package, PackageState, PackageType, Timestamp};
 
 /// The largest status file that is read; one with every package of Debian installed has some 80 MB.
 const LIMIT: u64 = 256 << 20;
@@ -26,7 +30,7 @@ impl Extractor for Dpkg {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn wants(&self) -> &'static [Want] {
@@ -34,52 +38,75 @@ impl Extractor for Dpkg {
             Want::new("/var/lib/dpkg/status", Reading::Whole { limit: LIMIT }),
             Want {
                 except: &[".md5sums", ".preinst", ".postinst", ".prerm", ".postrm"],
+                companions: &[".md5sums"],
                 ..Want::new("/var/lib/dpkg/status.d/*", Reading::Whole { limit: LIMIT })
             },
         ];
         WANTS
     }
 
+    fn is_cached(&self) -> bool {
+        true
+    }
+
     fn extract(&self, input: &mut Input<'_>, context: &Context, out: &mut dyn Output) {
+        // status.d holds control files of installed packages: they carry no Status.
+        let is_control = input.path.windows(10).any(|part| part == b"/status.d/");
+        let purl = PurlBuilder::of(PackageType::Deb, &context.system);
+        let names = database(input, (PackageType::Deb, is_control, purl), out);
         let place = input.place();
-        let size = input.view.len();
-        if size > LIMIT {
-            out.gap(place.gap(GapKind::Limit, STRUCTURE, format!("{size} bytes, at most {LIMIT} are read")));
-            return;
-        }
-        let mut database = Database {
-            place,
-            // status.d holds control files of installed packages: they carry no Status.
-            default_status: place.path.windows(10).any(|part| part == b"/status.d/"),
-            purl: PurlBuilder::new("deb", &context.system, Some("debian")),
-            gaps: place.gaps(STRUCTURE),
-            rows: 0,
-        };
-        let mut lines = Lines::new(ViewReader::whole(input.view), 0);
-        let mut stanza = Stanza::default();
-        loop {
-            match lines.next_line() {
-                Ok(Some(line)) if line.bytes.is_empty() => database.end(&mut stanza, out),
-                Ok(Some(line)) => stanza.line(line),
-                Ok(None) => break,
-                Err(error) => {
-                    out.gap(place.stream_gap(STRUCTURE, &error));
-                    stanza = Stanza::default();
-                    break;
+        for companion in &mut input.companions {
+            for name in &names {
+                if let Err(error) = list::digests(&mut *companion.view, &format!("deb:{name}"), out) {
+                    out.gap(place.stream_gap("md5sums", &error));
                 }
             }
         }
-        database.end(&mut stanza, out);
-        database.gaps.finish(out);
     }
+}
+
+/// Reads a file of stanzas; gives the names of a control file's packages.
+fn database(
+    input: &mut Input<'_>,
+    (kind, is_control, purl): (PackageType, bool, PurlBuilder),
+    out: &mut dyn Output,
+) -> Vec<String> {
+    let place = input.place();
+    let size = input.view.len();
+    if size > LIMIT {
+        out.gap(place.gap(GapKind::Limit, STRUCTURE, format!("{size} bytes, at most {LIMIT} are read")));
+        return Vec::new();
+    }
+    let gaps = place.gaps(STRUCTURE);
+    let mut database = Database { place, kind, is_control, purl, gaps, rows: 0, names: Vec::new() };
+    let mut lines = Lines::new(ViewReader::whole(input.view), 0);
+    let mut stanza = Stanza::default();
+    loop {
+        match lines.next_line() {
+            Ok(Some(line)) if line.bytes.is_empty() => database.end(&mut stanza, out),
+            Ok(Some(line)) => stanza.line(line),
+            Ok(None) => break,
+            Err(error) => {
+                out.gap(place.stream_gap(STRUCTURE, &error));
+                stanza = Stanza::default();
+                break;
+            }
+        }
+    }
+    database.end(&mut stanza, out);
+    database.gaps.finish(out);
+    database.names
 }
 
 struct Database<'a> {
     place: Place<'a>,
-    default_status: bool,
+    kind: PackageType,
+    /// The file is a control file of an installed package.
+    is_control: bool,
     purl: PurlBuilder,
     gaps: FileGaps<'a>,
     rows: u64,
+    names: Vec<String>,
 }
 
 impl Database<'_> {
@@ -89,18 +116,16 @@ impl Database<'_> {
         if let Some(fault) = &stanza.fault {
             self.gaps.push(out, GapKind::Corrupt, format!("stanza at byte {offset}: {fault}"));
         }
-        match stanza.package(self.default_status) {
+        match stanza.package(self.is_control) {
             Ok(_) if self.rows >= PACKAGES_PER_FILE => {
                 self.gaps.push(out, GapKind::Limit, format!("stanza at byte {offset}: too many packages"));
             }
             Ok(found) => {
                 self.rows += 1;
-                let purl = self.purl.build(
-                    &found.name.to_ascii_lowercase(),
-                    &found.version,
-                    found.arch.as_deref(),
-                    None,
-                );
+                if self.is_control {
+                    self.names.push(found.name.clone());
+                }
+                let purl = self.purl.build(&found.name, &found.version, found.arch.as_deref(), None);
                 out.package(Package {
                     arch: found.arch,
                     state: found.state,
@@ -108,7 +133,8 @@ impl Database<'_> {
                     source_version: found.source_version,
                     purl,
                     root: self.place.root.to_owned(),
-                    ..Package::new(PackageType::Deb, found.name, found.version, self.place.origin())
+                    installed_at: found.installed_at,
+                    ..Package::new(self.kind, found.name, found.version, self.place.origin())
                 });
             }
             // One gap tells of a stanza that is broken in several ways.
@@ -121,7 +147,8 @@ impl Database<'_> {
 }
 
 /// The fields of interest, in the order of [`Stanza::values`].
-const FIELDS: [&str; 6] = ["Package", "Status", "Version", "Architecture", "Source", "Config-Version"];
+const FIELDS: [&str; 7] =
+    ["Package", "Status", "Version", "Architecture", "Source", "Config-Version", "Installed-Time"];
 
 #[derive(Default)]
 struct Stanza {
@@ -140,6 +167,8 @@ struct Found {
     state: PackageState,
     source_name: Option<String>,
     source_version: Option<String>,
+    /// Only opkg says it.
+    installed_at: Option<Timestamp>,
 }
 
 impl Stanza {
@@ -206,7 +235,8 @@ impl Stanza {
             }
             None => (None, None),
         };
-        Ok(Found { name, version, arch: value(3), state, source_name, source_version })
+        let installed_at = value(6).and_then(|time| Some(Timestamp::new(time.parse().ok()?, 0)));
+        Ok(Found { name, version, arch: value(3), state, source_name, source_version, installed_at })
     }
 }
 
@@ -229,9 +259,13 @@ fn split_source(source: &str) -> (String, Option<String>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::view::MemoryView;
+    use crate::{
+        Companion,
+        output::{InstallTime, recorder::Recorder},
+        view::MemoryView,
+    };
     use coldread_model::{Findings, SystemIdentity};
     use proptest::prelude::*;
 
@@ -247,6 +281,59 @@ mod tests {
         context.system = system;
         Dpkg.extract(&mut Input::new(path.as_bytes(), "p1", &mut view), &context, &mut found);
         found
+    }
+
+    /// The install times that an extractor finds, and the reasons of its gaps.
+    pub(super) fn times(
+        extractor: &dyn Extractor,
+        path: &str,
+        text: &[u8],
+        context: &Context,
+    ) -> (Vec<InstallTime>, Vec<String>) {
+        let mut found = Recorder::default();
+        let mut view = MemoryView::from(text.to_vec());
+        extractor.extract(&mut Input::new(path.as_bytes(), "p1", &mut view), context, &mut found);
+        (found.times, found.findings.gaps.into_iter().map(|gap| gap.reason).collect())
+    }
+
+    #[test]
+    fn files_of_packages() {
+        let mut found = Recorder::default();
+        let mut view = MemoryView::from(b"/.\n/usr\n/usr/bin/x y\n".to_vec());
+        let mut input = Input::new(b"/var/lib/dpkg/info/x:amd64.list", "p1", &mut view);
+        input.mtime = Timestamp::new(77, 0);
+        list::FileLists.extract(&mut input, &Context::default(), &mut found);
+        let owned = |path: &str| ("deb:x".to_owned(), path.as_bytes().to_vec());
+        assert_eq!(found.owned, [owned("/usr"), owned("/usr/bin/x y")]);
+        let time = &found.times[0];
+        assert_eq!(
+            (time.owner.as_str(), time.arch.as_deref(), time.at.seconds),
+            ("deb:x", Some("amd64"), 77)
+        );
+
+        let mut found = Recorder::default();
+        let mut view = MemoryView::from(b"Package: x\nVersion: 1\n".to_vec());
+        let mut sums = MemoryView::from(b"0123  usr/bin/x\n4567 *./etc/y\n\nrubbish\n".to_vec());
+        let mut input = Input::new(b"/var/lib/dpkg/status.d/other", "p1", &mut view);
+        input.companions.push(Companion { suffix: ".md5sums", view: &mut sums });
+        Dpkg.extract(&mut input, &Context::default(), &mut found);
+        assert_eq!(found.owned, [owned("/usr/bin/x"), owned("/etc/y")]);
+        assert_eq!(found.findings.packages.len(), 1);
+    }
+
+    #[test]
+    fn opkg_is_alike_and_says_when() {
+        let mut found = Findings::default();
+        let text = b"Package: busybox\nVersion: 1.36-1\nStatus: install user installed\nArchitecture: mips\nInstalled-Time: 1700\n";
+        let mut view = MemoryView::from(text.to_vec());
+        let mut input = Input::new(b"/usr/lib/opkg/status", "p1", &mut view);
+        opkg::Opkg.extract(&mut input, &Context::default(), &mut found);
+        let package = &found.packages[0];
+        assert_eq!((package.kind, package.state), (PackageType::Opkg, PackageState::Installed));
+        assert_eq!(
+            (package.purl.as_str(), package.installed_at),
+            ("pkg:opkg/busybox@1.36-1?arch=mips", Some(Timestamp::new(1700, 0)))
+        );
     }
 
     #[test]

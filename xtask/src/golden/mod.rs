@@ -1,6 +1,8 @@
 //! The small images that the mutation test damages: each kind of filesystem and partition table, with every
 //! kind of file that fits, compressed to a few tens of kilobytes.
 
+mod dirty;
+
 use crate::{
     gpt::{self, Partition},
     host::{Failure, Mounted, at, need, run},
@@ -86,17 +88,24 @@ const IMAGES: [(&str, &str, u64, &[&str]); 7] = [
     ),
 ];
 
-/// Makes all of them in the folder `out`.
-pub(crate) fn make(out: &Path) -> Result<(), Failure> {
+/// Makes those with these names, or all of them, in the folder `out`. Two runs make different bytes.
+pub(crate) fn make(out: &Path, only: &[String]) -> Result<(), Failure> {
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|one| one == name);
     need(&[
         ("mkfs.ext4", "e2fsprogs"),
         ("mkfs.xfs", "xfsprogs"),
         ("mkntfs", "ntfs-3g"),
         ("setfattr", "attr"),
+        ("xfs_io", "xfsprogs"),
     ])?;
     let work = tempfile::tempdir()?;
     let mut small = Vec::new();
     for (name, filesystem, bytes, command) in IMAGES {
+        // The partitioned disks hold an ext2.
+        let base = name == "ext2" && (wanted("gpt") || wanted("mbr"));
+        if !base && !wanted(name) {
+            continue;
+        }
         let image = work.path().join(name);
         at(&image, File::create(&image).and_then(|file| file.set_len(bytes)))?;
         let arguments: Vec<&OsStr> = command[1..].iter().map(OsStr::new).chain([image.as_ref()]).collect();
@@ -110,10 +119,15 @@ pub(crate) fn make(out: &Path) -> Result<(), Failure> {
         if name == "ext2" {
             small.clone_from(&made);
         }
-        keep(out, name, &made)?;
+        if wanted(name) {
+            keep(out, name, &made)?;
+        }
+    }
+    for recipe in dirty::DIRTY.iter().filter(|recipe| wanted(recipe.name)) {
+        keep(out, recipe.name, &recipe.make(work.path())?)?;
     }
     let bytes = 3 * MIB;
-    for name in ["gpt", "mbr"] {
+    for name in ["gpt", "mbr"].into_iter().filter(|name| wanted(name)) {
         let image = work.path().join(name);
         let mut file = at(&image, File::options().read(true).write(true).create_new(true).open(&image))?;
         at(&image, file.set_len(bytes))?;
