@@ -156,7 +156,7 @@ impl<'a> Hive<'a> {
     /// The content of a cell, `limit` bytes of it at most ("Cell"): its size is negative while it is in use.
     fn cell(&mut self, cell: u32, limit: usize) -> Result<Vec<u8>, HiveError> {
         let at = BINS + u64::from(cell);
-        if cell == u32::MAX || cell % 8 != 0 || u64::from(cell) + 8 > self.bins {
+        if cell == u32::MAX || !cell.is_multiple_of(8) || u64::from(cell) + 8 > self.bins {
             return Err(HiveError::corrupt(
                 at,
                 format!("no cell can be there, the bins have {} bytes", self.bins),

@@ -21,7 +21,7 @@ pub struct Records<'a, 'o> {
 impl<'a, 'o> Records<'a, 'o> {
     /// Opens the wanted file and its logs; a gap and nothing where that fails.
     pub fn open(input: &'a mut Input<'_>, out: &'o mut dyn Output) -> Option<Self> {
-        let place = Place { ..input.place() };
+        let place = input.place();
         let logs = input.companions.iter_mut().filter(|one| LOGS.contains(&one.suffix));
         let logs = logs.map(|one| &mut *one.view as _).collect();
         Self::new(place, Hive::open(input.view, logs), out)

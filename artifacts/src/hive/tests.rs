@@ -18,8 +18,11 @@ pub(super) fn with<T>(
     Hive::open(&mut view, logs).map(|mut hive| act(&mut hive))
 }
 
-/// All keys and values below the root: paths with their data, and errors.
-pub(super) fn walk(hive: &mut Hive<'_>) -> (Vec<(String, Vec<(String, Data)>)>, Vec<HiveError>) {
+/// A path with the values of the key there.
+pub(super) type Row = (String, Vec<(String, Data)>);
+
+/// All keys and values from the root on, and errors.
+pub(super) fn walk(hive: &mut Hive<'_>) -> (Vec<Row>, Vec<HiveError>) {
     let (mut keys, mut errors, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
     let mut stack = match hive.root() {
         Ok(root) => vec![(String::new(), root)],
@@ -183,7 +186,7 @@ fn an_old_log_is_applied_whole_or_not_at_all() {
     let root = u32_at(&hive, 36).unwrap();
     make_dirty(&mut hive);
     let log = old_log(8, root, 4096, &[changed(&hive, at, 0x44)]);
-    assert_eq!(with(&hive, &[log.clone()], value).unwrap(), Some(0x0102_0344));
+    assert_eq!(with(&hive, std::slice::from_ref(&log), value).unwrap(), Some(0x0102_0344));
     let mut unfinished = log.clone();
     unfinished[4] += 1;
     seal(&mut unfinished);

@@ -62,10 +62,9 @@ impl Extractor for Evtx {
                         gaps.push(out, GapKind::Limit, format!("more than {EVENTS_PER_FILE} records"));
                         return false;
                     }
-                    if let Some(read) = of_interest
-                        && let Some(event) = read(&header, &event, log.event(&header, number))
-                    {
-                        log.tell(event, out);
+                    if let Some(read) = of_interest {
+                        let row = log.event(&header, number);
+                        log.tell(read(&header, &event, row), out);
                     }
                 }
                 Err(error) => gaps.push(out, error.gap_kind(), error),
@@ -77,8 +76,8 @@ impl Extractor for Evtx {
     }
 }
 
-/// Makes a login event of what a record says, or none where it tells of something else after all.
-type Reader = fn(&Header, &Event, LoginEvent) -> Option<LoginEvent>;
+/// Makes a login event of what a record says.
+type Reader = fn(&Header, &Event, LoginEvent) -> LoginEvent;
 
 /// Who reads events of this kind.
 fn reader(header: &Header) -> Option<Reader> {

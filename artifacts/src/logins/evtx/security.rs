@@ -43,7 +43,7 @@ fn process(event: &Event, row: &mut LoginEvent) {
     row.pid = pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0);
 }
 
-fn logon(_: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEvent> {
+fn logon(_: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     row.kind = LoginKind::Login;
     row.user = owned(event, "TargetUserName");
     row.session = owned(event, "TargetLogonId");
@@ -55,10 +55,10 @@ fn logon(_: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEvent> {
         told("by", event.field("AuthenticationPackageName")),
         told("process", event.field("ProcessName")),
     ]);
-    Some(row)
+    row
 }
 
-fn failed(_: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEvent> {
+fn failed(_: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     row.kind = LoginKind::Failed;
     row.user = owned(event, "TargetUserName");
     row.method = event.field("LogonType").map(words::logon_type);
@@ -73,19 +73,19 @@ fn failed(_: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEvent> 
         told("by", event.field("AuthenticationPackageName")),
         told("process", event.field("ProcessName")),
     ]);
-    Some(row)
+    row
 }
 
-fn logoff(_: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEvent> {
+fn logoff(_: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     row.kind = LoginKind::Logout;
     row.user = owned(event, "TargetUserName");
     row.session = owned(event, "TargetLogonId");
     row.method = event.field("LogonType").map(words::logon_type);
     row.detail = told("domain", event.field("TargetDomainName"));
-    Some(row)
+    row
 }
 
-fn explicit(_: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEvent> {
+fn explicit(_: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     row.kind = LoginKind::Privilege;
     row.user = owned(event, "SubjectUserName");
     row.session = owned(event, "SubjectLogonId");
@@ -98,10 +98,10 @@ fn explicit(_: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEvent
         told("server", event.field("TargetServerName")),
         told("process", event.field("ProcessName")),
     ]);
-    Some(row)
+    row
 }
 
-fn special(_: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEvent> {
+fn special(_: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     row.kind = LoginKind::Privilege;
     row.user = owned(event, "SubjectUserName");
     row.session = owned(event, "SubjectLogonId");
@@ -109,7 +109,7 @@ fn special(_: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEvent>
     let list =
         event.field("PrivilegeList").map(|list| list.split_whitespace().collect::<Vec<_>>().join(", "));
     row.detail = joined([told("domain", event.field("SubjectDomainName")), list]);
-    Some(row)
+    row
 }
 
 /// Who did it, to whom.
@@ -120,7 +120,7 @@ fn change(event: &Event, row: &mut LoginEvent) {
     row.target = owned(event, "TargetUserName");
 }
 
-fn account(header: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEvent> {
+fn account(header: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     change(event, &mut row);
     let what = match header.id {
         4720 => "account created",
@@ -137,10 +137,10 @@ fn account(header: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginE
     row.target = row.target.or_else(|| owned(event, "OldTargetUserName"));
     row.detail =
         joined([Some(what.to_owned()), told("to", renamed), told("identifier", event.field("TargetSid"))]);
-    Some(row)
+    row
 }
 
-fn group(header: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEvent> {
+fn group(header: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     change(event, &mut row);
     let what = match header.id {
         4727 | 4731 | 4754 => "group created",
@@ -154,20 +154,20 @@ fn group(header: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEve
         told("member", event.field("MemberName").or_else(|| event.field("MemberSid"))),
         told("identifier", event.field("TargetSid")),
     ]);
-    Some(row)
+    row
 }
 
-fn locked(_: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEvent> {
+fn locked(_: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     row.kind = LoginKind::Lock;
     row.user = owned(event, "TargetUserName");
     // Here the domain is the machine that the failed attempts came from.
     row.host = owned(event, "TargetDomainName");
     row.detail = Some("account locked".to_owned());
-    Some(row)
+    row
 }
 
 /// Tickets that a domain controller gave or refused: no logon to this machine.
-fn ticket(header: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEvent> {
+fn ticket(header: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     let code = event.field("Status").and_then(words::kerberos);
     row.kind = if header.id == 4771 || code.is_some() { LoginKind::Failed } else { LoginKind::Other };
     row.user = owned(event, "TargetUserName");
@@ -179,25 +179,25 @@ fn ticket(header: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEv
         _ => "pre-authentication failed",
     };
     row.detail = joined([code, Some(what.to_owned()), told("service", event.field("ServiceName"))]);
-    Some(row)
+    row
 }
 
 /// A password that NTLM checked, of which a logon tells again where it was for this machine.
-fn checked(_: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEvent> {
+fn checked(_: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     let why = event.field("Status").and_then(words::status);
     row.kind = if why.is_some() { LoginKind::Failed } else { LoginKind::Other };
     row.user = owned(event, "TargetUserName");
     row.host = owned(event, "Workstation");
     row.method = Some(words::NTLM.to_owned());
     row.detail = why.or_else(|| Some("password checked".to_owned()));
-    Some(row)
+    row
 }
 
 /// The log was emptied: what came before cannot be known.
-pub(super) fn log_cleared(header: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEvent> {
+pub(super) fn log_cleared(header: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     row.user = owned(event, "SubjectUserName");
     row.session = owned(event, "SubjectLogonId");
     let log = event.field("Channel").unwrap_or(&header.channel);
     row.detail = Some(format!("the log {log} was cleared"));
-    Some(row)
+    row
 }

@@ -12,7 +12,7 @@ pub(super) fn local(id: u32) -> Option<Reader> {
     matches!(id, 21 | 23 | 24 | 25).then_some(session as Reader)
 }
 
-fn session(header: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEvent> {
+fn session(header: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     let (kind, what) = match header.id {
         21 => (LoginKind::Login, None),
         23 => (LoginKind::Logout, None),
@@ -23,22 +23,22 @@ fn session(header: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginE
     let domain = user(event.field("User"), &mut row);
     row.session = event.field("SessionID").map(str::to_owned);
     let from = event.field("Address");
-    let is_local = from.is_some_and(|from| matches!(from, "LOCAL" | "本地"));
+    let is_local = from == Some("LOCAL");
     row.from = from.filter(|_| !is_local).map(address);
     // A logoff does not say where its session came from.
     row.method = from.map(|_| if is_local { "console" } else { "rdp" }.to_owned());
     row.detail = joined([what.map(str::to_owned), domain]);
-    Some(row)
+    row
 }
 
 /// A client proved who it is, before it has a session.
-pub(super) fn authenticated(_: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEvent> {
+pub(super) fn authenticated(_: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     user(event.field("Param1"), &mut row);
     let domain = event.field("Param2").map(|domain| format!("domain {domain}"));
     row.from = event.field("Param3").map(address);
     row.method = Some("rdp".to_owned());
     row.detail = joined([Some("remote desktop: authenticated".to_owned()), domain]);
-    Some(row)
+    row
 }
 
 /// Takes `DOMAIN\user` apart; gives the domain as a fact.

@@ -18,23 +18,23 @@ pub(super) fn reader(provider: &str, id: u32) -> Option<Reader> {
 }
 
 /// The event log's own start and stop, which are the machine's.
-fn event_log(header: &Header, _: &Event, mut row: LoginEvent) -> Option<LoginEvent> {
+fn event_log(header: &Header, _: &Event, mut row: LoginEvent) -> LoginEvent {
     match header.id {
         6005 => row.kind = LoginKind::Boot,
         6006 => row.kind = LoginKind::Shutdown,
         // Written at the boot after it: the time is not that of the end.
         _ => row.detail = Some("the shutdown before was unexpected".to_owned()),
     }
-    Some(row)
+    row
 }
 
-fn unclean(_: &Header, _: &Event, mut row: LoginEvent) -> Option<LoginEvent> {
+fn unclean(_: &Header, _: &Event, mut row: LoginEvent) -> LoginEvent {
     row.detail = Some("restarted without having been shut down".to_owned());
-    Some(row)
+    row
 }
 
 /// Who asked for a shutdown or restart, and why.
-fn requested(_: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEvent> {
+fn requested(_: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     let user = event.field("param7");
     row.user = user.map(|user| user.rsplit('\\').next().unwrap_or(user).to_owned());
     let fact = |word: &str, name: &str| event.field(name).map(|value| format!("{word} {value}"));
@@ -44,11 +44,11 @@ fn requested(_: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEven
         fact("process", "param1"),
         fact("reason", "param3"),
     ]);
-    Some(row)
+    row
 }
 
 /// A service was installed: how intruders stay, and how remote tools start.
-fn service(header: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginEvent> {
+fn service(header: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     row.user = header.user.clone();
     row.target = event.field("AccountName").map(str::to_owned);
     let fact = |word: &str, name: &str| event.field(name).map(|value| format!("{word} {value}"));
@@ -57,5 +57,5 @@ fn service(header: &Header, event: &Event, mut row: LoginEvent) -> Option<LoginE
         fact("image", "ImagePath"),
         fact("start", "StartType"),
     ]);
-    Some(row)
+    row
 }
