@@ -51,15 +51,18 @@ pub(super) fn read(
         let Some(record) = bytes.get(offset..offset.saturating_add(size)).filter(|_| size >= SMALLEST) else {
             return Err(corrupt(offset, format!("record {number} has {size} bytes")));
         };
-        if u32_at(record, size - 4) != Some(size as u32) {
-            return Err(corrupt(offset, format!("record {number} is not whole: its sizes differ")));
-        }
+        let is_whole = u32_at(record, size - 4) == Some(size as u32);
         last = Some(number);
         let written = Timestamp::from_filetime(u64_at(record, 16).unwrap_or(0));
         let content = offset + RECORD_HEADER..offset + size - 4;
         let event = Source::new(&templates, bytes, content);
         if !each(Ok(Record { number, written, event })) {
             return Ok(false);
+        }
+        // Its start was written, its end was not: it is told as far as it makes sense, and marked. Where the
+        // next one would be is not known.
+        if !is_whole {
+            return Err(corrupt(offset, format!("record {number} is not whole: its sizes differ")));
         }
         offset += size;
     }

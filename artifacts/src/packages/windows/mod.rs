@@ -12,10 +12,10 @@ mod updates;
 use crate::{
     Context, Extractor, Input, Output,
     hive::{LOGS, Records},
-    packages::purl::PurlBuilder,
+    packages::purl::purl_of,
     wants::{Reading, Want},
 };
-use coldread_model::{Package, PackageType, SystemIdentity};
+use coldread_model::{Package, PackageType};
 
 /// The SOFTWARE hive: programs, updates, Appx packages, .NET, and which Windows it is.
 #[derive(Debug)]
@@ -122,9 +122,8 @@ fn package(
     version: String,
     arch: Option<&str>,
 ) -> Package {
-    let purl = PurlBuilder::new("generic", &SystemIdentity::default(), None);
     Package {
-        purl: purl.build(&name, &version, arch, None),
+        purl: purl_of(kind, &name, &version, &[("arch", arch)]),
         arch: arch.map(str::to_owned),
         ..Package::new(kind, name, version, records.place.origin())
     }
