@@ -46,7 +46,7 @@ fn oracle(program: &str, arguments: &[&str], pairs: &[(String, String)]) -> Opti
         }
     };
     let mut input = child.stdin.take().unwrap();
-    let text: String = pairs.iter().map(|(left, right)| format!("{left}\t{right}\n")).collect();
+    let text = pairs.iter().fold(String::new(), |text, (left, right)| text + left + "\t" + right + "\n");
     let writer = std::thread::spawn(move || drop(input.write_all(text.as_bytes())));
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
@@ -117,7 +117,8 @@ fn deb_as_dpkg() {
 fn rpm_as_rpm() {
     let pieces = ["0", "1", "9", "10", "00", "a", "b", "rc", "~", "^", ".", "_", "+", "..", "git"];
     let pairs = pairs("1", &pieces, 7);
-    let list: String = pairs.iter().map(|(left, right)| format!("{{\"{left}\",\"{right}\"}},")).collect();
+    let list: Vec<_> = pairs.iter().map(|(left, right)| format!("{{\"{left}\",\"{right}\"}},")).collect();
+    let list = list.concat();
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("compare.lua");
     std::fs::write(

@@ -62,7 +62,7 @@ fn the_page_says_what_the_registries_hold() {
         let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
         let (is, must) = (lines(&found), lines(&wanted));
         let show =
-            |lines: Vec<&String>| lines.into_iter().map(|line| format!("\n    {line}")).collect::<String>();
+            |lines: Vec<&String>| lines.into_iter().fold(String::new(), |text, line| text + "\n    " + line);
         panic!(
             "docs/support.md is not what the registries hold; COLDREAD_BLESS=1 with this test writes it anew.\n\
              lines to add:{}\nlines to take away:{}",

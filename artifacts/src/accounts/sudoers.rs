@@ -154,7 +154,7 @@ impl File<'_> {
                     }
                 }
                 None => {
-                    self.gaps.push(out, GapKind::Corrupt, format!("line {number}: neither rule nor setting"))
+                    self.gaps.push(out, GapKind::Corrupt, format!("line {number}: neither rule nor setting"));
                 }
             },
         }

@@ -51,17 +51,13 @@ impl LogBuilder {
         if nested {
             names = vec!["(nested)".to_owned()];
         }
-        match self.templates.get(&names) {
-            Some(at) => {
-                let at = *at;
-                self.put(&at.to_le_bytes());
-            }
-            None => {
-                let at = self.chunk.len() as u32 + 4;
-                self.put(&at.to_le_bytes());
-                self.template(&names, nested);
-                self.templates.insert(names, at);
-            }
+        if let Some(at) = self.templates.get(&names).copied() {
+            self.put(&at.to_le_bytes());
+        } else {
+            let at = self.chunk.len() as u32 + 4;
+            self.put(&at.to_le_bytes());
+            self.template(&names, nested);
+            self.templates.insert(names, at);
         }
         self.values(told, nested);
         let size = (self.chunk.len() + 4 - start) as u32;

@@ -155,11 +155,11 @@ impl Bins {
         let children: Vec<u32> = node.children.iter().map(|child| self.key(child)).collect();
         let subkeys = match children.len() {
             0 => u32::MAX,
-            1..=3 => self.list(b"li", &children),
-            4..=300 => self.list(b"lh", &children),
+            1..=3 => self.list(*b"li", &children),
+            4..=300 => self.list(*b"lh", &children),
             _ => {
-                let leaves: Vec<u32> = children.chunks(300).map(|chunk| self.list(b"lf", chunk)).collect();
-                self.list(b"ri", &leaves)
+                let leaves: Vec<u32> = children.chunks(300).map(|chunk| self.list(*b"lf", chunk)).collect();
+                self.list(*b"ri", &leaves)
             }
         };
         let values: Vec<u32> =
@@ -190,12 +190,12 @@ impl Bins {
         self.cell(&content)
     }
 
-    fn list(&mut self, kind: &[u8; 2], cells: &[u32]) -> u32 {
+    fn list(&mut self, kind: [u8; 2], cells: &[u32]) -> u32 {
         let mut content = kind.to_vec();
         content.extend((cells.len() as u16).to_le_bytes());
         for cell in cells {
             content.extend(cell.to_le_bytes());
-            if kind == b"lf" || kind == b"lh" {
+            if kind == *b"lf" || kind == *b"lh" {
                 content.extend([0; 4]);
             }
         }

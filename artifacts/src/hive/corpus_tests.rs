@@ -16,7 +16,7 @@ fn corpus() -> Option<PathBuf> {
 
 fn read(folder: &std::path::Path, name: &str) -> Vec<u8> {
     let bytes = std::fs::read(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
-    if !name.ends_with(".xz") {
+    if std::path::Path::new(name).extension().is_none_or(|ending| ending != "xz") {
         return bytes;
     }
     let mut plain = Vec::new();

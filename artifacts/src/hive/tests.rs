@@ -18,11 +18,11 @@ pub(super) fn with<T>(
     Hive::open(&mut view, logs).map(|mut hive| act(&mut hive))
 }
 
-/// A path with the values of the key there.
-pub(super) type Row = (String, Vec<(String, Data)>);
+/// Paths of keys with the names and data of their values.
+type Walked = Vec<(String, Vec<(String, Data)>)>;
 
-/// All keys and values from the root on, and errors.
-pub(super) fn walk(hive: &mut Hive<'_>) -> (Vec<Row>, Vec<HiveError>) {
+/// All keys and values below the root, and errors.
+pub(super) fn walk(hive: &mut Hive<'_>) -> (Walked, Vec<HiveError>) {
     let (mut keys, mut errors, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
     let mut stack = match hive.root() {
         Ok(root) => vec![(String::new(), root)],
@@ -55,7 +55,7 @@ pub(super) fn walk(hive: &mut Hive<'_>) -> (Vec<Row>, Vec<HiveError>) {
 fn sample() -> Node {
     let mut root = Node::root();
     root.key("Software\\Приве́т").text("Имя", "значение").class("a class").written = 133_444_555_666_777_888;
-    root.key("Software").number("Four", 77).data("", 1, &[]).data("Big", 3, &[7; 40_000]);
+    root.key("Software").number("Four", 77).data("", 1, &[]).data("Big", 3, &vec![7; 40_000]);
     root.key("Software").data("List", 7, &utf16("a\0b\0\0")).data("Nothing", 7, &utf16("\0"));
     for index in 0..1000 {
         root.key("Many").key(&format!("{index:04}")).number("n", index);
@@ -78,7 +78,7 @@ fn keys_values_and_lists_of_every_kind() {
         assert_eq!(hive.named(&key, "имя").unwrap().unwrap().text().as_deref(), Some("значение"));
         let key = hive.open_key("software").unwrap().unwrap();
         assert_eq!(hive.named(&key, "FOUR").unwrap().unwrap().number(), Some(77));
-        assert_eq!(hive.named(&key, "big").unwrap().unwrap().bytes, [7; 40_000]);
+        assert_eq!(hive.named(&key, "big").unwrap().unwrap().bytes, vec![7; 40_000]);
         assert_eq!(hive.named(&key, "list").unwrap().unwrap().texts().unwrap(), ["a", "b"]);
         assert_eq!(hive.named(&key, "nothing").unwrap().unwrap().texts().unwrap(), [""; 0]);
         assert_eq!(hive.named(&key, "").unwrap().unwrap().text().as_deref(), Some(""));
@@ -236,7 +236,7 @@ proptest! {
         dirty in any::<bool>(), cut in 0usize..9000,
     ) {
         let mut root = Node::root();
-        root.key("a\\b").text("t", "text").data("big", 3, &[1; 17_000]);
+        root.key("a\\b").text("t", "text").data("big", 3, &vec![1; 17_000]);
         for index in 0..6 {
             root.key("a").key(&index.to_string()).number("n", index);
         }

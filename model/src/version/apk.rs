@@ -62,15 +62,12 @@ impl Tokens<'_> {
             Token::Invalid | Token::End => (None, self.rest),
         };
         self.rest = rest;
-        match value {
-            Some(value) => {
-                self.next = self.following(kind);
-                value
-            }
-            None => {
-                self.next = Token::Invalid;
-                -1
-            }
+        if let Some(value) = value {
+            self.next = self.following(kind);
+            value
+        } else {
+            self.next = Token::Invalid;
+            -1
         }
     }
 

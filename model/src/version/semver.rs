@@ -12,7 +12,7 @@ fn split(version: &str) -> (&str, Option<&str>) {
 
 /// As npm, cargo and go have it. Numbers that are missing are zeros.
 pub(super) fn compare(left: &str, right: &str) -> Ordering {
-    by(left, right, |left, right| left.cmp(right))
+    by(left, right, std::cmp::Ord::cmp)
 }
 
 /// As NuGet has it: labels without regard to case, up to four numbers.

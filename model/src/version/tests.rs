@@ -202,10 +202,10 @@ proptest! {
     fn turned_round_it_is_the_reverse(kind in kinds(), left in "[0-9a-zA-Z.~^_+:-]{0,12}|\\PC{0,8}", right in "[0-9ab.~-]{0,12}") {
         prop_assert_eq!(compare(kind, &left, &left), Ordering::Equal);
         // apk and pacman ask about the left side first, and give such versions no order.
-        if !matches!(kind, Type::Apk | Type::Pacman) {
-            prop_assert_eq!(compare(kind, &left, &right), compare(kind, &right, &left).reverse());
-        } else {
+        if matches!(kind, Type::Apk | Type::Pacman) {
             let _ = compare(kind, &left, &right);
+        } else {
+            prop_assert_eq!(compare(kind, &left, &right), compare(kind, &right, &left).reverse());
         }
     }
 

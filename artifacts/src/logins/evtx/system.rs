@@ -49,7 +49,7 @@ fn requested(_: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
 
 /// A service was installed: how intruders stay, and how remote tools start.
 fn service(header: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
-    row.user = header.user.clone();
+    row.user.clone_from(&header.user);
     row.target = event.field("AccountName").map(str::to_owned);
     let fact = |word: &str, name: &str| event.field(name).map(|value| format!("{word} {value}"));
     row.detail = joined([

@@ -15,7 +15,10 @@ fn read(log: Vec<u8>) -> Findings {
     found
 }
 
-fn log(events: &[(&str, u16, &[(&str, &str)])]) -> Findings {
+/// Provider, number and fields of an event.
+type Row<'a> = (&'a str, u16, &'a [(&'a str, &'a str)]);
+
+fn log(events: &[Row<'_>]) -> Findings {
     let mut builder = LogBuilder::new();
     for (index, (provider, id, fields)) in events.iter().enumerate() {
         let time = START + index as u64 * 10_000_000;

@@ -267,7 +267,7 @@ pub(super) mod tests {
             let count = match *kind {
                 BIN | CHAR => value.len(),
                 INT32 => value.len() / 4,
-                _ => value.iter().filter(|byte| **byte == 0).count(),
+                _ => memchr::memchr_iter(0, value).count(),
             };
             for field in [*tag, *kind, data.len() as u32, count as u32] {
                 index.extend(field.to_be_bytes());

@@ -71,13 +71,15 @@ pub(super) fn each_blob(
             Err(error) => return each(Err(gap(error)), out),
         };
         match row.values() {
-            Ok(values) => match values.get(1).and_then(Value::blob) {
-                Some(blob) => each(Ok((row.id, blob)), out),
-                None => {
-                    let reason = format!("package {}: no header blob", row.id);
-                    each(Err(place.gap(GapKind::Corrupt, STRUCTURE, reason)), out)
-                }
-            },
+            Ok(values) => {
+                let reason = || format!("package {}: no header blob", row.id);
+                let blob = values.get(1).and_then(Value::blob);
+                each(
+                    blob.map(|blob| (row.id, blob))
+                        .ok_or_else(|| place.gap(GapKind::Corrupt, STRUCTURE, reason())),
+                    out,
+                )
+            }
             Err(error) => each(Err(gap(error)), out),
         }
     });

@@ -28,14 +28,11 @@ fn update(records: &mut Records<'_, '_>, key: &Key) {
     let arch = arch.filter(|arch| !arch.is_empty());
     let mut update = package(records, PackageType::Kb, name, version.unwrap_or_default().to_owned(), arch);
     let current = records.number(key, "CurrentState");
-    update.state = match current.and_then(state) {
-        Some(state) => state,
-        None => {
-            let current = current.map_or("no".to_owned(), |number| number.to_string());
-            records.gap(GapKind::Unsupported, format!("{}: {current} CurrentState that is known", key.name));
-            PackageState::NotInstalled
-        }
-    };
+    update.state = current.and_then(state).unwrap_or_else(|| {
+        let current = current.map_or("no".to_owned(), |number| number.to_string());
+        records.gap(GapKind::Unsupported, format!("{}: {current} CurrentState that is known", key.name));
+        PackageState::NotInstalled
+    });
     let half = |number: Option<u64>| number.and_then(|number| u32::try_from(number).ok());
     let high = half(records.number(key, "InstallTimeHigh"));
     let low = half(records.number(key, "InstallTimeLow"));

@@ -175,7 +175,7 @@ impl<'a> Hash<'a> {
     /// The records of one page: keys and values take turns.
     fn page(&mut self, page: &Page, long: &mut Vec<Long>, each: &mut dyn FnMut(Blob) -> bool) -> bool {
         let items = page.items();
-        if items.len() % 2 != 0 {
+        if !items.len().is_multiple_of(2) {
             let reason = format!("page {}: a key without a value", page.number);
             if !each(Err(Fault::Corrupt(reason))) {
                 return false;

@@ -69,7 +69,7 @@ impl Writer {
         }
         let half = records.len() / 2;
         let items = |records: &[[Vec<u8>; 2]]| records.concat();
-        let second = (half + records.len()) / 2;
+        let second = usize::midpoint(half, records.len());
         let chain = [
             self.hash(1, 0, &items(&records[..half])),
             self.hash(2, 3, &items(&records[half..second])),

@@ -150,7 +150,9 @@ fn attributes_of_every_kind_in_inode_block_and_shared_values() {
                     .collect();
                 wanted.sort();
                 let inode = find(found, name.as_bytes());
-                let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+                let hex = |bytes: &[u8]| {
+                    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+                };
                 let ours: Vec<_> = Xattrs(found.bytes(inode.xattrs))
                     .map(|(name, value)| (String::from_utf8(name.to_vec()).unwrap(), hex(value)))
                     .collect();

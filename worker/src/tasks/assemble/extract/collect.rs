@@ -5,7 +5,7 @@ use super::{
     sorted::{HELD_BYTES, Sorter},
 };
 use crate::tasks::{Job, TaskError};
-use coldread_artifacts::{Output, logins::joiner::Joiner};
+use coldread_artifacts::{Output, accounts, logins::joiner::Joiner};
 use coldread_model::{
     Account, FoundRefs, Gap, GapKind, Kernel, Key, LogWindow, LoginEvent, LoginsRef, Package, RowsRef,
     Setting, SystemIdentity,
@@ -14,6 +14,8 @@ use coldread_model::{
 
 /// Bytes of packages and the smaller kinds that are held in memory, each.
 const OTHERS_BYTES: usize = 8 << 20;
+/// Rows of accounts that are joined in memory.
+const MAX_JOINED: usize = 1 << 18;
 /// Login events of one asset: a bound for hostile ones.
 const MAX_EVENTS: u64 = 1 << 27;
 /// Gaps of one asset that are told one by one.
@@ -97,7 +99,7 @@ impl Collector {
             installed,
             logins: write_logins(self.logins, joiner, job)?,
             windows: write_each_once(self.windows, job)?,
-            accounts: write_each_once(self.accounts, job)?,
+            accounts: write_accounts(self.accounts, job)?,
             keys: write_each_once(self.keys, job)?,
             settings: write_each_once(self.settings, job)?,
         };
@@ -186,6 +188,23 @@ fn write_each_once<T: Row>(rows: Sorter<T>, job: &Job<'_>) -> Result<Vec<RowsRef
             written.extend(batches.push(&row)?);
             last = Some(row);
         }
+    }
+    written.extend(batches.finish()?);
+    Ok(written)
+}
+
+/// Joins what files say of each account, and writes the accounts. Past [`MAX_JOINED`] rows stay as the files have them:
+/// no system has so many, and joining holds them in memory.
+fn write_accounts(rows: Sorter<Account>, job: &Job<'_>) -> Result<Vec<RowsRef>, TaskError> {
+    let mut rows = rows.sorted()?;
+    let parts: Vec<Account> = rows.by_ref().take(MAX_JOINED).collect::<Result<_, _>>()?;
+    let mut batches = Batches::new(job);
+    let mut written = Vec::new();
+    for account in accounts::join(parts) {
+        written.extend(batches.push(&account)?);
+    }
+    for row in rows {
+        written.extend(batches.push(&row?)?);
     }
     written.extend(batches.finish()?);
     Ok(written)
