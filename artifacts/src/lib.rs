@@ -15,6 +15,7 @@
 pub mod accounts;
 pub mod compressed;
 pub mod context;
+pub mod evtx;
 pub mod fstab;
 pub mod hive;
 pub mod identity;

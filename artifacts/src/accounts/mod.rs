@@ -7,6 +7,7 @@ mod lines;
 pub mod passwd;
 mod password;
 pub mod sudoers;
+pub mod windows;
 
 use coldread_model::{Account, AccountKind};
 use std::collections::BTreeMap;

@@ -57,10 +57,10 @@ pub(super) fn recover(
     if !hive.checksum_holds {
         recovery.base = logs.first().map(|log| log.header.base);
     }
-    let fresh: Vec<bool> = logs.iter().map(|log| log.header.kind == FileType::NewLog).collect();
-    let result = if fresh.contains(&true) {
+    let is_new = |log: &Log<'_>| log.header.kind == FileType::NewLog;
+    let result = if logs.iter().any(is_new) {
         // An old log beside new ones is left over from an older Windows.
-        let logs = logs.into_iter().filter(|log| log.header.kind == FileType::NewLog);
+        let logs = logs.into_iter().filter(is_new);
         entries(hive, logs, blocks, &mut recovery)
     } else {
         logs.pop().map_or(Ok(()), |log| dirty_sectors(log, blocks, &mut recovery))
@@ -146,7 +146,7 @@ impl Entry {
         if u64_at(&header, 32) != Some(marvin::hash(&header[..32])) {
             return Err(torn("its header fails its hash"));
         }
-        if u64::from(size) % SECTOR != 0 || (size as usize) < ENTRY_HEADER {
+        if !u64::from(size).is_multiple_of(SECTOR) || (size as usize) < ENTRY_HEADER {
             return Err(torn(&format!("it has {size} bytes")));
         }
         if size > MAX_ENTRY {
@@ -176,7 +176,7 @@ impl Entry {
         for reference in references.chunks_exact(PAGE_REFERENCE) {
             let (offset, len) = (u32_at(reference, 0).unwrap_or(0), u32_at(reference, 4).unwrap_or(0));
             let page = content.get(..len as usize);
-            let aligned = u64::from(offset) % SECTOR == 0 && u64::from(len) % SECTOR == 0;
+            let aligned = u64::from(offset).is_multiple_of(SECTOR) && u64::from(len).is_multiple_of(SECTOR);
             let inside = u64::from(offset) + u64::from(len) <= u64::from(self.bins);
             let Some(page) = page.filter(|_| aligned && inside) else {
                 return Err(bad(format!("a page of {len} bytes for byte {offset:#x} of the bins")));

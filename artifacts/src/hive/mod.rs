@@ -14,6 +14,7 @@ pub(crate) mod build;
 mod key;
 mod log;
 mod marvin;
+mod records;
 mod value;
 
 use crate::view::{FileView, ViewError};
@@ -23,6 +24,7 @@ use coldread_model::{GapKind, Timestamp};
 
 pub use blocks::{BLOCK, CACHED_BLOCKS, MAX_PATCHED};
 pub use key::{Key, Listed, same_name};
+pub use records::{Records, filetime};
 pub use value::{Data, MAX_DATA, Value};
 
 /// What gaps in hives are told of.

@@ -1,6 +1,7 @@
 //! Records of logins.
 
 pub mod authlog;
+pub mod evtx;
 pub mod joiner;
 pub mod lastlog;
 pub mod utmp;

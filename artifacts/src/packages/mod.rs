@@ -9,3 +9,4 @@ pub mod portage;
 pub mod purl;
 pub mod rpm;
 pub mod snap;
+pub mod windows;

@@ -1,0 +1,32 @@
+//! The list of profiles: the homes of all who ever logged in.
+//!
+//! Source: Microsoft Learn, "User profiles" (the key `ProfileList`).
+
+use crate::hive::Records;
+use coldread_model::{Account, AccountKind};
+use std::collections::BTreeMap;
+
+const LIST: &str = "Microsoft\\Windows NT\\CurrentVersion\\ProfileList";
+
+/// Homes by security identifier.
+pub(super) fn read(records: &mut Records<'_, '_>) -> BTreeMap<String, String> {
+    let mut homes = BTreeMap::new();
+    let Some(list) = records.key(LIST) else { return homes };
+    records.each_subkey(&list, |records, key| {
+        // A profile that could not be loaded is kept with this ending.
+        let sid = key.name.strip_suffix(".bak").unwrap_or(&key.name);
+        if sid.starts_with("S-1-")
+            && let Some(home) = records.text(&key, "ProfileImagePath")
+        {
+            homes.entry(sid.to_owned()).or_insert(home);
+        }
+    });
+    homes
+}
+
+/// An account that only its profile tells of: its name is that of its home, which Windows makes of it.
+pub(super) fn account(path: &[u8], sid: String, home: String) -> Account {
+    let name = home.rsplit(['\\', '/']).next().unwrap_or(&home).to_owned();
+    let number = sid.rsplit('-').next().and_then(|part| part.parse().ok());
+    Account { id: number, home: Some(home), sid: Some(sid), ..Account::new(AccountKind::User, name, path) }
+}

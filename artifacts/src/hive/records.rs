@@ -1,0 +1,143 @@
+//! A hive as extractors use it: what cannot be read becomes a gap, and the rest is read on.
+
+use super::{Data, Hive, HiveError, Key, LOGS, STRUCTURE};
+use crate::{
+    Input, Output,
+    input::{Companion, FileGaps, Place},
+};
+use coldread_model::{GapKind, Timestamp};
+use std::fmt::Display;
+
+/// An open hive with a place for its gaps.
+pub struct Records<'a, 'o> {
+    hive: Hive<'a>,
+    gaps: FileGaps<'a>,
+    /// Where the hive is.
+    pub place: Place<'a>,
+    /// Where findings go.
+    pub out: &'o mut dyn Output,
+}
+
+impl<'a, 'o> Records<'a, 'o> {
+    /// Opens the wanted file and its logs; a gap and nothing where that fails.
+    pub fn open(input: &'a mut Input<'_>, out: &'o mut dyn Output) -> Option<Self> {
+        let place = input.place();
+        let logs = input.companions.iter_mut().filter(|one| LOGS.contains(&one.suffix));
+        let logs = logs.map(|one| &mut *one.view as _).collect();
+        Self::new(place, Hive::open(input.view, logs), out)
+    }
+
+    /// Opens a companion that is a hive itself, with the logs whose names begin with its own.
+    pub fn open_sibling(
+        place: Place<'a>,
+        name: &str,
+        companions: &'a mut [Companion<'_>],
+        out: &'o mut dyn Output,
+    ) -> Option<Self> {
+        let (mut hive, mut logs): (_, Vec<&mut dyn crate::view::FileView>) = (None, Vec::new());
+        for companion in companions {
+            match companion.suffix.strip_prefix(name) {
+                Some("") => hive = Some(&mut *companion.view as _),
+                Some(end) if LOGS.contains(&end) => logs.push(&mut *companion.view as _),
+                _ => {}
+            }
+        }
+        Self::new(place, Hive::open(hive?, logs), out)
+    }
+
+    fn new(place: Place<'a>, hive: Result<Hive<'a>, HiveError>, out: &'o mut dyn Output) -> Option<Self> {
+        let mut gaps = place.gaps(STRUCTURE);
+        match hive {
+            Ok(mut hive) => {
+                for (kind, reason) in std::mem::take(&mut hive.notes) {
+                    gaps.push(out, kind, reason);
+                }
+                Some(Self { hive, gaps, place, out })
+            }
+            Err(error) => {
+                gaps.push(out, error.gap_kind(), error);
+                None
+            }
+        }
+    }
+
+    /// Records a gap.
+    pub fn gap(&mut self, kind: GapKind, reason: impl Display) {
+        self.gaps.push(self.out, kind, reason);
+    }
+
+    fn or_gap<T>(&mut self, result: Result<Option<T>, HiveError>) -> Option<T> {
+        result.unwrap_or_else(|error| {
+            self.gap(error.gap_kind(), error);
+            None
+        })
+    }
+
+    /// The key at a path of names with `\` between them.
+    pub fn key(&mut self, path: &str) -> Option<Key> {
+        let found = self.hive.open_key(path);
+        self.or_gap(found)
+    }
+
+    /// The subkey with a name.
+    pub fn subkey(&mut self, key: &Key, name: &str) -> Option<Key> {
+        let found = self.hive.subkey(key, name);
+        self.or_gap(found)
+    }
+
+    /// Calls `each` with every subkey.
+    pub fn each_subkey(&mut self, key: &Key, mut each: impl FnMut(&mut Self, Key)) {
+        let listed = self.hive.subkeys(key);
+        if let Some(error) = listed.error {
+            self.gap(error.gap_kind(), error);
+        }
+        for cell in listed.cells {
+            let found = self.hive.key(cell).map(Some);
+            if let Some(key) = self.or_gap(found) {
+                each(self, key);
+            }
+        }
+    }
+
+    /// The names of a key's values.
+    pub fn value_names(&mut self, key: &Key) -> Vec<String> {
+        let listed = self.hive.values(key);
+        if let Some(error) = listed.error {
+            self.gap(error.gap_kind(), error);
+        }
+        let mut names = Vec::new();
+        for cell in listed.cells {
+            let found = self.hive.value(cell).map(Some);
+            names.extend(self.or_gap(found).map(|value| value.name));
+        }
+        names
+    }
+
+    /// The data of a value.
+    pub fn data(&mut self, key: &Key, name: &str) -> Option<Data> {
+        let found = self.hive.named(key, name);
+        self.or_gap(found)
+    }
+
+    /// The text of a value, without spaces around it; an empty one is none.
+    pub fn text(&mut self, key: &Key, name: &str) -> Option<String> {
+        let text = self.data(key, name)?.text()?;
+        let text = text.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// The number of a value.
+    pub fn number(&mut self, key: &Key, name: &str) -> Option<u64> {
+        self.data(key, name)?.number()
+    }
+
+    /// Tells how many gaps there were beyond those told.
+    pub fn finish(self) {
+        self.gaps.finish(self.out);
+    }
+}
+
+/// The time of a FILETIME that says something: 0 and the largest one stand for never.
+pub fn filetime(ticks: u64) -> Option<Timestamp> {
+    (ticks != 0 && ticks < i64::MAX as u64).then(|| Timestamp::from_filetime(ticks))
+}

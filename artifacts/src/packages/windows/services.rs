@@ -1,0 +1,45 @@
+//! Services and drivers.
+//!
+//! Source: Microsoft Learn, "HKLM\SYSTEM\CurrentControlSet\Services Registry Tree" and "QUERY_SERVICE_CONFIGA"
+//! (types and start types).
+
+use super::package;
+use crate::hive::{Key, Records};
+use coldread_model::{GapKind, PackageType};
+
+/// The key of the control set that was in use.
+pub(super) fn control_set(records: &mut Records<'_, '_>) -> Option<String> {
+    let select = records.key("Select")?;
+    let current = records.number(&select, "Current").or_else(|| records.number(&select, "Default"));
+    let Some(current) = current else {
+        records.gap(GapKind::Corrupt, "Select does not say which control set is current");
+        return None;
+    };
+    Some(format!("ControlSet{current:03}"))
+}
+
+pub(super) fn read(records: &mut Records<'_, '_>, set: &str) {
+    let Some(list) = records.key(&format!("{set}\\Services")) else { return };
+    records.each_subkey(&list, |records, key| service(records, &key));
+}
+
+fn service(records: &mut Records<'_, '_>, key: &Key) {
+    // Keys without a type hold settings and performance counters.
+    let Some(kind) = records.number(key, "Type") else { return };
+    let kind = match kind {
+        // Kernel, filesystem, adapter and recognizer drivers.
+        1 | 2 | 4 | 8 => PackageType::WindowsDriver,
+        // Own process, shared process, for each user.
+        kind if kind & 0x70 != 0 => PackageType::WindowsService,
+        _ => return,
+    };
+    let mut service = package(records, kind, key.name.clone(), String::new(), None);
+    let library = records.subkey(key, "Parameters").and_then(|key| records.text(&key, "ServiceDll"));
+    service.source_name = library.or_else(|| records.text(key, "ImagePath"));
+    let start = records.number(key, "Start");
+    service.module = start.and_then(|start| {
+        let words = ["boot", "system", "auto", "manual", "disabled"];
+        words.get(usize::try_from(start).ok()?).map(|word| (*word).to_owned())
+    });
+    records.out.package(service);
+}

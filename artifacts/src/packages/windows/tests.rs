@@ -1,0 +1,238 @@
+use super::*;
+use crate::{
+    context::ContextFile,
+    hive::build::{Node, make_dirty},
+    view::MemoryView,
+};
+use coldread_model::{Findings, GapKind, PackageState, Timestamp};
+
+fn read(extractor: &dyn Extractor, hive: Vec<u8>) -> Findings {
+    let mut found = Findings::default();
+    let mut view = MemoryView::from(hive);
+    let zone =
+        ContextFile { path: "/etc/timezone", bytes: Some(b"Europe/Berlin".to_vec()), link_target: None };
+    let context = Context::from_files("p2", &[zone]);
+    extractor.extract(&mut Input::new(b"/Windows/hive", "p2", &mut view), &context, &mut found);
+    found
+}
+
+fn software() -> Node {
+    let mut root = Node::root();
+    root.key("Microsoft\\Windows NT\\CurrentVersion")
+        .text("ProductName", "Windows 10 Pro")
+        .text("EditionID", "Professional")
+        .text("DisplayVersion", "23H2")
+        .text("CurrentVersion", "6.3")
+        .text("CurrentBuildNumber", "22631")
+        .text("BuildLabEx", "22621.1.amd64fre.ni_release.220506-1250")
+        .number("CurrentMajorVersionNumber", 10)
+        .number("CurrentMinorVersionNumber", 0)
+        .number("UBR", 2506)
+        .number("InstallDate", 1_700_000_000);
+    root
+}
+
+fn rows(found: &Findings) -> Vec<(&str, &str, Option<&str>, &str)> {
+    found
+        .packages
+        .iter()
+        .map(|package| {
+            (package.name.as_str(), package.version.as_str(), package.arch.as_deref(), package.state.name())
+        })
+        .collect()
+}
+
+#[test]
+fn which_windows_it_is() {
+    let found = read(&Software, software().build());
+    let system = found.system;
+    assert_eq!(system.id.as_deref(), Some("windows"));
+    assert_eq!(system.pretty_name.as_deref(), Some("Windows 11 Pro"));
+    assert_eq!(system.version_id.as_deref(), Some("23H2"));
+    assert_eq!(system.build.as_deref(), Some("10.0.22631.2506"));
+    assert_eq!(system.edition.as_deref(), Some("Professional"));
+    assert_eq!(system.installed_at, Some(Timestamp::new(1_700_000_000, 0)));
+
+    let mut old = Node::root();
+    old.key("Microsoft\\Windows NT\\CurrentVersion")
+        .text("ProductName", "Windows 7 Ultimate")
+        .text("CSDVersion", "Service Pack 1")
+        .text("CurrentVersion", "6.1")
+        .text("CurrentBuild", "7601");
+    let system = read(&Software, old.build()).system;
+    assert_eq!(system.pretty_name.as_deref(), Some("Windows 7 Ultimate Service Pack 1"));
+    assert_eq!((system.build.as_deref(), system.version_id.as_deref()), (Some("6.1.7601"), Some("6.1")));
+}
+
+#[test]
+fn programs_of_both_views_and_of_users() {
+    let mut root = software();
+    let list = "Microsoft\\Windows\\CurrentVersion\\Uninstall";
+    root.key(&format!("{list}\\7-Zip"))
+        .text("DisplayName", "7-Zip 23.01 (x64)")
+        .text("DisplayVersion", "23.01")
+        .text("Publisher", "Igor Pavlov")
+        .text("InstallDate", "20231105");
+    root.key(&format!("{list}\\AddressBook"));
+    root.key(&format!("Wow6432Node\\{list}\\x")).text("DisplayName", "Old").text("InstallDate", "5.11.2023");
+    let found = read(&Software, root.build());
+    assert_eq!(found.gaps, []);
+    assert_eq!(
+        rows(&found),
+        [("7-Zip 23.01 (x64)", "23.01", Some("x64"), "installed"), ("Old", "", Some("x86"), "installed")]
+    );
+    let first = &found.packages[0];
+    assert_eq!(first.purl, "pkg:generic/7-Zip%2023.01%20%28x64%29@23.01?arch=x64");
+    assert_eq!(first.vendor.as_deref(), Some("Igor Pavlov"));
+    assert_eq!(first.installed_at.unwrap().to_string(), "2023-11-04T23:00:00.000000000Z");
+    assert_eq!(found.packages[1].installed_at, None);
+
+    let mut user = Node::root();
+    user.key(&format!("SOFTWARE\\{list}\\gitkraken")).text("DisplayName", "GitKraken");
+    user.key("Local Settings\\Software\\Microsoft\\Windows\\CurrentVersion\\AppModel\\Repository\\Packages")
+        .key("Contoso.App_1.2.3.4_neutral__8wekyb3d8bbwe");
+    let found = read(&UserPrograms, user.build());
+    assert_eq!(
+        rows(&found),
+        [("GitKraken", "", None, "installed"), ("Contoso.App", "1.2.3.4", Some("neutral"), "installed")]
+    );
+}
+
+#[test]
+fn updates_by_number_and_state() {
+    let mut root = software();
+    let mut update = |name: &str, state: u32| {
+        let key = root.key(&format!(
+            "{}\\{name}",
+            "Microsoft\\Windows\\CurrentVersion\\Component Based Servicing\\Packages"
+        ));
+        key.number("CurrentState", state);
+    };
+    update("Package_for_KB5031356~31bf3856ad364e35~amd64~~19041.3570.1.5", 112);
+    update("Package_1_for_KB4560366~31bf3856ad364e35~amd64~~1.0.1.0", 80);
+    update("Package_for_KB5000001~31bf3856ad364e35~x86~de-DE~1.0", 96);
+    update("Package_for_KB5000002~31bf3856ad364e35~x86~~1.0", 64);
+    update("Package_for_KB5000003~31bf3856ad364e35~x86~~1.0", 5);
+    update("Microsoft-Windows-Foundation-Package~31bf3856ad364e35~amd64~~10.0.19041.1", 112);
+    update("Odd~31bf3856ad364e35~amd64~~1", 7);
+    root.key("Microsoft\\Windows\\CurrentVersion\\Component Based Servicing\\Packages")
+        .key("Package_for_RollupFix~31bf3856ad364e35~amd64~~22621.2506.1.8")
+        .number("CurrentState", 112)
+        .number("InstallTimeHigh", 31_065_000)
+        .number("InstallTimeLow", 7)
+        .text("InstallLocation", "\\\\?\\C:\\Windows\\SoftwareDistribution\\Windows11.0-KB5031455-x64.cab");
+    let found = read(&Software, root.build());
+    assert_eq!(
+        rows(&found),
+        [
+            ("KB5031356", "19041.3570.1.5", Some("amd64"), "installed"),
+            ("KB4560366", "1.0.1.0", Some("amd64"), "superseded"),
+            ("KB5000001", "1.0", Some("x86"), "pending"),
+            ("KB5000002", "1.0", Some("x86"), "staged"),
+            ("KB5000003", "1.0", Some("x86"), "uninstall-pending"),
+            ("Microsoft-Windows-Foundation-Package", "10.0.19041.1", Some("amd64"), "installed"),
+            ("Odd", "1", Some("amd64"), "not-installed"),
+            ("KB5031455", "22621.2506.1.8", Some("amd64"), "installed"),
+        ]
+    );
+    assert_eq!(found.packages[7].installed_at, Some(Timestamp::from_filetime(31_065_000 << 32 | 7)));
+    assert_eq!((found.gaps.len(), found.gaps[0].kind), (1, GapKind::Unsupported));
+}
+
+#[test]
+fn appx_packages_and_dotnet() {
+    let mut root = software();
+    let store = "Microsoft\\Windows\\CurrentVersion\\Appx\\AppxAllUserStore";
+    root.key(&format!("{store}\\Applications\\Microsoft.Photos_2023.1_x64__8wekyb3d8bbwe"));
+    root.key(&format!("{store}\\Staged\\Contoso.New_1.0_x64__abc"));
+    root.key(&format!("{store}\\S-1-5-21-1-2-3-1001\\Contoso.Mine_2.0_neutral_split_abc"));
+    root.key(&format!("{store}\\Deprovisioned\\Contoso.Gone_abc"));
+    let setup = "Microsoft\\NET Framework Setup\\NDP";
+    root.key(&format!("{setup}\\v4\\Full")).number("Release", 528_372).text("Version", "4.8.04084");
+    root.key(&format!("{setup}\\v3.5")).number("Install", 1).text("Version", "3.5.30729.4926");
+    root.key(&format!("{setup}\\v2.0.50727")).number("Install", 0);
+    root.key("WOW6432Node\\dotnet\\Setup\\InstalledVersions\\x64\\sharedfx\\Microsoft.NETCore.App")
+        .number("6.0.25", 1);
+    let found = read(&Software, root.build());
+    assert_eq!(found.gaps, []);
+    assert_eq!(
+        rows(&found),
+        [
+            ("Microsoft.Photos", "2023.1", Some("x64"), "installed"),
+            ("Contoso.New", "1.0", Some("x64"), "staged"),
+            ("Contoso.Mine", "2.0", Some("neutral"), "installed"),
+            (".NET Framework", "4.8", None, "installed"),
+            (".NET Framework", "3.5.30729.4926", None, "installed"),
+            ("Microsoft.NETCore.App", "6.0.25", Some("x64"), "installed"),
+        ]
+    );
+    assert_eq!(found.packages[3].source_version.as_deref(), Some("4.8.04084"));
+    assert_eq!(found.packages[1].state, PackageState::Staged);
+}
+
+#[test]
+fn services_drivers_name_and_zone() {
+    let mut root = Node::root();
+    root.key("Select").number("Current", 2);
+    root.key("ControlSet001\\Services\\Wrong").number("Type", 16);
+    root.key("ControlSet002\\Control\\ComputerName\\ComputerName").text("ComputerName", "PC-7");
+    root.key("ControlSet002\\Control\\TimeZoneInformation")
+        .text("TimeZoneKeyName", "W. Europe Standard Time");
+    let services = root.key("ControlSet002\\Services");
+    services
+        .key("ACPI")
+        .number("Type", 1)
+        .number("Start", 0)
+        .text("ImagePath", "system32\\drivers\\ACPI.sys");
+    services.key("Dnscache").number("Type", 32).number("Start", 2).text("ImagePath", "svchost.exe -k net");
+    services.key("Dnscache\\Parameters").text("ServiceDll", "%SystemRoot%\\System32\\dnsrslvr.dll");
+    services.key(".NET CLR Data");
+    let found = read(&System, root.build());
+    assert_eq!(found.gaps, []);
+    let told: Vec<_> = found
+        .packages
+        .iter()
+        .map(|one| (one.kind.name(), one.name.as_str(), one.source_name.as_deref(), one.module.as_deref()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("windows-driver", "ACPI", Some("system32\\drivers\\ACPI.sys"), Some("boot")),
+            ("windows-service", "Dnscache", Some("%SystemRoot%\\System32\\dnsrslvr.dll"), Some("auto")),
+        ]
+    );
+    assert_eq!(found.system.hostname.as_deref(), Some("PC-7"));
+    assert_eq!(found.system.timezone.as_deref(), Some("W. Europe Standard Time"));
+}
+
+#[test]
+fn what_cannot_be_read_is_a_gap_and_the_rest_is_read() {
+    assert_eq!(read(&Software, b"no hive".to_vec()).gaps.len(), 1);
+    let mut hive = software().build();
+    make_dirty(&mut hive);
+    let found = read(&Software, hive);
+    assert_eq!(found.gaps.iter().map(|gap| gap.kind).collect::<Vec<_>>(), [GapKind::Unreplayed]);
+    assert!(found.system.build.is_some());
+}
+
+#[test]
+fn a_real_system_hive_and_a_real_user() {
+    let Some(folder) = std::env::var_os("COLDREAD_CORPUS") else {
+        println!("skipped: COLDREAD_CORPUS names no folder of real files");
+        return;
+    };
+    let unpacked = |name: &str| {
+        let file = std::fs::File::open(std::path::Path::new(&folder).join("registry").join(name)).unwrap();
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut liblzma::read::XzDecoder::new(file), &mut bytes).unwrap();
+        bytes
+    };
+    let found = read(&System, unpacked("regipy-SYSTEM.xz"));
+    assert_eq!(found.gaps, []);
+    assert_eq!(found.system.hostname.as_deref(), Some("WKS-WIN732BITA"));
+    assert_eq!(found.system.timezone.as_deref(), Some("Eastern Standard Time"));
+    println!("{} services and drivers", found.packages.len());
+    assert!(found.packages.iter().any(|one| one.name == "AdobeARMservice"));
+    let found = read(&UserPrograms, unpacked("regipy-transactions_NTUSER.DAT.xz"));
+    assert!(rows(&found).iter().any(|row| row.0.contains("OneDrive")), "{:?}", rows(&found));
+}
