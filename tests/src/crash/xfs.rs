@@ -29,6 +29,7 @@ pub const BLOCKS_4K: Kind = Kind {
     unrecovered: "ro,norecovery",
     blank: false,
     amid: true,
+    refuses_own: false,
     facts,
     tear: Some(tear),
 };
