@@ -53,12 +53,33 @@ impl Builder {
         Self { survey: Survey::default(), clusters, names, scratch: Vec::new(), full: false }
     }
 
+    /// Keeps a deleted file. What it lacks is no gap, and what it once allocated no metadata: the volume
+    /// vouches for neither any more.
+    fn keep_deleted(&mut self, file: File<'_>) -> Result<Vec<Need>, SurveyFull> {
+        let told = (std::mem::take(&mut self.survey.metadata), std::mem::take(&mut self.survey.gaps));
+        let kept = self.keep(file);
+        (self.survey.metadata, self.survey.gaps) = told;
+        kept
+    }
+
     fn keep(&mut self, file: File<'_>) -> Result<Vec<Need>, SurveyFull> {
         let number = file.number;
         let mut all = Attributes::gather(&file, self.clusters);
         let internal = (number < FIRST_USER && number != ROOT) || all.extends();
+        let deleted = file.is_deleted();
+        if deleted && all.names.is_empty() && (internal || all.standard.is_none()) {
+            // It was never a file's.
+            return Ok(Vec::new());
+        }
         let judged = match self.judge(&file, &all, internal) {
             Ok(judged) => judged,
+            Err(Wanted::Load(need)) if deleted => match need.value {
+                Value::Data => Judged { special: Special::of(FileKind::File), content: Content::Own },
+                Value::Reparse | Value::Ea => Judged {
+                    special: Special::of(FileKind::Reparse),
+                    content: Content::Elsewhere("its reparse point is not in the record".to_owned()),
+                },
+            },
             Err(Wanted::Load(need)) => return Ok(vec![need]),
             Err(Wanted::Malformed(wrong)) => {
                 all.gaps.push(wrong.to_gap("$REPARSE_POINT", number, file.at));
@@ -76,8 +97,10 @@ impl Builder {
         }
 
         let Judged { special: Special { kind, target, device }, content } = judged;
-        let mut flags = RowFlags::TIMED | RowFlags::BORN | RowFlags::LINKED;
+        let mut flags = RowFlags::TIMED | RowFlags::BORN;
         flags.set(RowFlags::INTERNAL, internal);
+        flags.set(RowFlags::DELETED, deleted);
+        flags.set(RowFlags::LINKED, !deleted);
         let standard = all.standard.unwrap_or_else(|| {
             let wrong = malformed("the attribute $STANDARD_INFORMATION", 0);
             self.survey.gaps.push(wrong.to_gap("MFT record", number, file.at));
@@ -401,7 +424,8 @@ impl Sink for Builder {
         if self.full {
             return Vec::new();
         }
-        match self.keep(file) {
+        let kept = if file.is_deleted() { self.keep_deleted(file) } else { self.keep(file) };
+        match kept {
             Ok(needs) => needs,
             Err(full) => {
                 self.full = true;

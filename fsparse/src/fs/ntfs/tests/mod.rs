@@ -1,8 +1,10 @@
 //! The driver as a whole, on volumes built here and on what mkntfs and ntfs-3g make.
 
 mod damage;
+mod deleted;
 mod image;
 mod mounted;
+mod state;
 mod volume;
 mod wof;
 
