@@ -88,6 +88,8 @@ impl Builder {
                 Judged { special: Special::of(kind), content: Content::Own }
             }
         };
+        // An attribute that cannot be read is not one that is not there.
+        let lacking = !file.whole || !all.gaps.is_empty();
         self.survey.gaps.append(&mut all.gaps);
         for range in &all.metadata {
             self.survey.metadata.insert(*range);
@@ -110,12 +112,17 @@ impl Builder {
         if self.names {
             self.keep_names(&file, &all)?;
         }
-        let streams = self.keep_streams(&file, &all, kind, internal, &content)?;
+        let streams = self.keep_streams(&file, &all, kind, internal, lacking, &content)?;
         let own = self.survey.streams.get(streams.range()).unwrap_or_default();
         let encrypted =
             |stream: &Stream| matches!(stream.encoding, Encoding::Unreadable { encrypted: true, .. });
         flags.set(RowFlags::ENCRYPTED, own.iter().any(encrypted));
-        flags.set(RowFlags::SIZED, matches!(kind, FileKind::File | FileKind::Symlink));
+        let unnamed = all.values(kind::DATA).any(|parts| parts[0].name.is_empty());
+        let sized = match kind {
+            FileKind::File => unnamed || !lacking,
+            kind => kind == FileKind::Symlink,
+        };
+        flags.set(RowFlags::SIZED, sized);
         flags.set(RowFlags::DEVICE, matches!(kind, FileKind::Char | FileKind::Block));
         let size = match kind {
             FileKind::File => {
@@ -245,13 +252,19 @@ impl Builder {
         all: &Attributes<'_>,
         kind: FileKind,
         internal: bool,
+        lacking: bool,
         content: &Content,
     ) -> Result<Run, SurveyFull> {
         let first = self.survey.streams.len();
         let contents = matches!(kind, FileKind::File | FileKind::Reparse);
         let directory = file.records.first().is_some_and(|(header, _)| header.directory);
         if contents && !directory && all.values(kind::DATA).all(|parts| !parts[0].name.is_empty()) {
-            let encoding = Encoding::Inline(Span::default());
+            let encoding = if lacking {
+                let reason = self.survey.keep(b"its unnamed $DATA was not found among what could be read")?;
+                Encoding::Unreadable { encrypted: false, reason, extents: Run::default() }
+            } else {
+                Encoding::Inline(Span::default())
+            };
             self.survey.streams.push(Stream { name: Span::default(), size: 0, initialized: 0, encoding });
         }
         for parts in all.values(kind::DATA) {

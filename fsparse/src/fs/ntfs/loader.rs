@@ -43,6 +43,8 @@ pub(super) struct File<'a> {
     pub(super) at: Option<u64>,
     /// Base record first, then its extension records: all in use, or all deleted.
     pub(super) records: &'a [(RecordHeader, &'a [u8])],
+    /// Whether these are all of its records.
+    pub(super) whole: bool,
     /// The values asked for before.
     pub(super) loaded: &'a [Loaded],
 }
@@ -99,6 +101,8 @@ struct Job {
     extensions: Vec<Reference>,
     loaded: Vec<Loaded>,
     waiting: usize,
+    /// Its attribute list was read to the end.
+    listed: bool,
     /// The sink has all of it.
     done: bool,
 }
@@ -350,14 +354,15 @@ impl<S: Sink> Loader<S> {
             extensions,
             loaded: Vec::new(),
             waiting: 0,
+            listed: false,
             done: false,
         };
         let Some(list) = list else {
             let at = self.place_of(number);
             let records = [(header, bytes)];
-            let needs = self.sink.file(File { number, at, records: &records, loaded: &[] });
+            let needs = self.sink.file(File { number, at, records: &records, whole: true, loaded: &[] });
             if !needs.is_empty() {
-                self.jobs.push(job(Vec::new()));
+                self.jobs.push(Job { listed: true, ..job(Vec::new()) });
                 self.load(self.jobs.len() - 1, needs, ask);
             }
             return;
@@ -389,7 +394,9 @@ impl<S: Sink> Loader<S> {
     fn read_list(&mut self, job: usize, list: &[u8]) {
         let mut found = Vec::new();
         let number = self.jobs[job].number;
-        if let Err(wrong) = listed_records(list, &mut found)
+        let read = listed_records(list, &mut found);
+        self.jobs[job].listed = read.is_ok();
+        if let Err(wrong) = read
             && !self.jobs[job].header.deleted
         {
             self.sink.gap(wrong.to_gap(LIST, number, None));
@@ -450,6 +457,7 @@ impl<S: Sink> Loader<S> {
         let first_time = self.jobs[job].loaded.is_empty();
         let size = self.geometry.record_bytes as usize;
         let mut records = vec![(header, &self.jobs[job].base[..])];
+        let mut whole = self.jobs[job].listed;
         for reference in &self.jobs[job].extensions {
             let failed = match self.extensions.get(&reference.number) {
                 Some(Extension::Read { header: extension, start }) if extension.deleted == header.deleted => {
@@ -473,12 +481,14 @@ impl<S: Sink> Loader<S> {
                     format!("record {} is not an extension record in use", reference.number),
                 ),
             };
+            whole = false;
             if first_time && !header.deleted {
                 self.sink.gap(Gap::new(failed.0, EXTENSION, failed.1).at_inode(number));
             }
         }
         let at = self.place_of(number);
-        let needs = self.sink.file(File { number, at, records: &records, loaded: &self.jobs[job].loaded });
+        let needs =
+            self.sink.file(File { number, at, records: &records, whole, loaded: &self.jobs[job].loaded });
         self.load(job, needs, ask);
         let job = &mut self.jobs[job];
         if job.waiting == 0 {
