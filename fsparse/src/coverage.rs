@@ -24,14 +24,19 @@ pub fn volume_coverage(
 ) -> Vec<CoverageRange> {
     let mut read = RangeSet::new();
     let mut unread = RangeSet::new();
+    let mut recovered = RangeSet::new();
     let mut unreadable: BTreeMap<(bool, &[u8]), RangeSet> = BTreeMap::new();
     for (index, inode) in survey.inodes.iter().enumerate() {
         // The extents of internal files are metadata and were counted by the survey.
         if inode.flags.contains(RowFlags::INTERNAL) {
             continue;
         }
+        let deleted = inode.flags.contains(RowFlags::DELETED);
         for stream in survey.streams_of(inode) {
             let set = match stream.encoding {
+                _ if deleted && use_of(index, stream) == StreamUse::Read => &mut recovered,
+                // What a deleted file had is free or another's.
+                _ if deleted => continue,
                 Encoding::Unreadable { encrypted, reason, .. } => {
                     unreadable.entry((encrypted, survey.bytes(reason))).or_default()
                 }
@@ -63,6 +68,7 @@ pub fn volume_coverage(
     claim(vec![ByteRange::new(0, volume.len)], CoverageClass::Gap, "behind the filesystem's end");
     claim(vec![ByteRange::new(0, size_bytes)], CoverageClass::Gap, rest);
     claim(survey.free.clone().into_ranges(), CoverageClass::Free, "");
+    claim(recovered.into_ranges(), CoverageClass::Free, "read as the content of a deleted file");
     claim(unread.into_ranges(), CoverageClass::DataUnread, "");
     claim(read.into_ranges(), CoverageClass::DataRead, "");
     for ((encrypted, reason), set) in unreadable {
@@ -82,19 +88,24 @@ mod tests {
 
     #[test]
     fn every_byte_of_the_volume_is_classed() {
-        let mut survey = crate::tree::test_survey(&[(2, FileKind::File), (3, FileKind::File)], &[]);
-        for (i, unwritten) in [(0, false), (1, true)] {
+        let files = [2, 3, 4, 5].map(|number| (number, FileKind::File));
+        let mut survey = crate::tree::test_survey(&files, &[]);
+        for (i, unwritten) in [(0, false), (1, true), (2, false), (3, false)] {
             let extent = Extent { logical: 0, physical: 20 + 10 * i as u64, len: 10, unwritten };
             let run = survey.keep_extents([extent]).unwrap();
             let encoding = Encoding::Plain(run);
             let stream = Stream { name: Span::default(), size: 10, initialized: 10, encoding };
             survey.inodes[i].streams = survey.keep_streams([stream]).unwrap();
         }
+        for index in [2, 3] {
+            survey.inodes[index].flags |= RowFlags::DELETED;
+        }
         survey.metadata.insert(ByteRange::new(0, 10));
-        survey.free.insert(ByteRange::new(50, 40));
+        survey.free.insert(ByteRange::new(40, 50));
         survey.damaged.insert(ByteRange::new(5, 2));
         let volume = ByteRange::new(100, 100);
-        let read = |index, _: &Stream| if index == 0 { StreamUse::Read } else { StreamUse::NotAsked };
+        let read =
+            |index, _: &Stream| if matches!(index, 0 | 2) { StreamUse::Read } else { StreamUse::NotAsked };
         let mut ledger = Ledger::new(300);
         ledger.claim(&volume_coverage("p1", volume, 90, &survey, read));
         let shown: Vec<_> = ledger
@@ -102,6 +113,8 @@ mod tests {
             .iter()
             .map(|part| (part.range.start, part.range.len, part.class.name()))
             .collect();
+        let recovered = ledger.ranges().iter().find(|part| part.range.start == 140).unwrap();
+        assert_eq!(recovered.detail, "read as the content of a deleted file");
         assert_eq!(
             shown,
             [
@@ -112,7 +125,7 @@ mod tests {
                 (110, 10, "gap"),
                 (120, 10, "data-read"),
                 (130, 10, "data-unread"),
-                (140, 10, "gap"),
+                (140, 10, "free"),
                 (150, 40, "free"),
                 (190, 10, "gap"),
                 (200, 100, "gap"),

@@ -4,10 +4,12 @@
 //! where they start on the disk), and hands each item's bytes to a [`Sink`] from first to last. What no
 //! extent covers, what was never written and what lies past the initialized size is zeros and costs no read.
 
+mod deleted;
 pub mod digest;
 mod plan;
 mod read;
 
+pub use deleted::intact;
 pub use plan::{Allowance, Item, ItemEncoding, is_too_sparse};
 pub use read::read_items;
 

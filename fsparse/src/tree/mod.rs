@@ -1,8 +1,10 @@
 //! From a survey's inodes and names to a tree, and from the tree to rows in listing order.
 //!
 //! Names are sorted once and directories are placed breadth first from the root, so a directory with two
-//! names, a cycle, or a name without an inode costs one gap and nothing else.
+//! names, a cycle, or a name without an inode costs one gap and nothing else. Names of deleted inodes stand beside
+//! the tree, not in it: only the rows of a listing show them.
 
+mod deleted;
 mod index;
 mod losses;
 mod rows;
@@ -11,9 +13,10 @@ pub use rows::for_each_row;
 
 use crate::survey::{Inode, Span, Survey};
 use coldread_model::{FileKind, Gap, GapKind, RowFlags};
+use deleted::Gone;
 use index::NumberIndex;
 use losses::Losses;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 /// Bytes of directory paths that one volume may have, besides [`PATH_BYTES_EACH`] for each inode; beyond it
 /// directories are not entered. A chain of directories has paths that grow with the square of its length.
@@ -43,8 +46,8 @@ pub struct Directory {
     pub inode: u32,
     /// Whether it, or a directory above it, is the filesystem's own: then all below it is, too.
     pub internal: bool,
-    path: std::ops::Range<usize>,
-    places: std::ops::Range<usize>,
+    path: Range<usize>,
+    places: Range<usize>,
 }
 
 /// The tree of one volume.
@@ -61,6 +64,8 @@ pub struct Tree<'a> {
     paths: Vec<u8>,
     numbers: NumberIndex,
     losses: Losses,
+    /// Where deleted inodes stood, in listing order.
+    gone: Vec<Gone>,
     gaps: Vec<Gap>,
     /// How many gaps of each reason there are, listed or not.
     reasons: BTreeMap<(GapKind, &'static str, &'static str), u64>,
@@ -79,11 +84,13 @@ impl<'a> Tree<'a> {
             paths: Vec::new(),
             numbers,
             losses: Losses::of(survey),
+            gone: Vec::new(),
             gaps: Vec::new(),
             reasons: BTreeMap::new(),
         };
         tree.place_all(root);
         tree.tell_of_the_rest();
+        deleted::place(&mut tree);
         tree.by_path = (0..tree.directories.len() as u32).collect();
         let (paths, directories) = (&tree.paths, &tree.directories);
         tree.by_path.sort_unstable_by_key(|&index| &paths[directories[index as usize].path.clone()]);
@@ -103,12 +110,17 @@ impl<'a> Tree<'a> {
         // Names by their directory, then by their bytes.
         let mut names: Vec<(u32, u32)> = Vec::with_capacity(survey.entries.len());
         let mut strangers = 0_u64;
+        let any_deleted = survey.inodes.iter().any(deleted::is_deleted);
         for (i, entry) in survey.entries.iter().enumerate() {
+            if any_deleted && self.numbers.get(entry.child).is_some_and(|child| self.is_deleted(child)) {
+                continue;
+            }
             let parent = self.numbers.get(entry.parent).filter(|&parent| {
                 let directory = &survey.inodes[parent as usize];
-                entry.parent_generation == 0
-                    || directory.generation == 0
-                    || entry.parent_generation == directory.generation
+                !deleted::is_deleted(directory)
+                    && (entry.parent_generation == 0
+                        || directory.generation == 0
+                        || entry.parent_generation == directory.generation)
             });
             match parent {
                 Some(parent) => names.push((parent, i as u32)),
@@ -164,8 +176,7 @@ impl<'a> Tree<'a> {
             self.note(GapKind::Corrupt, "directory", reason, number, |_| path.to_vec());
             return;
         }
-        let room = MAX_PATH_BYTES.saturating_add(self.survey.inodes.len().saturating_mul(PATH_BYTES_EACH));
-        if path.len() > MAX_PATH || self.paths.len() + path.len() > room {
+        if !self.has_room(path) {
             let reason =
                 "its path is too long, or the paths of all directories are: what is in it is not listed";
             self.note(GapKind::Limit, "directory", reason, number, |_| path.to_vec());
@@ -175,6 +186,16 @@ impl<'a> Tree<'a> {
         self.paths.extend_from_slice(path);
         self.directories.push(Directory { inode, internal, path: start..self.paths.len(), places: 0..0 });
         self.directory_of[inode as usize] = self.directories.len() as u32;
+    }
+
+    /// Whether a directory's path is within the bounds.
+    fn has_room(&self, path: &[u8]) -> bool {
+        let room = MAX_PATH_BYTES.saturating_add(self.survey.inodes.len().saturating_mul(PATH_BYTES_EACH));
+        path.len() <= MAX_PATH && self.paths.len() + path.len() <= room
+    }
+
+    fn is_deleted(&self, inode: u32) -> bool {
+        deleted::is_deleted(&self.survey.inodes[inode as usize])
     }
 
     /// Lists a gap, unless there are too many of its reason.

@@ -1,6 +1,6 @@
 //! A tree's rows in listing order: by parent path, name, stream.
 
-use super::Tree;
+use super::{Tree, deleted::Gone};
 use crate::survey::{Encoding, Inode, Stream, Survey};
 use coldread_model::{
     FileKind, RowFlags,
@@ -15,7 +15,7 @@ const MAX_REPEATED_BYTES: usize = 64 << 20;
 const STREAM_BYTES: usize = 64;
 
 /// Calls `each` with every row in listing order: the root first, then each directory's names, each followed
-/// by its named streams. The index is the inode's in the survey; the stream is the one that the row stands
+/// by its named streams; where a deleted inode stood, its rows follow those of what is there. The index is the inode's in the survey; the stream is the one that the row stands
 /// for (the unnamed one for a file's own row), if it stands for one.
 ///
 /// An inode's further names repeat its attributes, its target and its streams. On a hostile disk a million
@@ -23,43 +23,91 @@ const STREAM_BYTES: usize = 64;
 /// and streams. The result is how many names did.
 pub fn for_each_row<'t>(tree: &'t Tree<'t>, mut each: impl FnMut(&Row<'t>, u32, Option<&'t Stream>)) -> u64 {
     let Some(root) = tree.root() else { return 0 };
-    let mut named = vec![false; tree.survey().inodes.len()];
-    let mut room =
-        tree.survey().entries.len().saturating_mul(REPEATED_BYTES_EACH).saturating_add(MAX_REPEATED_BYTES);
-    let mut bare = 0;
-    let mut rows = |parent: &'t [u8], name: &'t [u8], index: u32, internal: bool| {
-        let inherited = if internal { RowFlags::INTERNAL } else { RowFlags::empty() };
-        let inode = tree.inode(index);
-        let streams = tree.survey().streams_of(inode);
-        let unnamed = streams.first().filter(|stream| stream.name.len == 0);
-        let mut own = row(tree.survey(), inode, parent, name);
-        own.stable.flags |= inherited;
-        if std::mem::replace(&mut named[index as usize], true) {
-            let all =
-                streams.iter().skip(1).fold(0, |sum, stream| sum + STREAM_BYTES + stream.name.len as usize);
-            let Some(left) = room.checked_sub(all + inode.xattrs.len as usize) else {
-                own.stable.xattrs = b"";
-                bare += 1;
-                each(&own, index, unnamed);
-                return;
-            };
-            room = left;
-        }
-        each(&own, index, unnamed);
-        for stream in streams.iter().filter(|stream| stream.name.len > 0) {
-            let mut named = stream_row(tree.survey(), inode, stream, parent, name);
-            named.stable.flags |= inherited;
-            each(&named, index, Some(stream));
-        }
-    };
-    rows(b"", b"", root.inode, false);
+    let survey = tree.survey();
+    let room = survey.entries.len().saturating_mul(REPEATED_BYTES_EACH).saturating_add(MAX_REPEATED_BYTES);
+    let mut writer = Writer { tree, named: vec![false; survey.inodes.len()], room, bare: 0 };
+    writer.rows(b"", b"", &[(root.inode, false)], &mut each);
+    let mut gone = tree.gone.iter().peekable();
+    let stood = |gone: &Gone| (tree.gone_parent(gone), tree.gone_name(gone));
     for directory in tree.directories() {
         let path = tree.path(directory);
         for place in tree.places(directory) {
-            rows(path, tree.survey().bytes(place.name), place.inode, directory.internal);
+            let name = survey.bytes(place.name);
+            while let Some(before) = gone.next_if(|gone| stood(gone) < (path, name)) {
+                let (parent, name) = stood(before);
+                writer.rows(parent, name, &[(before.inode, before.internal)], &mut each);
+            }
+            let own = (place.inode, directory.internal);
+            if gone.peek().is_some_and(|gone| stood(gone) == (path, name)) {
+                let mut all = vec![own];
+                while let Some(same) = gone.next_if(|gone| stood(gone) == (path, name)) {
+                    all.push((same.inode, same.internal));
+                }
+                writer.rows(path, name, &all, &mut each);
+            } else {
+                writer.rows(path, name, &[own], &mut each);
+            }
         }
     }
-    bare
+    for rest in gone {
+        let (parent, name) = stood(rest);
+        writer.rows(parent, name, &[(rest.inode, rest.internal)], &mut each);
+    }
+    writer.bare
+}
+
+struct Writer<'t> {
+    tree: &'t Tree<'t>,
+    /// Which inodes had rows.
+    named: Vec<bool>,
+    /// Bytes that further names may repeat.
+    room: usize,
+    bare: u64,
+}
+
+impl<'t> Writer<'t> {
+    /// The rows of one place: those of the inodes that stand or stood there, each with whether its directory
+    /// is the filesystem's own.
+    fn rows(
+        &mut self,
+        parent: &'t [u8],
+        name: &'t [u8],
+        inodes: &[(u32, bool)],
+        each: &mut impl FnMut(&Row<'t>, u32, Option<&'t Stream>),
+    ) {
+        let survey = self.tree.survey();
+        let mut named: Vec<(&'t Stream, u32, bool)> = Vec::new();
+        for &(index, internal) in inodes {
+            let inode = self.tree.inode(index);
+            let streams = survey.streams_of(inode);
+            let unnamed = streams.first().filter(|stream| stream.name.len == 0);
+            let mut own = row(survey, inode, parent, name);
+            own.stable.flags.set(RowFlags::INTERNAL, internal || inode.flags.contains(RowFlags::INTERNAL));
+            if std::mem::replace(&mut self.named[index as usize], true) {
+                let rest = streams.iter().skip(1);
+                let all = rest.fold(0, |sum, stream| sum + STREAM_BYTES + stream.name.len as usize);
+                let Some(left) = self.room.checked_sub(all + inode.xattrs.len as usize) else {
+                    own.stable.xattrs = b"";
+                    self.bare += 1;
+                    each(&own, index, unnamed);
+                    continue;
+                };
+                self.room = left;
+            }
+            each(&own, index, unnamed);
+            let more = streams.iter().filter(|stream| stream.name.len > 0);
+            named.extend(more.map(|stream| (stream, index, internal)));
+        }
+        if inodes.len() > 1 {
+            named.sort_by_key(|(stream, ..)| survey.bytes(stream.name));
+        }
+        for (stream, index, internal) in named {
+            let inode = self.tree.inode(index);
+            let mut row = stream_row(survey, inode, stream, parent, name);
+            row.stable.flags.set(RowFlags::INTERNAL, internal || inode.flags.contains(RowFlags::INTERNAL));
+            each(&row, index, Some(stream));
+        }
+    }
 }
 
 fn row<'t>(survey: &'t Survey, inode: &Inode, parent: &'t [u8], name: &'t [u8]) -> Row<'t> {

@@ -36,6 +36,10 @@ const UNSUPPORTED: &[(&str, usize, &[u8])] = &[
     ("FAT", 54, b"FAT16   "),
     ("FAT", 54, b"FAT12   "),
     ("ReFS", 3, b"ReFS\0\0\0\0"),
+    // The first record of a copy of the file alone: 1 KiB (older writers, newer ones) and 4 KiB.
+    ("NTFS $MFT", 0, b"FILE\x2a\0\x03\0"),
+    ("NTFS $MFT", 0, b"FILE\x30\0\x03\0"),
+    ("NTFS $MFT", 0, b"FILE\x30\0\x09\0"),
     ("APFS", 32, b"NXSB"),
     ("HFS+", 1024, b"H+"),
     ("HFS+", 1024, b"HX"),

@@ -1,9 +1,9 @@
 //! Content plans: which streams a content task hashes, and where they lie.
 
 use coldread_fsparse::{
-    content::{Allowance, Item, ItemEncoding},
+    content::{Allowance, Item, ItemEncoding, intact, is_too_sparse},
     fs::ntfs::wof::chunks::Packing,
-    survey::{Encoding, Extent, Packed, Survey},
+    survey::{Encoding, Extent, Packed, Stream, Survey},
 };
 use coldread_model::{
     Gap, GapKind, RowFlags,
@@ -20,6 +20,8 @@ pub(super) struct PlannedStream {
     pub(super) stream: Vec<u8>,
     pub(super) size: u64,
     pub(super) initialized: u64,
+    /// A deleted file's: what is wrong with its content is no gap.
+    pub(super) deleted: bool,
     pub(super) content: PlannedContent,
 }
 
@@ -36,6 +38,27 @@ pub(super) enum PlannedContent {
     Wof(Vec<Extent>, Packing),
     /// Here, in packed chunks.
     WofInline(Vec<u8>, Packing),
+}
+
+impl PlannedContent {
+    /// What a stream's content is made of; `None` where it is not readable.
+    fn of(survey: &Survey, stream: &Stream) -> Option<Self> {
+        let extents = || survey.extents_of(stream).to_vec();
+        Some(match stream.encoding {
+            Encoding::Inline(span) => Self::Inline(survey.bytes(span).to_vec()),
+            Encoding::Plain(_) => Self::Plain(extents()),
+            Encoding::Lznt1 { unit_bytes, .. } => Self::Lznt1(extents(), unit_bytes),
+            Encoding::Wof { packed: Packed::Extents { bytes, .. }, algorithm } => {
+                Self::Wof(extents(), Packing::new(algorithm, stream.size, bytes))
+            }
+            Encoding::Wof { packed: Packed::Inline(span), algorithm } => {
+                let bytes = survey.bytes(span).to_vec();
+                let packing = Packing::new(algorithm, stream.size, bytes.len() as u64);
+                Self::WofInline(bytes, packing)
+            }
+            Encoding::Unreadable { .. } => return None,
+        })
+    }
 }
 
 impl PlannedStream {
@@ -71,47 +94,36 @@ pub(super) struct Plan {
     pub(super) gaps: Vec<Gap>,
     /// Index of the inode and name of each stream that is not read because too much would be.
     pub(super) left_out: HashSet<(usize, Vec<u8>)>,
+    /// Index of the inode and name of each stream of a deleted file that is read.
+    pub(super) recovered: HashSet<(usize, Vec<u8>)>,
 }
 
 impl Plan {
     /// Every stream of every inode that a name leads to (`listed`, by index) and that is a file of the
-    /// volume's users. The volume has `size_bytes`; content that adds up to far more is left out.
+    /// volume's users; of deleted files those that are intact. The volume has `size_bytes`; content that adds
+    /// up to far more is left out.
     pub(super) fn of(survey: &Survey, listed: &[bool], size_bytes: u64) -> Self {
-        let mut plan = Self { streams: Vec::new(), gaps: Vec::new(), left_out: HashSet::new() };
+        let mut plan = Self {
+            streams: Vec::new(),
+            gaps: Vec::new(),
+            left_out: HashSet::new(),
+            recovered: HashSet::new(),
+        };
         let is_listed = |index: usize| listed.get(index) == Some(&true);
         let mut allowance = Allowance::new(size_bytes);
-        let skipped = RowFlags::INTERNAL | RowFlags::DELETED;
         for (index, inode) in survey.inodes.iter().enumerate().filter(|(index, _)| is_listed(*index)) {
-            if inode.flags.intersects(skipped) {
+            if inode.flags.intersects(RowFlags::INTERNAL | RowFlags::DELETED) {
                 continue;
             }
             for stream in survey.streams_of(inode) {
-                let content = match stream.encoding {
-                    Encoding::Inline(span) => PlannedContent::Inline(survey.bytes(span).to_vec()),
-                    Encoding::Plain(_) => PlannedContent::Plain(survey.extents_of(stream).to_vec()),
-                    Encoding::Lznt1 { unit_bytes, .. } => {
-                        PlannedContent::Lznt1(survey.extents_of(stream).to_vec(), unit_bytes)
-                    }
-                    Encoding::Wof { packed: Packed::Extents { bytes, .. }, algorithm } => {
-                        let packing = Packing::new(algorithm, stream.size, bytes);
-                        PlannedContent::Wof(survey.extents_of(stream).to_vec(), packing)
-                    }
-                    Encoding::Wof { packed: Packed::Inline(span), algorithm } => {
-                        let bytes = survey.bytes(span).to_vec();
-                        let packing = Packing::new(algorithm, stream.size, bytes.len() as u64);
-                        PlannedContent::WofInline(bytes, packing)
-                    }
-                    Encoding::Unreadable { encrypted: true, reason, .. } => {
-                        let reason = String::from_utf8_lossy(survey.bytes(reason)).into_owned();
-                        plan.gaps
-                            .push(Gap::new(GapKind::Encrypted, "content", reason).at_inode(inode.number));
-                        continue;
-                    }
-                    // The survey told the gap, with its kind and place, where it met the trouble.
-                    Encoding::Unreadable { encrypted: false, .. } => continue,
-                };
+                if let Encoding::Unreadable { encrypted: true, reason, .. } = stream.encoding {
+                    let reason = String::from_utf8_lossy(survey.bytes(reason)).into_owned();
+                    plan.gaps.push(Gap::new(GapKind::Encrypted, "content", reason).at_inode(inode.number));
+                }
+                // Else the survey told the gap, with its kind and place, where it met the trouble.
+                let Some(content) = PlannedContent::of(survey, stream) else { continue };
                 let stream_name = survey.bytes(stream.name).to_vec();
-                if coldread_fsparse::content::is_too_sparse(stream.size, survey.extents_of(stream)) {
+                if is_too_sparse(stream.size, survey.extents_of(stream)) {
                     let reason =
                         format!("{} bytes claimed, far more than are allocated: no digest", stream.size);
                     plan.gaps.push(Gap::new(GapKind::Sparse, "content", reason).at_inode(inode.number));
@@ -128,13 +140,44 @@ impl Plan {
                     stream: stream_name,
                     size: stream.size,
                     initialized: stream.initialized,
+                    deleted: false,
                     content,
                 });
             }
         }
+        plan.add_deleted(survey, listed, allowance);
         plan.streams
             .sort_by_cached_key(|stream| (stream.first_physical(), stream.inode, stream.stream.clone()));
         plan
+    }
+
+    /// Deleted files' streams, from what the others leave of the allowance. A digest that there is not says
+    /// enough: no gap tells of what was overwritten.
+    fn add_deleted(&mut self, survey: &Survey, listed: &[bool], mut allowance: Allowance) {
+        let intact = intact(survey);
+        for (index, inode) in survey.inodes.iter().enumerate() {
+            let internal = inode.flags.contains(RowFlags::INTERNAL);
+            if !inode.flags.contains(RowFlags::DELETED) || internal || listed.get(index) != Some(&true) {
+                continue;
+            }
+            for (at, stream) in inode.streams.range().zip(survey.streams_of(inode)) {
+                let content = PlannedContent::of(survey, stream).filter(|_| intact.contains(&at));
+                let Some(content) = content else { continue };
+                if is_too_sparse(stream.size, survey.extents_of(stream)) || !allowance.take(stream.size) {
+                    continue;
+                }
+                let name = survey.bytes(stream.name).to_vec();
+                self.recovered.insert((index, name.clone()));
+                self.streams.push(PlannedStream {
+                    inode: inode.number,
+                    stream: name,
+                    size: stream.size,
+                    initialized: stream.initialized,
+                    deleted: true,
+                    content,
+                });
+            }
+        }
     }
 
     /// Cuts the plan into parts of about `bytes` of allocated content each.
@@ -174,7 +217,7 @@ pub(super) fn allocated(streams: &[PlannedStream]) -> u64 {
 mod tests {
     use super::*;
     use coldread_fsparse::survey::{Inode, Run, Span, Stream};
-    use coldread_model::{FileKind, Timestamp};
+    use coldread_model::{ByteRange, FileKind, Timestamp};
 
     /// A file that claims the same blocks as all others.
     fn file(survey: &mut Survey, number: u64, size: u64) {
@@ -203,6 +246,27 @@ mod tests {
             xattrs: Span::default(),
             streams,
         });
+    }
+
+    #[test]
+    fn deleted_files_are_read_where_nothing_took_their_place() {
+        let mut survey = Survey::default();
+        for number in 0..4 {
+            file(&mut survey, number, 100);
+            survey.extents[number as usize].physical = 1000 * number;
+        }
+        for inode in &mut survey.inodes[1..] {
+            inode.flags |= RowFlags::DELETED;
+        }
+        survey.inodes[3].flags |= RowFlags::INTERNAL;
+        survey.free = [1000, 3000].map(|start| ByteRange::new(start, 100)).into_iter().collect();
+        let plan = Plan::of(&survey, &[true; 4], 1 << 20);
+        let planned: Vec<_> = plan.streams.iter().map(|stream| (stream.inode, stream.deleted)).collect();
+        assert_eq!(planned, [(0, false), (1, true)]);
+        assert_eq!(plan.recovered, HashSet::from([(1, Vec::new())]));
+        assert_eq!(plan.gaps, []);
+        // What is not listed is not read.
+        assert_eq!(Plan::of(&survey, &[true, false, true, true], 1 << 20).streams.len(), 1);
     }
 
     #[test]

@@ -53,12 +53,33 @@ impl Builder {
         Self { survey: Survey::default(), clusters, names, scratch: Vec::new(), full: false }
     }
 
+    /// Keeps a deleted file. What it lacks is no gap, and what it once allocated no metadata: the volume
+    /// vouches for neither any more.
+    fn keep_deleted(&mut self, file: File<'_>) -> Result<Vec<Need>, SurveyFull> {
+        let told = (std::mem::take(&mut self.survey.metadata), std::mem::take(&mut self.survey.gaps));
+        let kept = self.keep(file);
+        (self.survey.metadata, self.survey.gaps) = told;
+        kept
+    }
+
     fn keep(&mut self, file: File<'_>) -> Result<Vec<Need>, SurveyFull> {
         let number = file.number;
         let mut all = Attributes::gather(&file, self.clusters);
         let internal = (number < FIRST_USER && number != ROOT) || all.extends();
+        let deleted = file.is_deleted();
+        if deleted && all.names.is_empty() && (internal || all.standard.is_none()) {
+            // It was never a file's.
+            return Ok(Vec::new());
+        }
         let judged = match self.judge(&file, &all, internal) {
             Ok(judged) => judged,
+            Err(Wanted::Load(need)) if deleted => match need.value {
+                Value::Data => Judged { special: Special::of(FileKind::File), content: Content::Own },
+                Value::Reparse | Value::Ea => Judged {
+                    special: Special::of(FileKind::Reparse),
+                    content: Content::Elsewhere("its reparse point is not in the record".to_owned()),
+                },
+            },
             Err(Wanted::Load(need)) => return Ok(vec![need]),
             Err(Wanted::Malformed(wrong)) => {
                 all.gaps.push(wrong.to_gap("$REPARSE_POINT", number, file.at));
@@ -67,6 +88,8 @@ impl Builder {
                 Judged { special: Special::of(kind), content: Content::Own }
             }
         };
+        // An attribute that cannot be read is not one that is not there.
+        let lacking = !file.whole || !all.gaps.is_empty();
         self.survey.gaps.append(&mut all.gaps);
         for range in &all.metadata {
             self.survey.metadata.insert(*range);
@@ -76,8 +99,10 @@ impl Builder {
         }
 
         let Judged { special: Special { kind, target, device }, content } = judged;
-        let mut flags = RowFlags::TIMED | RowFlags::BORN | RowFlags::LINKED;
+        let mut flags = RowFlags::TIMED | RowFlags::BORN;
         flags.set(RowFlags::INTERNAL, internal);
+        flags.set(RowFlags::DELETED, deleted);
+        flags.set(RowFlags::LINKED, !deleted);
         let standard = all.standard.unwrap_or_else(|| {
             let wrong = malformed("the attribute $STANDARD_INFORMATION", 0);
             self.survey.gaps.push(wrong.to_gap("MFT record", number, file.at));
@@ -87,12 +112,17 @@ impl Builder {
         if self.names {
             self.keep_names(&file, &all)?;
         }
-        let streams = self.keep_streams(&file, &all, kind, internal, &content)?;
+        let streams = self.keep_streams(&file, &all, kind, internal, lacking, &content)?;
         let own = self.survey.streams.get(streams.range()).unwrap_or_default();
         let encrypted =
             |stream: &Stream| matches!(stream.encoding, Encoding::Unreadable { encrypted: true, .. });
         flags.set(RowFlags::ENCRYPTED, own.iter().any(encrypted));
-        flags.set(RowFlags::SIZED, matches!(kind, FileKind::File | FileKind::Symlink));
+        let unnamed = all.values(kind::DATA).any(|parts| parts[0].name.is_empty());
+        let sized = match kind {
+            FileKind::File => unnamed || !lacking,
+            kind => kind == FileKind::Symlink,
+        };
+        flags.set(RowFlags::SIZED, sized);
         flags.set(RowFlags::DEVICE, matches!(kind, FileKind::Char | FileKind::Block));
         let size = match kind {
             FileKind::File => {
@@ -222,13 +252,19 @@ impl Builder {
         all: &Attributes<'_>,
         kind: FileKind,
         internal: bool,
+        lacking: bool,
         content: &Content,
     ) -> Result<Run, SurveyFull> {
         let first = self.survey.streams.len();
         let contents = matches!(kind, FileKind::File | FileKind::Reparse);
         let directory = file.records.first().is_some_and(|(header, _)| header.directory);
         if contents && !directory && all.values(kind::DATA).all(|parts| !parts[0].name.is_empty()) {
-            let encoding = Encoding::Inline(Span::default());
+            let encoding = if lacking {
+                let reason = self.survey.keep(b"its unnamed $DATA was not found among what could be read")?;
+                Encoding::Unreadable { encrypted: false, reason, extents: Run::default() }
+            } else {
+                Encoding::Inline(Span::default())
+            };
             self.survey.streams.push(Stream { name: Span::default(), size: 0, initialized: 0, encoding });
         }
         for parts in all.values(kind::DATA) {
@@ -401,7 +437,8 @@ impl Sink for Builder {
         if self.full {
             return Vec::new();
         }
-        match self.keep(file) {
+        let kept = if file.is_deleted() { self.keep_deleted(file) } else { self.keep(file) };
+        match kept {
             Ok(needs) => needs,
             Err(full) => {
                 self.full = true;

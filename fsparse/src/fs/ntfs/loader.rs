@@ -6,7 +6,7 @@
 
 use super::{
     geometry::{Geometry, pieces_of},
-    record::{Form, Malformed, RecordHeader, RecordState, Reference, kind, listed_records},
+    record::{Form, Malformed, RecordHeader, RecordState, Reference, freed_from, kind, listed_records},
     runs::{Piece, decode_runs, locate},
     value::{Loaded, Need, Value},
 };
@@ -41,15 +41,25 @@ pub(super) struct File<'a> {
     pub(super) number: u64,
     /// Its place on the volume.
     pub(super) at: Option<u64>,
-    /// Base record first, then its extension records.
+    /// Base record first, then its extension records: all in use, or all deleted.
     pub(super) records: &'a [(RecordHeader, &'a [u8])],
+    /// Whether these are all of its records.
+    pub(super) whole: bool,
     /// The values asked for before.
     pub(super) loaded: &'a [Loaded],
 }
 
+impl File<'_> {
+    /// Whether its records are free again.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.records.first().is_some_and(|(header, _)| header.deleted)
+    }
+}
+
 /// Takes what is loaded.
 pub(super) trait Sink {
-    /// Takes a file, or asks for values and is shown the file again once they are there.
+    /// Takes a file, or asks for values and is shown the file again once they are there. Nothing is loaded for
+    /// a deleted file: its clusters may be another's by now.
     fn file(&mut self, file: File<'_>) -> Vec<Need>;
     /// Takes a gap.
     fn gap(&mut self, gap: Gap);
@@ -91,6 +101,8 @@ struct Job {
     extensions: Vec<Reference>,
     loaded: Vec<Loaded>,
     waiting: usize,
+    /// Its attribute list was read to the end.
+    listed: bool,
     /// The sink has all of it.
     done: bool,
 }
@@ -131,7 +143,7 @@ pub(super) struct Loader<S> {
 }
 
 impl<S: Sink> Loader<S> {
-    /// Loads a run of records.
+    /// Loads a run of records, deleted files too.
     pub(super) fn of_range(geometry: Geometry, records: Range<u64>, sink: S) -> Self {
         Self::new(geometry, vec![records], false, sink)
     }
@@ -309,10 +321,10 @@ impl<S: Sink> Loader<S> {
                 let reason = format!("expected {}, found {}", wrong.expected, wrong.actual);
                 self.extensions.insert(number, Extension::Failed { kind: GapKind::Corrupt, reason });
             }
-            Ok(RecordState::Free) if self.named && self.wave == Wave::Records => {
+            Ok(RecordState::Free | RecordState::Deleted(_)) if self.named && self.wave == Wave::Records => {
                 self.not_found(number, "it is not in use");
             }
-            Ok(RecordState::InUse(header)) if header.base.is_some() => {
+            Ok(RecordState::InUse(header) | RecordState::Deleted(header)) if header.base.is_some() => {
                 if self.named && self.wave == Wave::Records {
                     self.not_found(number, "it extends another record");
                 }
@@ -320,11 +332,11 @@ impl<S: Sink> Loader<S> {
                 self.extension_bytes.extend_from_slice(bytes);
                 self.extensions.insert(number, Extension::Read { header, start });
             }
-            Ok(RecordState::InUse(header)) if self.wave == Wave::Records => {
+            Ok(RecordState::InUse(header) | RecordState::Deleted(header)) if self.wave == Wave::Records => {
                 self.base(number, header, bytes, ask);
             }
             // Free, or a base record that an attribute list names: `build` says so.
-            Ok(RecordState::Free | RecordState::InUse(_)) => {}
+            Ok(RecordState::Free | RecordState::Deleted(_) | RecordState::InUse(_)) => {}
         }
     }
 
@@ -342,14 +354,15 @@ impl<S: Sink> Loader<S> {
             extensions,
             loaded: Vec::new(),
             waiting: 0,
+            listed: false,
             done: false,
         };
         let Some(list) = list else {
             let at = self.place_of(number);
             let records = [(header, bytes)];
-            let needs = self.sink.file(File { number, at, records: &records, loaded: &[] });
+            let needs = self.sink.file(File { number, at, records: &records, whole: true, loaded: &[] });
             if !needs.is_empty() {
-                self.jobs.push(job(Vec::new()));
+                self.jobs.push(Job { listed: true, ..job(Vec::new()) });
                 self.load(self.jobs.len() - 1, needs, ask);
             }
             return;
@@ -358,6 +371,7 @@ impl<S: Sink> Loader<S> {
         self.jobs.push(job(Vec::new()));
         match list.form {
             Form::Resident(value) => self.read_list(index, value),
+            Form::NonResident(_) if header.deleted => {}
             Form::NonResident(part) if part.data_size > MAX_LIST_BYTES => {
                 let reason = format!("a list of {} bytes; at most {MAX_LIST_BYTES} are read", part.data_size);
                 self.sink.gap(Gap::new(GapKind::Limit, LIST, reason).at_inode(number));
@@ -380,7 +394,11 @@ impl<S: Sink> Loader<S> {
     fn read_list(&mut self, job: usize, list: &[u8]) {
         let mut found = Vec::new();
         let number = self.jobs[job].number;
-        if let Err(wrong) = listed_records(list, &mut found) {
+        let read = listed_records(list, &mut found);
+        self.jobs[job].listed = read.is_ok();
+        if let Err(wrong) = read
+            && !self.jobs[job].header.deleted
+        {
             self.sink.gap(wrong.to_gap(LIST, number, None));
         }
         found.retain(|reference| reference.number != number);
@@ -391,20 +409,17 @@ impl<S: Sink> Loader<S> {
     fn advance(&mut self, ask: &mut Requests) {
         if self.left == 0 && self.wave == Wave::Records {
             self.wave = Wave::Extensions;
-            let passed = |number: u64| !self.named && self.records.iter().any(|run| run.contains(&number));
-            let mut missing: Vec<u64> = self
-                .jobs
-                .iter()
-                .flat_map(|job| job.extensions.iter().map(|reference| reference.number))
-                .filter(|number| !passed(*number) && !self.extensions.contains_key(number))
-                .filter(|number| *number < self.geometry.records)
-                .collect();
-            missing.sort_unstable();
-            missing.dedup();
+            let mut missing = self.missing_extensions(false);
             for number in missing.drain(missing.len().min(MAX_EXTENSIONS)..) {
                 let reason = format!("more than {MAX_EXTENSIONS} extension records");
                 self.extensions.insert(number, Extension::Failed { kind: GapKind::Limit, reason });
             }
+            // Those of deleted files take the room that is left.
+            let mut wanted = self.missing_extensions(true);
+            wanted.retain(|number| missing.binary_search(number).is_err());
+            wanted.truncate(MAX_EXTENSIONS - missing.len());
+            missing.append(&mut wanted);
+            missing.sort_unstable();
             let named = std::mem::take(&mut self.named);
             for run in runs_of(&missing) {
                 self.ask_records(run, ask);
@@ -422,20 +437,37 @@ impl<S: Sink> Loader<S> {
         }
     }
 
+    /// The extension records of files (in use, or deleted ones) that were not passed, ascending.
+    fn missing_extensions(&self, deleted: bool) -> Vec<u64> {
+        let passed = |number: u64| !self.named && self.records.iter().any(|run| run.contains(&number));
+        let jobs = self.jobs.iter().filter(|job| job.header.deleted == deleted);
+        let mut missing: Vec<u64> = jobs
+            .flat_map(|job| job.extensions.iter().map(|reference| reference.number))
+            .filter(|number| !passed(*number) && !self.extensions.contains_key(number))
+            .filter(|number| *number < self.geometry.records)
+            .collect();
+        missing.sort_unstable();
+        missing.dedup();
+        missing
+    }
+
     /// Shows a file to the sink, with its extension records.
     fn build(&mut self, job: usize, ask: &mut Requests) {
         let Job { number, header, .. } = self.jobs[job];
         let first_time = self.jobs[job].loaded.is_empty();
         let size = self.geometry.record_bytes as usize;
         let mut records = vec![(header, &self.jobs[job].base[..])];
+        let mut whole = self.jobs[job].listed;
         for reference in &self.jobs[job].extensions {
             let failed = match self.extensions.get(&reference.number) {
-                Some(Extension::Read { header: extension, start }) => {
-                    let ours = extension.base.is_some_and(|base| {
-                        base.number == number && (base.sequence == header.sequence || base.sequence == 0)
-                    });
-                    let same = reference.sequence == 0 || reference.sequence == extension.sequence;
-                    if ours && same {
+                Some(Extension::Read { header: extension, start }) if extension.deleted == header.deleted => {
+                    let counts = |now: u16, then: u16| {
+                        then == 0 || now == then || (header.deleted && freed_from(now, then))
+                    };
+                    let ours = extension
+                        .base
+                        .is_some_and(|base| base.number == number && counts(header.sequence, base.sequence));
+                    if ours && counts(extension.sequence, reference.sequence) {
                         records.push((*extension, &self.extension_bytes[*start..*start + size]));
                         continue;
                     }
@@ -444,17 +476,19 @@ impl<S: Sink> Loader<S> {
                 Some(Extension::Failed { kind, reason }) => {
                     (*kind, format!("record {}: {reason}", reference.number))
                 }
-                None => (
+                Some(Extension::Read { .. }) | None => (
                     GapKind::NotFound,
                     format!("record {} is not an extension record in use", reference.number),
                 ),
             };
-            if first_time {
+            whole = false;
+            if first_time && !header.deleted {
                 self.sink.gap(Gap::new(failed.0, EXTENSION, failed.1).at_inode(number));
             }
         }
         let at = self.place_of(number);
-        let needs = self.sink.file(File { number, at, records: &records, loaded: &self.jobs[job].loaded });
+        let needs =
+            self.sink.file(File { number, at, records: &records, whole, loaded: &self.jobs[job].loaded });
         self.load(job, needs, ask);
         let job = &mut self.jobs[job];
         if job.waiting == 0 {

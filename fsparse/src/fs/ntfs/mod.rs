@@ -4,14 +4,18 @@
 //! reads MFT records and no directory index: on a consistent volume the indexes repeat the `$FILE_NAME`
 //! attributes. A unit is a run of 1024 records; an equal share of the cluster bitmap goes with it.
 //!
+//! Records that are free again are read as deleted files: see [`loader`] and [`file`] for what is believed of them.
+//!
 //! [`boot`] → [`probe`] finds the MFT's own map → [`loader`] reads records with what belongs to them →
 //! [`attributes`] joins a file's attributes → [`file`] puts it into a survey.
 
 mod attributes;
 mod bitmap;
 mod boot;
+mod facts;
 mod file;
 mod geometry;
+mod hibernation;
 mod loader;
 mod logfile;
 pub mod lznt1;

@@ -1,15 +1,13 @@
 //! The probe: boot sector, the MFT's own map, the volume's name and state.
 
 use super::{
-    attributes::{Attributes, Whole},
-    boot::{BOOT_BYTES, BootSector, u16_at},
-    geometry::{Geometry, joined},
-    loader::{File, Loader, Sink},
+    boot::{BOOT_BYTES, BootSector},
+    facts::{BITMAP, Facts, LOG_FILE, MFT, VOLUME},
+    geometry::{Geometry, ROOT, joined},
+    hibernation::{MAX_NODES, RootIndex, START_BYTES, Step, holds_session, search_node},
+    loader::Loader,
     logfile::{LogState, RESTART_BYTES, log_state},
-    record::{Form, kind},
-    runs::{Clusters, Piece, locate},
-    value::Need,
-    wtf8::push_wtf8,
+    runs::{Piece, locate},
 };
 use crate::{
     error::ParseError,
@@ -18,94 +16,12 @@ use crate::{
 };
 use coldread_model::{ByteRange, Gap, GapKind, VolumeState};
 
-const MFT: u64 = 0;
-const LOG_FILE: u64 = 2;
-const VOLUME: u64 = 3;
-const BITMAP: u64 = 6;
+/// Marks the tags of requests for a node of the root directory's index, or for the start of the hibernation
+/// file; the rest of the tag is the offset in it.
+const NODE_TAG: u64 = 1 << 63;
 
 /// Flag of `$VOLUME_INFORMATION`: the volume is to be checked.
 const VOLUME_IS_DIRTY: u16 = 1;
-
-/// What single records say of the volume.
-struct Facts {
-    clusters: Clusters,
-    /// The unnamed streams of the MFT, the log and the bitmap: pieces, initialized size, and whether all of
-    /// it is mapped.
-    mft: Option<Mapped>,
-    log: Option<Mapped>,
-    bitmap: Option<Mapped>,
-    label: Option<String>,
-    version: Option<(u8, u8)>,
-    volume_flags: u16,
-    gaps: Vec<Gap>,
-}
-
-struct Mapped {
-    pieces: Vec<Piece>,
-    initialized: u64,
-    whole: bool,
-}
-
-impl Facts {
-    fn new(clusters: Clusters) -> Self {
-        Self {
-            clusters,
-            mft: None,
-            log: None,
-            bitmap: None,
-            label: None,
-            version: None,
-            volume_flags: 0,
-            gaps: Vec::new(),
-        }
-    }
-
-    fn mapped(&self, file: &File<'_>) -> Option<Mapped> {
-        let all = Attributes::gather(file, self.clusters);
-        let parts = all.values(kind::DATA).next().filter(|parts| parts[0].name.is_empty())?;
-        let pieces = all.pieces_of(parts).copied().collect();
-        match Attributes::join(parts, self.clusters) {
-            Ok(Whole::Resident(_)) => None,
-            Ok(Whole::Clusters { initialized, .. }) => Some(Mapped { pieces, initialized, whole: true }),
-            Err(_) => Some(Mapped { pieces, initialized: u64::MAX, whole: false }),
-        }
-    }
-}
-
-impl Sink for Facts {
-    fn file(&mut self, file: File<'_>) -> Vec<Need> {
-        match file.number {
-            MFT => self.mft = self.mapped(&file),
-            LOG_FILE => self.log = self.mapped(&file),
-            BITMAP => self.bitmap = self.mapped(&file),
-            _ => {
-                let attributes = file.records.iter().flat_map(|(header, record)| header.attributes(record));
-                // Source: Flatcap NTFS documentation, "$VOLUME_NAME (0x60)", "$VOLUME_INFORMATION (0x70)".
-                for attribute in attributes.map_while(Result::ok) {
-                    match (attribute.kind, attribute.form) {
-                        (kind::VOLUME_NAME, Form::Resident(name)) if !name.is_empty() => {
-                            let mut label = Vec::new();
-                            push_wtf8(name, &mut label);
-                            self.label = Some(String::from_utf8_lossy(&label).into_owned());
-                        }
-                        (kind::VOLUME_INFORMATION, Form::Resident(value)) => {
-                            self.version = value.get(8).copied().zip(value.get(9).copied());
-                            self.volume_flags = u16_at(value, 10).unwrap_or(0);
-                        }
-                        _ => {}
-                    }
-                }
-            }
-        }
-        Vec::new()
-    }
-
-    fn gap(&mut self, gap: Gap) {
-        self.gaps.push(gap);
-    }
-
-    fn damaged(&mut self, _range: ByteRange) {}
-}
 
 enum Stage {
     /// The boot sector and its copy at the end.
@@ -114,8 +30,14 @@ enum Stage {
     Mft { loader: Box<Loader<Facts>>, known: u64, mirror: bool },
     /// The log, the volume and the bitmap.
     Files(Box<Loader<Facts>>),
-    /// The log's restart pages.
+    /// The log's restart pages, and the first node of the root directory's index.
     Log,
+    /// Further nodes of it.
+    Nodes,
+    /// The record of the hibernation file.
+    Hibernation(Box<Loader<Facts>>),
+    /// Its start.
+    Session,
     /// Nothing is left to read.
     Done,
 }
@@ -133,6 +55,14 @@ pub(super) struct NtfsProbe {
     geometry: Option<Geometry>,
     facts: Option<Facts>,
     restart: Vec<u8>,
+    /// The node of the root directory's index, or the start of the hibernation file, that is being read.
+    node: Vec<u8>,
+    /// Where it lies.
+    node_at: Option<u64>,
+    /// Nodes that were asked for.
+    nodes: u32,
+    /// How the search for the hibernation file goes on once the log was read.
+    next: Step,
     /// Why the volume is not clean.
     unreplayed: Vec<String>,
     partial: Vec<String>,
@@ -153,6 +83,10 @@ impl NtfsProbe {
             geometry: None,
             facts: None,
             restart: vec![0; RESTART_BYTES as usize],
+            node: Vec::new(),
+            node_at: None,
+            nodes: 0,
+            next: Step::Nowhere,
             unreplayed: Vec::new(),
             partial: Vec::new(),
             gaps: Vec::new(),
@@ -178,7 +112,20 @@ impl NtfsProbe {
                 }
                 Stage::Mft { loader, known, mirror } => self.read_mft(loader.sink, known, mirror, ask),
                 Stage::Files(loader) => self.read_files(loader.sink, ask),
-                Stage::Log => self.read_log(),
+                Stage::Log => {
+                    self.read_log();
+                    match std::mem::replace(&mut self.next, Step::Nowhere) {
+                        Step::Nowhere => self.read_node(ask),
+                        step => self.search(step, ask),
+                    }
+                }
+                Stage::Nodes => self.read_node(ask),
+                Stage::Hibernation(loader) => self.read_hibernation(loader.sink, ask),
+                Stage::Session => {
+                    if holds_session(&self.node) {
+                        self.unreplayed.push("Windows sleeps in hiberfil.sys".to_owned());
+                    }
+                }
                 Stage::Done => break,
             }
             self.left += ask.len() - before;
@@ -264,7 +211,8 @@ impl NtfsProbe {
             self.partial.push(reason);
         }
         let facts = Facts::new(geometry.clusters());
-        let mut loader = Box::new(Loader::of_numbers(geometry.clone(), &[LOG_FILE, VOLUME, BITMAP], facts));
+        let mut loader =
+            Box::new(Loader::of_numbers(geometry.clone(), &[LOG_FILE, VOLUME, ROOT, BITMAP], facts));
         loader.start(ask);
         self.geometry = Some(geometry);
         self.stage = Stage::Files(loader);
@@ -293,12 +241,70 @@ impl NtfsProbe {
             for (offset, range) in locate(&log.pieces, 0, RESTART_BYTES) {
                 ask.push(offset, range);
             }
-            self.stage = Stage::Log;
         }
+        self.stage = Stage::Log;
+        let first = facts.root.as_ref().map_or(Step::Nowhere, RootIndex::start);
         self.facts = Some(facts);
+        match first {
+            Step::Node(_) => self.search(first, ask),
+            _ => self.next = first,
+        }
+    }
+
+    /// Goes on with the search for the hibernation file.
+    fn search(&mut self, step: Step, ask: &mut Requests) {
+        self.node.clear();
+        let (Some(facts), Some(geometry)) = (&mut self.facts, &self.geometry) else { return };
+        match step {
+            Step::Nowhere => {}
+            Step::Node(number) => {
+                let Some(root) = facts.root.as_ref().filter(|_| self.nodes < MAX_NODES) else { return };
+                self.nodes += 1;
+                let parts = root.node_at(number);
+                if !parts.is_empty() {
+                    self.node.resize(root.node_bytes(), 0);
+                }
+                for (offset, range) in parts {
+                    ask.push(NODE_TAG | offset, range);
+                }
+                if !matches!(self.stage, Stage::Log) {
+                    self.stage = Stage::Nodes;
+                }
+            }
+            Step::Found(reference) => {
+                let mut sink = Facts::new(facts.clusters);
+                sink.hibernation = Some((reference, None));
+                let mut loader = Box::new(Loader::of_numbers(geometry.clone(), &[reference.number], sink));
+                loader.start(ask);
+                self.stage = Stage::Hibernation(loader);
+            }
+        }
+    }
+
+    fn read_node(&mut self, ask: &mut Requests) {
+        if self.node.is_empty() {
+            return;
+        }
+        match search_node(&mut self.node) {
+            Ok(step) => self.search(step, ask),
+            Err(wrong) => self.gaps.push(wrong.to_gap("directory index", ROOT, self.node_at)),
+        }
+    }
+
+    /// The hibernation file's record was read: asks for the file's start.
+    fn read_hibernation(&mut self, facts: Facts, ask: &mut Requests) {
+        let Some((_, Some(stream))) = facts.hibernation else { return };
+        self.node = vec![0; START_BYTES.min(stream.initialized) as usize];
+        for (offset, range) in locate(&stream.pieces, 0, self.node.len() as u64) {
+            ask.push(NODE_TAG | offset, range);
+        }
+        self.stage = Stage::Session;
     }
 
     fn read_log(&mut self) {
+        if self.facts.as_ref().is_none_or(|facts| facts.log.is_none()) {
+            return;
+        }
         match log_state(&self.restart) {
             Ok(LogState::Clean) => {}
             Ok(LogState::Open) => self.unreplayed.push("the log was not closed".to_owned()),
@@ -343,9 +349,27 @@ impl Machine for NtfsProbe {
                     *place = Some(sector);
                 }
             }
-            Stage::Mft { loader, .. } | Stage::Files(loader) => loader.feed(fetched, ask),
-            Stage::Log => {
+            Stage::Mft { loader, .. } | Stage::Files(loader) | Stage::Hibernation(loader) => {
+                loader.feed(fetched, ask);
+            }
+            Stage::Log | Stage::Nodes | Stage::Session if fetched.tag & NODE_TAG != 0 => {
                 if let Some((range, error)) = fetched.bad.first() {
+                    let structure = match self.stage {
+                        Stage::Session => "hiberfil.sys",
+                        _ => "directory index",
+                    };
+                    self.gaps.push(Gap::new(GapKind::Io, structure, error.to_string()).at_byte(range.start));
+                    self.node.clear();
+                }
+                let start = (fetched.tag & !NODE_TAG) as usize;
+                self.node_at = if start == 0 { Some(fetched.range.start) } else { self.node_at };
+                if let Some(place) = self.node.get_mut(start..start + fetched.bytes.len()) {
+                    place.copy_from_slice(fetched.bytes);
+                }
+            }
+            Stage::Log | Stage::Nodes | Stage::Session => {
+                if let Some((range, error)) = fetched.bad.first() {
+                    // The tag is the offset in the log.
                     self.gaps.push(Gap::new(GapKind::Io, "$LogFile", error.to_string()).at_byte(range.start));
                 }
                 let start = fetched.tag as usize;

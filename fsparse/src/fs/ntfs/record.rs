@@ -60,11 +60,21 @@ impl Reference {
     }
 }
 
-/// The header of an MFT record that is in use.
+/// Whether a record whose sequence number is `now` was freed from the use that `then` counts. Freeing a
+/// record counts its number up, past 0; some writers leave that to the next use.
+///
+/// Source: ntfs-3g, "mft.c" (ntfs_mft_record_free), as documentation.
+pub(super) fn freed_from(now: u16, then: u16) -> bool {
+    now == then || now == then.wrapping_add(1).max(1)
+}
+
+/// The header of an MFT record.
 ///
 /// Source: Flatcap NTFS documentation, "Concept - File Record".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RecordHeader {
+    /// It is free again; what it says was true before.
+    pub(super) deleted: bool,
     /// Counts the record's uses.
     pub(super) sequence: u16,
     /// It is a directory.
@@ -78,8 +88,10 @@ pub(super) struct RecordHeader {
 /// What a record's bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RecordState {
-    /// Not in use, or never written.
+    /// Never written, or not in use and without a sound record.
     Free,
+    /// Not in use, but a sound record of what used it last; its bytes are fixed up.
+    Deleted(RecordHeader),
     /// In use; its bytes are fixed up.
     InUse(RecordHeader),
 }
@@ -94,14 +106,19 @@ impl RecordHeader {
         if magic != u32::from_le_bytes(*b"FILE") {
             return Err(malformed("the signature \"FILE\"", u64::from(magic)));
         }
+        let flags = u16_at(record, 22).unwrap_or(0);
+        if flags & 1 != 0 {
+            return Self::sound(record, flags).map(RecordState::InUse);
+        }
+        // Nothing is lost where a free record is damaged.
+        Ok(Self::sound(record, flags).map_or(RecordState::Free, RecordState::Deleted))
+    }
+
+    fn sound(record: &mut [u8], flags: u16) -> Result<Self, Malformed> {
         let sequence_number = u16_at(record, 16).unwrap_or(0);
         let attrs_offset = u16_at(record, 20).unwrap_or(0);
-        let flags = u16_at(record, 22).unwrap_or(0);
         let bytes_in_use = u32_at(record, 24).unwrap_or(0);
         let base_mft_record = u64_at(record, 32).unwrap_or(0);
-        if flags & 1 == 0 {
-            return Ok(RecordState::Free);
-        }
         apply_fixups(record)?;
         let end = bytes_in_use as usize;
         if end > record.len() || !end.is_multiple_of(8) {
@@ -110,13 +127,14 @@ impl RecordHeader {
         if !attrs_offset.is_multiple_of(8) || attrs_offset < 42 || usize::from(attrs_offset) + 8 > end {
             return Err(malformed("attributes within the bytes in use", u64::from(attrs_offset)));
         }
-        Ok(RecordState::InUse(Self {
+        Ok(Self {
+            deleted: flags & 1 == 0,
             sequence: sequence_number,
             directory: flags & 2 != 0,
             base: (base_mft_record != 0).then(|| Reference::new(base_mft_record)),
             attributes_at: usize::from(attrs_offset),
             end,
-        }))
+        })
     }
 
     /// The attributes of `record`, which this header was read from. Ends after the first malformed one.
@@ -135,6 +153,8 @@ pub(super) mod kind {
     pub(in crate::fs::ntfs) const VOLUME_NAME: u32 = 0x60;
     pub(in crate::fs::ntfs) const VOLUME_INFORMATION: u32 = 0x70;
     pub(in crate::fs::ntfs) const DATA: u32 = 0x80;
+    pub(in crate::fs::ntfs) const INDEX_ROOT: u32 = 0x90;
+    pub(in crate::fs::ntfs) const INDEX_ALLOCATION: u32 = 0xa0;
     pub(in crate::fs::ntfs) const REPARSE_POINT: u32 = 0xc0;
     pub(in crate::fs::ntfs) const EA: u32 = 0xe0;
 }

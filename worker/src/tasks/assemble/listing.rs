@@ -37,7 +37,7 @@ pub(super) fn write(
         if let Some(digests) = digests {
             let hashed = row.stable.kind == FileKind::File
                 && stream.is_some()
-                && !row.stable.flags.intersects(RowFlags::INTERNAL | RowFlags::DELETED);
+                && !row.stable.flags.contains(RowFlags::INTERNAL);
             column.push(if hashed { digests.get(row.volatile.inode, row.stable.stream) } else { None });
         }
         if let Some(chunk) = writer.push(&row) {

@@ -19,7 +19,7 @@ use coldread_fsparse::{
     tree::{Tree, for_each_row},
 };
 use coldread_model::{
-    ByteRange, Gap,
+    ByteRange, Gap, RowFlags,
     task::{AssembleOutput, AssembledVolume, ContentMode, ProbeOutput, Share, SourceSpec, VolumeSpec},
 };
 use std::collections::HashSet;
@@ -129,11 +129,12 @@ impl Job<'_> {
         let mut damaged = Vec::new();
         let mut content = None;
         let mut hashed = vec![false; survey.inodes.len()];
-        let mut left_out = HashSet::new();
+        let (mut left_out, mut recovered) = (HashSet::new(), HashSet::new());
         if work.content == ContentMode::Hash {
             for_each_row(tree, |_, inode, _| hashed[inode as usize] = true);
             let mut plan = Plan::of(survey, &hashed, spec.range.len);
             left_out = std::mem::take(&mut plan.left_out);
+            recovered = std::mem::take(&mut plan.recovered);
             gaps.extend(plan.gaps.iter().cloned().map(|gap| gap.in_volume(&spec.name)));
             if work.whole {
                 let mut hashed = self.hash(part.volume, spec, &plan.streams)?;
@@ -161,8 +162,12 @@ impl Job<'_> {
         let coverage = volume_coverage(&spec.name, volume, size, survey, |inode, stream| {
             let sparse = || coldread_fsparse::content::is_too_sparse(stream.size, survey.extents_of(stream));
             let extracted = stream.name.len == 0 && part.read.contains(&(inode as u32));
-            let left_out =
-                || !left_out.is_empty() && left_out.contains(&(inode, survey.bytes(stream.name).to_vec()));
+            let named = || (inode, survey.bytes(stream.name).to_vec());
+            if survey.inodes[inode].flags.contains(RowFlags::DELETED) {
+                let read = recovered.contains(&named());
+                return if read { StreamUse::Read } else { StreamUse::NotAsked };
+            }
+            let left_out = || !left_out.is_empty() && left_out.contains(&named());
             if extracted || hashed[inode] && !sparse() && !left_out() {
                 StreamUse::Read
             } else {

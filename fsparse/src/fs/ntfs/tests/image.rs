@@ -78,7 +78,7 @@ pub(super) fn mapped(kind: u32, name: &str, mapping: &Mapping<'_>) -> Vec<u8> {
     put(&mut out, 24, &end.wrapping_sub(1).to_le_bytes());
     put(&mut out, 32, &at.to_le_bytes());
     out[34] = mapping.unit;
-    put(&mut out, 40, &((end - mapping.lowest) * CLUSTER as u64).to_le_bytes());
+    put(&mut out, 40, &(end - mapping.lowest).wrapping_mul(CLUSTER as u64).to_le_bytes());
     put(&mut out, 48, &mapping.size.to_le_bytes());
     put(&mut out, 56, &mapping.initialized.to_le_bytes());
     finish(out, kind, name, mapping.flags, 72)

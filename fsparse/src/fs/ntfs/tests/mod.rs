@@ -1,8 +1,12 @@
 //! The driver as a whole, on volumes built here and on what mkntfs and ntfs-3g make.
 
+mod corpus;
 mod damage;
+mod deleted;
+mod hostile;
 mod image;
 mod mounted;
+mod state;
 mod volume;
 mod wof;
 

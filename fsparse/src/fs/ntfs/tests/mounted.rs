@@ -19,10 +19,10 @@ use std::{
 };
 
 /// A mounted volume, unmounted when dropped.
-struct Mount(PathBuf);
+pub(super) struct Mount(PathBuf);
 
 impl Mount {
-    fn new(image: &Path, point: &Path, options: &str) -> Option<Self> {
+    pub(super) fn new(image: &Path, point: &Path, options: &str) -> Option<Self> {
         let done = Command::new("ntfs-3g").arg(image).arg(point).args(["-o", options]).output().ok()?;
         done.status.success().then(|| Self(point.to_owned()))
     }
@@ -162,7 +162,8 @@ fn compare(root: &Path, directory: &Path, number: u64, image: &[u8], survey: &Su
         }
         shown.push((name, meta.ino()));
     }
-    let hidden = |child: u64| inode(survey, child).flags.contains(RowFlags::INTERNAL);
+    let not_shown = RowFlags::INTERNAL | RowFlags::DELETED;
+    let hidden = |child: u64| inode(survey, child).flags.intersects(not_shown);
     let entries = survey.entries.iter().filter(|entry| entry.parent == number && !hidden(entry.child));
     let mut ours: Vec<_> = entries.map(|entry| (survey.bytes(entry.name).to_vec(), entry.child)).collect();
     ours.sort_unstable();

@@ -1,0 +1,184 @@
+//! The volume's state, held against what ntfs-3g says before it mounts.
+
+use super::{image::*, inode, mounted::Mount, probe, survey};
+use crate::source::memory::MemorySource;
+use coldread_model::{GapKind, VolumeState};
+use std::{fs, path::Path, process::Command};
+
+/// Puts `hiberfil.sys` in the root directory, found through a node of the index.
+fn hibernated(start: &[u8]) -> Image {
+    let mut image = Image::new();
+    image.record(50, 0, 0, &[standard(6), name(5, "hiberfil.sys", 3), plain(0x80, 512, &[(1, Some(3100))])]);
+    image.cluster(3100, start);
+    let key = |text: &str, file: u64| {
+        let mut entry = vec![0; 16 + 66];
+        entry[16 + 64] = text.len() as u8;
+        entry.extend(utf16(text));
+        entry.resize(entry.len().next_multiple_of(8), 0);
+        let len = entry.len() as u16;
+        entry[..8].copy_from_slice(&reference(file).to_le_bytes());
+        entry[8..10].copy_from_slice(&len.to_le_bytes());
+        entry
+    };
+    let last = |below: Option<u64>| {
+        let mut entry = vec![0; 16];
+        entry.extend(below.map(u64::to_le_bytes).into_iter().flatten());
+        let len = entry.len() as u16;
+        entry[8..10].copy_from_slice(&len.to_le_bytes());
+        entry[12] = 2 | u8::from(below.is_some());
+        entry
+    };
+    let mut root = vec![0; 32];
+    root[8..12].copy_from_slice(&4096u32.to_le_bytes());
+    root[16] = 16;
+    root.extend(last(Some(8)));
+    // The second node of two.
+    let mut node = vec![0; 4096];
+    node[..4].copy_from_slice(b"INDX");
+    (node[4], node[6]) = (40, 9);
+    node[24] = 40;
+    let entries = [key("$MFT", 0), key("Hiberfil.sys", 50), key("z", 30), last(None)].concat();
+    node[64..64 + entries.len()].copy_from_slice(&entries);
+    node[40] = 5;
+    (1..=8).for_each(|stride| node[stride * 512 - 2] = 5);
+    image.cluster(2418, &node);
+    let nodes = plain(0xa0, 8192, &[(16, Some(2410))]);
+    image.record(5, DIRECTORY, 0, &[standard(6), name(5, ".", 3), resident(0x90, "$I30", &root), nodes]);
+    image
+}
+
+#[test]
+fn a_session_that_sleeps_on_the_volume_is_said() {
+    for (start, sleeps) in
+        [(&b"HIBR\x01"[..], true), (b"hibr", true), (b"rstr", true), (b"wake", false), (&[0; 512], false)]
+    {
+        let probed = probe(&MemorySource::new(hibernated(start).bytes)).unwrap();
+        if sleeps {
+            assert_eq!(
+                (probed.state, &probed.reason[..]),
+                (VolumeState::Unreplayed, "Windows sleeps in hiberfil.sys")
+            );
+            assert_eq!(probed.gaps.iter().map(|gap| gap.kind).collect::<Vec<_>>(), [GapKind::Unreplayed]);
+        } else {
+            assert_eq!((probed.state, &probed.gaps[..]), (VolumeState::Clean, &[][..]));
+        }
+    }
+    // An entry that is older than the record means another file.
+    let mut image = hibernated(b"HIBR");
+    let at = Image::place(50, 0) + 16;
+    image.bytes[at] += 1;
+    let probed = probe(&MemorySource::new(image.bytes)).unwrap();
+    assert_eq!((probed.state, &probed.gaps[..]), (VolumeState::Clean, &[][..]));
+}
+
+#[test]
+fn a_damaged_node_of_the_root_directory_is_a_gap_with_its_place() {
+    let mut image = hibernated(b"HIBR");
+    image.bytes[2418 * CLUSTER + 1022] ^= 1;
+    let probed = probe(&MemorySource::new(image.bytes)).unwrap();
+    let gaps: Vec<_> = probed.gaps.iter().map(|gap| (gap.kind, gap.structure.as_str(), gap.at)).collect();
+    assert_eq!(gaps, [(GapKind::Corrupt, "directory index", Some(2418 * 512))]);
+    let bad = coldread_model::ByteRange::new(2419 * 512, 1);
+    let source = MemorySource::new(hibernated(b"HIBR").bytes).with_bad(vec![bad]);
+    let probed = probe(&source).unwrap();
+    let gaps: Vec<_> = probed.gaps.iter().map(|gap| (gap.kind, gap.structure.as_str(), gap.at)).collect();
+    assert_eq!(gaps, [(GapKind::Io, "directory index", Some(2419 * 512))]);
+}
+
+/// What ntfs-3g says when it is asked whether it would mount read-write: 0, or why not.
+fn probed_by_ntfs_3g(image: &Path) -> Option<i32> {
+    let output = Command::new("ntfs-3g.probe").arg("--readwrite").arg(image).output().ok()?;
+    output.status.code()
+}
+
+#[test]
+fn sleeping_and_unclean_volumes_are_those_that_ntfs_3g_refuses() {
+    const HIBERNATED: i32 = 14;
+    const UNCLEAN: i32 = 15;
+    let folder = tempfile::tempdir().unwrap();
+    let (path, point) = (folder.path().join("image"), folder.path().join("point"));
+    fs::create_dir(&point).unwrap();
+    fs::File::create(&path).unwrap().set_len(8 << 20).unwrap();
+    let made = Command::new("mkntfs").args(["-q", "-F", "-f"]).arg(&path).output();
+    let made = made.is_ok_and(|made| made.status.success());
+    let write = |start: &[u8], names: usize| {
+        let mount = Mount::new(&path, &point, "remove_hiberfile")?;
+        for name in 0..names {
+            fs::write(point.join(format!("name-{name:04}-of-some-length")), b"").unwrap();
+        }
+        fs::write(point.join("hiberfil.sys"), [start, &[0; 8192]].concat()).unwrap();
+        drop(mount);
+        Some(())
+    };
+    if !made || write(b"wake", 0).is_none() || probed_by_ntfs_3g(&path) != Some(0) {
+        println!("skipped: needs root, mkntfs, ntfs-3g and ntfs-3g.probe");
+        return;
+    }
+    // The index has one level, then two, then three.
+    for (start, names, code) in [
+        (&b"wake"[..], 0, 0),
+        (b"hibr", 0, HIBERNATED),
+        (b"HIBR", 100, HIBERNATED),
+        (b"HIBR", 3000, HIBERNATED),
+        (b"\0\0\0\0", 0, 0),
+    ] {
+        write(start, names).unwrap();
+        assert_eq!(probed_by_ntfs_3g(&path), Some(code), "{start:?}");
+        let probed = probe(&MemorySource::new(fs::read(&path).unwrap())).unwrap();
+        let state = if code == 0 { VolumeState::Clean } else { VolumeState::Unreplayed };
+        assert_eq!(probed.state, state, "{start:?}, {names} names: {}", probed.reason);
+    }
+    // A log that was closed, and one that a client has open.
+    for (client, code) in [(u16::MAX, 0), (0, UNCLEAN)] {
+        let mut image = fs::read(&path).unwrap();
+        let source = MemorySource::new(image.clone());
+        let probed = probe(&source).unwrap();
+        let found = survey(&source, &probed.geometry, 0..1);
+        let log = &found.streams_of(inode(&found, 2))[0];
+        let at = found.extents_of(log)[0].physical as usize;
+        for page in 0..2 {
+            image[at + page * 4096..][..4096].copy_from_slice(&restart_page(log.size, client));
+        }
+        fs::write(&path, &image).unwrap();
+        assert_eq!(probed_by_ntfs_3g(&path), Some(code));
+        let probed = probe(&MemorySource::new(image)).unwrap();
+        let want = if code == 0 {
+            (VolumeState::Clean, "")
+        } else {
+            (VolumeState::Unreplayed, "the log was not closed")
+        };
+        assert_eq!((probed.state, &probed.reason[..]), want);
+    }
+}
+
+/// A restart page of a log of so many bytes with one client, which has the log open if it is number 0.
+///
+/// Source: ntfs-3g, "logfile.h", as documentation.
+fn restart_page(log_bytes: u64, client: u16) -> Vec<u8> {
+    let mut page = vec![0; 4096];
+    let mut put = |at: usize, bytes: &[u8]| page[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"RSTR");
+    put(4, &30u16.to_le_bytes());
+    put(6, &9u16.to_le_bytes());
+    put(16, &4096u32.to_le_bytes());
+    put(20, &4096u32.to_le_bytes());
+    put(24, &48u16.to_le_bytes());
+    put(26, &[1, 0, 1, 0]);
+    put(30, &[7, 0]);
+    (1..=8).for_each(|stride| put(stride * 512 - 2, &[7, 0]));
+    let bits = 67 - (64 - log_bytes.leading_zeros());
+    let free = if client == 0 { u16::MAX } else { 0 };
+    put(56, &1u16.to_le_bytes());
+    put(58, &free.to_le_bytes());
+    put(60, &client.to_le_bytes());
+    put(64, &bits.to_le_bytes());
+    put(68, &(48 + 160u16).to_le_bytes());
+    put(70, &48u16.to_le_bytes());
+    put(72, &log_bytes.to_le_bytes());
+    put(84, &[0x30, 0, 0x40, 0]);
+    // The client: no neighbours.
+    put(96 + 16, &[0xff; 4]);
+    put(96 + 28, &8u32.to_le_bytes());
+    put(96 + 32, &utf16("NTFS"));
+    page
+}
