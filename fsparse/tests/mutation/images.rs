@@ -9,7 +9,7 @@ use crate::{
 const DIRTY: [&str; 4] = ["ext4-dirty", "ext4-fast", "ext3-dirty", "xfs-dirty"];
 
 /// Every image with its name.
-pub(crate) const GOLDEN: [(&str, &[u8]); 13] = [
+pub(crate) const GOLDEN: [(&str, &[u8]); 14] = [
     ("ext2", include_bytes!("../golden/ext2.img.zst")),
     ("ext3", include_bytes!("../golden/ext3.img.zst")),
     ("ext4", include_bytes!("../golden/ext4.img.zst")),
@@ -17,6 +17,7 @@ pub(crate) const GOLDEN: [(&str, &[u8]); 13] = [
     ("xfs", include_bytes!("../golden/xfs.img.zst")),
     ("xfs-4k", include_bytes!("../golden/xfs-4k.img.zst")),
     ("ntfs", include_bytes!("../golden/ntfs.img.zst")),
+    ("ntfs-odd", include_bytes!("../golden/ntfs-odd.img.zst")),
     ("ext4-dirty", include_bytes!("../golden/ext4-dirty.img.zst")),
     ("ext4-fast", include_bytes!("../golden/ext4-fast.img.zst")),
     ("ext3-dirty", include_bytes!("../golden/ext3-dirty.img.zst")),

@@ -2,6 +2,7 @@
 //! kind of file that fits, compressed to a few tens of kilobytes.
 
 mod dirty;
+mod odd;
 
 use crate::{
     gpt::{self, Partition},
@@ -36,7 +37,7 @@ const PARTITIONS: [Partition; 2] = [
 const UUID: &str = "c01d5ead-0000-4000-8000-000000000001";
 
 /// Name, filesystem, bytes, the program that makes it and its arguments.
-const IMAGES: [(&str, &str, u64, &[&str]); 7] = [
+const IMAGES: [(&str, &str, u64, &[&str]); 8] = [
     ("ext2", "ext2", MIB, &["mkfs.ext2", "-q", "-F", "-b", "1024", "-I", "128", "-U", UUID]),
     ("ext3", "ext3", 3 * MIB, &["mkfs.ext3", "-q", "-F", "-b", "1024", "-J", "size=1", "-U", UUID]),
     ("ext4", "ext4", 3 * MIB, &["mkfs.ext4", "-q", "-F", "-b", "1024", "-J", "size=1", "-U", UUID]),
@@ -86,6 +87,12 @@ const IMAGES: [(&str, &str, u64, &[&str]); 7] = [
         2 * MIB,
         &["mkntfs", "-q", "-F", "-Q", "-s", "512", "-p", "0", "-H", "0", "-S", "0", "-c", "4096"],
     ),
+    (
+        odd::NAME,
+        "ntfs",
+        2 * MIB,
+        &["mkntfs", "-q", "-F", "-Q", "-s", "512", "-p", "0", "-H", "0", "-S", "0", "-c", "512"],
+    ),
 ];
 
 /// Makes those with these names, or all of them, in the folder `out`. Two runs make different bytes.
@@ -113,9 +120,17 @@ pub(crate) fn make(out: &Path, only: &[String]) -> Result<(), Failure> {
         let point = work.path().join("mnt");
         at(&point, fs::create_dir_all(&point))?;
         let mounted = Mounted::new(&image, &point, filesystem)?;
-        fill(mounted.point(), filesystem)?;
+        let odd = if name == odd::NAME {
+            Some(odd::fill(mounted.point())?)
+        } else {
+            fill(mounted.point(), filesystem)?;
+            None
+        };
         mounted.unmount()?;
-        let made = at(&image, fs::read(&image))?;
+        let mut made = at(&image, fs::read(&image))?;
+        if let Some(numbers) = odd {
+            odd::patch(&mut made, &numbers)?;
+        }
         if name == "ext2" {
             small.clone_from(&made);
         }
