@@ -117,6 +117,7 @@ impl Detail<'_> {
         line("table_id", Value::text(detail.table_id.as_ref()))?;
         line("metadata_digest", Value::Text(&detail.metadata_digest))?;
         line("hashed", Value::Bool(detail.hashed))?;
+        line("only", Value::filled(&detail.only))?;
         line("tool_version", Value::Text(&detail.tool_version))?;
         for column in AssetRow::COLUMNS.iter().skip_while(|column| column.name != "files") {
             line(column.name, (column.get)(asset))?;
@@ -156,6 +157,9 @@ impl Serialize for Detail<'_> {
         map.serialize_entry("volume_ids", &detail.volume_ids)?;
         map.serialize_entry("metadata_digest", &detail.metadata_digest)?;
         map.serialize_entry("hashed", &detail.hashed)?;
+        if !detail.only.is_empty() {
+            map.serialize_entry("only", &detail.only)?;
+        }
         map.serialize_entry("system", &SystemObject(detail.system.as_ref()))?;
         map.serialize_entry("volumes", &detail.volumes.iter().map(Object).collect::<Vec<_>>())?;
         map.serialize_entry("coverage", &detail.coverage.iter().map(Object).collect::<Vec<_>>())?;

@@ -15,7 +15,7 @@ use zstd::bulk::Compressor;
 /// Objects that wait to be sent, before whoever makes them has to wait.
 const OBJECTS_AHEAD: usize = 64;
 /// A batch is sent when it has so many bytes …
-const BATCH_BYTES: usize = 4 << 20;
+const BATCH_BYTES: usize = 2 << 20;
 /// … or so many objects.
 const BATCH_OBJECTS: usize = 512;
 /// No message of objects is longer; a quarter is left for all that is not content.

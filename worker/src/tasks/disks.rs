@@ -21,12 +21,18 @@ struct Key {
 }
 
 /// The disks that are open, the last used last.
-#[derive(Default)]
 pub(super) struct Disks {
+    /// Bytes that a queue reads ahead.
+    ahead: u64,
     open: Mutex<Vec<(Key, Arc<OpenSource>)>>,
 }
 
 impl Disks {
+    /// None is open; the queues of those that will be read so many bytes ahead.
+    pub(super) fn within(ahead: u64) -> Self {
+        Self { ahead, open: Mutex::default() }
+    }
+
     /// The disk at a location, opened unless it is.
     pub(super) fn open(&self, spec: &SourceSpec) -> Result<Arc<OpenSource>, TaskError> {
         let file = std::fs::metadata(&spec.location).ok();
@@ -40,7 +46,7 @@ impl Disks {
             open.push(found);
             return Ok(disk);
         }
-        let opened = io::open(Path::new(&spec.location), spec.io);
+        let opened = io::open_within(Path::new(&spec.location), spec.io, self.ahead);
         let disk = Arc::new(opened.map_err(|error| TaskError::Source(error.to_string()))?);
         if open.len() >= KEPT {
             open.remove(0);

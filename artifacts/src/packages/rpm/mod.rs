@@ -32,6 +32,10 @@ impl Extractor for Rpm {
         1
     }
 
+    fn finds(&self) -> coldread_model::Parts {
+        coldread_model::Parts::of(coldread_model::Part::Packages)
+    }
+
     fn wants(&self) -> &'static [Want] {
         const COMPANIONS: &[&str] = &["-wal", "-journal"];
         const WANTS: &[Want] = &[

@@ -5,10 +5,11 @@ use super::{
         Job, TaskError,
         view::{self, DiskView, WHOLE_BYTES},
     },
+    descent::extractors,
     joined::{Asset, AssetFile},
 };
 use coldread_artifacts::{
-    Companion, Context, EXTRACTORS, Extractor, Input, Reading, Wants,
+    Companion, Context, Extractor, Input, Reading, Wants,
     context::{CONTEXT_FILES, ContextFile},
     output,
     view::{FileView, MemoryView, ViewError},
@@ -17,7 +18,7 @@ use coldread_fsparse::{
     content::{Allowance, digest::digest_of},
     survey::Stream,
 };
-use coldread_model::{FileKind, Findings, Gap, GapKind, Sha256Digest, listing::path_of};
+use coldread_model::{FileKind, Findings, Gap, GapKind, Parts, Sha256Digest, listing::path_of};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Bytes of small files that are held at a time.
@@ -40,11 +41,11 @@ struct Wanted<'a> {
     companions: Vec<(&'static str, AssetFile<'a>)>,
 }
 
-/// Reads the context, then everything that the extractors want.
-pub(super) fn extract(asset: &Asset<'_>, job: &Job<'_>) -> Result<Extracted, TaskError> {
+/// Reads the context, then everything that the extractors want that may find what is asked for.
+pub(super) fn extract(asset: &Asset<'_>, asked: Parts, job: &Job<'_>) -> Result<Extracted, TaskError> {
     let mut read = vec![HashSet::new(); asset.specs.len()];
     let context = read_context(asset, &mut read);
-    let wants = Wants::of(EXTRACTORS);
+    let wants = Wants::of(&extractors(asked));
     let wanted = find(asset, &wants);
     let mut allowance =
         Allowance::new(asset.specs.iter().fold(0, |sum: u64, spec| sum.saturating_add(spec.range.len)));
