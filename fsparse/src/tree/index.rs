@@ -98,7 +98,7 @@ mod tests {
         let numbers: Vec<u64> = (0..1000_u64).map(|i| i.pow(5)).collect();
         let index = NumberIndex::new(numbers.iter().copied());
         assert!(index.places.len() as u64 <= 1000 * SLOTS_PER_NUMBER);
-        let dense = NumberIndex::new((0..1000_u64).map(|i| 70 + i * 3));
+        let dense = NumberIndex::new((0..1000_u32).map(|i| 70 + u64::from(i) * 3));
         assert_eq!(dense.segments.len(), 1);
     }
 
