@@ -1,6 +1,7 @@
 //! The extractors there are.
 
 use crate::{Context, Input, Output, accounts, identity, keys, logins, packages, probe::Prober, wants::Want};
+use coldread_model::Parts;
 
 /// Makes findings of files of one kind. Pure: what it says depends on its input and the context alone.
 pub trait Extractor: Send + Sync {
@@ -9,6 +10,11 @@ pub trait Extractor: Send + Sync {
 
     /// Raised whenever the same input gives other findings than before.
     fn version(&self) -> u32;
+
+    /// What it may find, so that it need not run where that is not asked for.
+    fn finds(&self) -> Parts {
+        Parts::ALL
+    }
 
     /// The files it wants.
     fn wants(&self) -> &'static [Want];

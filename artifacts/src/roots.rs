@@ -26,7 +26,7 @@ const SIGNS: &[Sign] = &[
 /// component. Sources: Docker's documentation, "OverlayFS storage driver" and "VFS storage driver"; containerd's
 /// docs/ops.md, "Base configuration"; containers-storage.conf(5), "graphroot"; systemd-nspawn(1), "-M"; lxc(7);
 /// flatpak's documentation, "Under the Hood".
-const STORES: &[&str] = &[
+pub const STORES: &[&str] = &[
     "/var/lib/docker/overlay2/*/diff",
     "/var/lib/docker/overlay/*/root",
     "/var/lib/docker/vfs/dir/*",

@@ -227,9 +227,9 @@ fn matches_in_any_case(pattern: &[u8], name: &[u8]) -> bool {
     }
 }
 
-/// Whether `name` matches `pattern`, in which each `*` stands for any bytes. Time is the product of both
+/// Whether `name` matches one component of a pattern, in which each `*` stands for any bytes. Time is the product of both
 /// lengths at worst: only the last `*` is ever tried again.
-fn matches_name(pattern: &[u8], name: &[u8]) -> bool {
+pub fn matches_name(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n) = (0, 0);
     let mut retry = None;
     while n < name.len() {

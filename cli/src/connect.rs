@@ -12,6 +12,7 @@ use coldread_proto::{
 };
 use coldread_store::{Error as StoreError, Store};
 use coldread_worker::{
+    Memory,
     client::{ClientError, Runner, Worker, WorkerConfig},
     tasks::Tasks,
 };
@@ -36,8 +37,19 @@ pub enum Need {
     Answers,
     /// Answers, and files read from their sources.
     Files,
-    /// A store, made if there is none, and scans.
-    Scans,
+    /// A store, made if there is none, and scans that read within so much memory.
+    Scans(Memory),
+}
+
+impl Need {
+    fn is_scans(self) -> bool {
+        matches!(self, Self::Scans(_))
+    }
+
+    /// The memory that the worker in this process has.
+    fn memory(self) -> Memory {
+        if let Self::Scans(memory) = self { memory } else { Memory::default() }
+    }
 }
 
 /// The services behind a channel.
@@ -79,7 +91,7 @@ where
 /// A scan ends in order when the user interrupts it. Other commands have nothing to put in order: the signal ends
 /// the process, even while it waits for whoever reads its output.
 async fn interruptible<T>(need: Need, job: impl Future<Output = Result<T>>) -> Result<T> {
-    if need != Need::Scans {
+    if !need.is_scans() {
         return job.await;
     }
     tokio::select! {
@@ -102,9 +114,9 @@ pub async fn dial(url: &str) -> Result<Channel> {
     })
 }
 
-/// The tasks as a worker runs them, on all cores.
-pub fn runner() -> Runner {
-    let tasks = Tasks::default();
+/// The tasks as a worker runs them, on all cores, within so much memory for reading.
+pub fn runner(memory: Memory) -> Runner {
+    let tasks = Tasks::within(memory);
     Arc::new(move |input, context| tasks.run(input, context))
 }
 
@@ -126,7 +138,7 @@ impl Embedded {
         let unusable = |error: &(dyn std::error::Error + 'static)| {
             Failure::new(format!("cannot use the store {}", dir.display())).because(error)
         };
-        if need != Need::Scans && !Store::exists(dir).map_err(|error| unusable(&error))? {
+        if !need.is_scans() && !Store::exists(dir).map_err(|error| unusable(&error))? {
             return Err(Failure::new(format!("there is no store in {}", dir.display()))
                 .next("`coldread scan SOURCE` makes one; --store names another, --server a coordinator"));
         }
@@ -143,7 +155,7 @@ impl Embedded {
         let worker = (need != Need::Answers).then(|| {
             let (stop, stopped) = watch::channel(false);
             let config = WorkerConfig { name: "in process".to_owned(), slots: SLOTS };
-            let worker = Worker::new(channel.clone(), config, runner());
+            let worker = Worker::new(channel.clone(), config, runner(need.memory()));
             Running { stop, ended: tokio::spawn(worker.run(stopped)) }
         });
         Ok(Self { coordinator, channel, worker })

@@ -12,7 +12,10 @@ use crate::{
     scan::{self, Scan},
     spool::Spool,
 };
-use coldread_model::task::{ContentMode, Share, SourceSpec, TaskInput};
+use coldread_model::{
+    Parts,
+    task::{ContentMode, Share, SourceSpec, TaskInput},
+};
 use coldread_proto::{ServiceError, v1::ScanState};
 use coldread_store::Store;
 use std::{
@@ -85,6 +88,8 @@ pub(crate) struct Submission {
     pub(crate) content: ContentMode,
     /// The share of files that another library reads too.
     pub(crate) cross_check: Share,
+    /// What is asked for.
+    pub(crate) asked: Parts,
     /// Bytes of a shard; 0: the default.
     pub(crate) shard_bytes: u64,
 }
@@ -173,7 +178,8 @@ impl Cluster {
         inner.last_id += 1;
         let id = format!("{}-s{}", self.boot, inner.last_id);
         let shard_bytes = if wanted.shard_bytes == 0 { self.config.shard_bytes } else { wanted.shard_bytes };
-        let planner = Planner::new(wanted.source, wanted.content, wanted.cross_check, shard_bytes);
+        let planner =
+            Planner::new(wanted.source, wanted.content, wanted.cross_check, shard_bytes).asking(wanted.asked);
         let spool = Spool::create(&self.spool_root, &id)?;
         let (scan, watching) =
             Scan::new(id.clone(), wanted.asset, wanted.account, spool, self.store.writer(), planner);

@@ -9,8 +9,8 @@ use crate::{
     planner::Losses,
 };
 use coldread_model::{
-    CoverageRange, FoundRefs, Gap, GapKind, Ledger, ObjectKind, SnapshotManifest, SystemIdentity, Timestamp,
-    VolumeManifest, VolumeState, codec,
+    CoverageRange, FoundRefs, Gap, GapKind, Ledger, ObjectKind, Part, Parts, SnapshotManifest,
+    SystemIdentity, Timestamp, VolumeManifest, VolumeState, codec,
     manifest::{Counts, Head},
     task::{AssembleOutput, AssembledVolume, ContentMode, ContentOutput, ProbeOutput, VolumeSpec},
 };
@@ -30,6 +30,8 @@ pub(crate) struct Results {
     pub(crate) account: Option<String>,
     /// Whether contents were wanted.
     pub(crate) content: ContentMode,
+    /// What was asked for.
+    pub(crate) asked: Parts,
     /// Probe's result.
     pub(crate) probe: ProbeOutput,
     /// Assemble's result, unless it failed at every try.
@@ -46,6 +48,7 @@ pub(crate) fn commit(
     mut writer: PackWriter,
     mut results: Results,
 ) -> Result<(SnapshotManifest, Head), Error> {
+    tracing::debug!(asset = results.asset, "committing");
     if results.contents.iter().any(|(_, content)| !content.digests.is_empty()) {
         // The listing's chunks are read again, to give each its digests.
         writer.finish()?;
@@ -127,7 +130,8 @@ pub(crate) fn commit(
         asset: results.asset,
         account: results.account,
         source: results.probe.identity,
-        hashed: results.content == ContentMode::Hash,
+        asked: results.asked,
+        hashed: results.content == ContentMode::Hash && results.asked.contains(Part::Files),
         system,
         volumes,
         volume_specs: writer.put_raw(ObjectKind::VolumeSpecs, &specs)?,
@@ -136,7 +140,9 @@ pub(crate) fn commit(
         gaps: writer.put_raw(ObjectKind::Gaps, &codec::to_bytes(&gaps))?,
         counts,
     };
+    tracing::debug!(asset = manifest.asset, ranges = ledger.ranges().len(), "put together");
     let head = writer.commit(&manifest, now())?;
+    tracing::debug!(asset = manifest.asset, "committed");
     Ok((manifest, head))
 }
 

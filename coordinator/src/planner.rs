@@ -11,7 +11,7 @@
 
 use crate::limits;
 use coldread_model::{
-    Gap, GapKind,
+    Gap, GapKind, Part, Parts,
     task::{ContentMode, ProbeOutput, Share, SourceSpec, TaskInput, VolumeSpec},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,6 +80,7 @@ pub struct Planner {
     source: SourceSpec,
     content: ContentMode,
     cross_check: Share,
+    asked: Parts,
     shard_bytes: u64,
     probe: Option<ProbeOutput>,
     /// Units of each part of each volume.
@@ -104,6 +105,7 @@ impl Planner {
             source,
             content,
             cross_check,
+            asked: Parts::ALL,
             shard_bytes: shard_bytes.max(1),
             probe: None,
             parts: Vec::new(),
@@ -114,6 +116,14 @@ impl Planner {
             lost: BTreeSet::new(),
             losses: Losses::default(),
         }
+    }
+
+    /// The same scan, asked for these parts alone. Without files there is so little to read that one task does
+    /// it, however large the volumes are.
+    #[must_use]
+    pub fn asking(mut self, asked: Parts) -> Self {
+        self.asked = asked;
+        self
     }
 
     /// A step ended with a result. One that is not open (any more) changes nothing.
@@ -167,7 +177,7 @@ impl Planner {
     fn after_probe(&mut self, probe: ProbeOutput) -> Next {
         let filesystems = probe.volumes.iter().filter(|volume| volume.filesystem.is_some());
         let bytes = filesystems.fold(0_u64, |sum, volume| sum.saturating_add(volume.range.len));
-        self.whole = bytes <= self.shard_bytes;
+        self.whole = bytes <= self.shard_bytes || !self.asked.contains(Part::Files);
         self.parts = probe.volumes.iter().map(|volume| self.parts_of(volume)).collect();
         self.probe = Some(probe);
         if self.whole {
@@ -231,6 +241,7 @@ impl Planner {
                 cross_check: self.cross_check,
                 shard_bytes: self.shard_bytes,
                 whole: self.whole,
+                asked: self.asked,
             },
             Step::Content { volume: index, shard } => {
                 let plan = self.plans.get(index)?.get(shard)?.clone();
@@ -266,6 +277,11 @@ impl Planner {
     /// Whether contents are wanted.
     pub fn content(&self) -> ContentMode {
         self.content
+    }
+
+    /// What is asked for.
+    pub fn asked(&self) -> Parts {
+        self.asked
     }
 
     /// What could not be done.

@@ -106,12 +106,13 @@ pub(crate) fn collect(scan: &Scan) -> Result<Results, ServiceError> {
     let Some(probe) = planner.probe().cloned() else {
         return Err(ServiceError::Internal("a scan without probe is to be committed".to_owned()));
     };
-    let (content, losses) = (planner.content(), planner.losses().clone());
+    let (content, asked, losses) = (planner.content(), planner.asked(), planner.losses().clone());
     drop(plan);
     let mut results = Results {
         asset: scan.asset.clone(),
         account: scan.account.clone(),
         content,
+        asked,
         probe,
         assembled: None,
         contents: Vec::new(),

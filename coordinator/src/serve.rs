@@ -64,9 +64,13 @@ impl Coordinator {
 
     /// All services, with health and reflection.
     pub async fn services(&self) -> Result<Router, StartError> {
+        self.services_with(WorkService::for_anybody(Arc::clone(&self.cluster))).await
+    }
+
+    async fn services_with(&self, work: WorkService) -> Result<Router, StartError> {
         let scans = ScansServer::new(ScansService(Arc::clone(&self.cluster)));
         let query = QueryServer::new(QueryService(Arc::clone(&self.cluster)));
-        let work = WorkServer::new(WorkService(Arc::clone(&self.cluster)));
+        let work = WorkServer::new(work);
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_serving::<ScansServer<ScansService>>().await;
         health.set_serving::<QueryServer<QueryService>>().await;
@@ -102,7 +106,8 @@ impl Coordinator {
     /// Serves in this process: a channel to the same services over a connection in memory.
     pub async fn serve_in_memory(&self) -> Result<Channel, StartError> {
         let (channel, incoming) = coldread_proto::in_memory();
-        let router = self.services().await?;
+        let work = WorkService::for_own_worker(Arc::clone(&self.cluster));
+        let router = self.services_with(work).await?;
         let ended = self.ended();
         tokio::spawn(async move {
             let incoming = ReceiverStream::new(incoming);

@@ -13,6 +13,15 @@ pub enum StreamUse {
     NotAsked,
 }
 
+/// What is to be said of bytes that nothing speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// The whole volume was surveyed: nothing refers to them.
+    Unreferenced,
+    /// Only some directories were looked at: whatever may be there was not asked for.
+    NotAsked,
+}
+
 /// The volume's ranges, counted from the start of its source, for [`coldread_model::Ledger::claim`]:
 /// later ones win. `volume` is where the volume lies, `size_bytes` what its filesystem covers of it.
 pub fn volume_coverage(
@@ -20,6 +29,7 @@ pub fn volume_coverage(
     volume: ByteRange,
     size_bytes: u64,
     survey: &Survey,
+    rest: Rest,
     mut use_of: impl FnMut(usize, &Stream) -> StreamUse,
 ) -> Vec<CoverageRange> {
     let mut read = RangeSet::new();
@@ -64,9 +74,12 @@ pub fn volume_coverage(
             }
         }
     };
-    let rest = "allocated, and nothing that was read refers to it";
     claim(vec![ByteRange::new(0, volume.len)], CoverageClass::Gap, "behind the filesystem's end");
-    claim(vec![ByteRange::new(0, size_bytes)], CoverageClass::Gap, rest);
+    let (class, detail) = match rest {
+        Rest::Unreferenced => (CoverageClass::Gap, "allocated, and nothing that was read refers to it"),
+        Rest::NotAsked => (CoverageClass::DataUnread, "not asked for"),
+    };
+    claim(vec![ByteRange::new(0, size_bytes)], class, detail);
     claim(survey.free.clone().into_ranges(), CoverageClass::Free, "");
     claim(recovered.into_ranges(), CoverageClass::Free, "read as the content of a deleted file");
     claim(unread.into_ranges(), CoverageClass::DataUnread, "");
@@ -107,7 +120,7 @@ mod tests {
         let read =
             |index, _: &Stream| if matches!(index, 0 | 2) { StreamUse::Read } else { StreamUse::NotAsked };
         let mut ledger = Ledger::new(300);
-        ledger.claim(&volume_coverage("p1", volume, 90, &survey, read));
+        ledger.claim(&volume_coverage("p1", volume, 90, &survey, Rest::Unreferenced, read));
         let shown: Vec<_> = ledger
             .ranges()
             .iter()
@@ -131,5 +144,14 @@ mod tests {
                 (200, 100, "gap"),
             ]
         );
+        let mut ledger = Ledger::new(300);
+        ledger.claim(&volume_coverage("p1", volume, 90, &survey, Rest::NotAsked, read));
+        let at = |byte: u64| {
+            let part =
+                ledger.ranges().iter().find(|part| part.range.contains(ByteRange::new(byte, 1))).unwrap();
+            (part.class.name(), part.detail.as_str())
+        };
+        assert_eq!((at(140), at(195).0, at(110).0), (("data-unread", "not asked for"), "gap", "data-unread"));
+        assert_eq!((at(120).0, at(160).0), ("data-read", "free"));
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::source::{Buf, Piece, ReadQueue, SourceError};
 use coldread_model::ByteRange;
-use std::collections::HashMap;
+use std::collections::VecDeque;
 
 /// No request may be longer: a parser that wants more asks for several.
 pub const MAX_REQUEST_BYTES: u64 = 4 << 20;
@@ -92,6 +92,7 @@ impl RunStats {
 }
 
 /// A request under way.
+#[derive(Debug)]
 struct Pending {
     tag: u64,
     range: ByteRange,
@@ -101,11 +102,45 @@ struct Pending {
     bad: Vec<(ByteRange, SourceError)>,
 }
 
+/// The requests under way, in the order in which they were asked for: their numbers count up, so that each is
+/// found by its place.
+#[derive(Debug, Default)]
+struct Under {
+    list: VecDeque<Option<Pending>>,
+    /// The number of the first in the list.
+    first: u64,
+    count: usize,
+}
+
+impl Under {
+    /// Takes a request in and gives its number.
+    fn add(&mut self, request: Pending) -> u64 {
+        self.list.push_back(Some(request));
+        self.count += 1;
+        self.first + self.list.len() as u64 - 1
+    }
+
+    fn get(&mut self, number: u64) -> Option<&mut Pending> {
+        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.list.get_mut(place)?.as_mut()
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Pending> {
+        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        let found = self.list.get_mut(place)?.take()?;
+        self.count -= 1;
+        while self.list.front().is_some_and(Option::is_none) {
+            self.list.pop_front();
+            self.first += 1;
+        }
+        Some(found)
+    }
+}
+
 /// Feeds `machine` from `queue` until it asks for nothing more.
 pub fn run(machine: &mut dyn Machine, queue: &mut dyn ReadQueue) -> RunStats {
     let mut stats = RunStats::default();
-    let mut pending: HashMap<u64, Pending> = HashMap::new();
-    let mut next_id = 0;
+    let mut pending = Under::default();
     let mut ask = Requests::default();
     machine.start(&mut ask);
     let mut round = 1;
@@ -122,21 +157,20 @@ pub fn run(machine: &mut dyn Machine, queue: &mut dyn ReadQueue) -> RunStats {
                 continue;
             }
             let entry = Pending { tag, range, round, arrived: 0, bytes: None, bad: Vec::new() };
-            pending.insert(next_id, entry);
-            queue.push(next_id, range);
-            next_id += 1;
+            queue.push(pending.add(entry), range);
         }
         if !ask.is_empty() {
             continue;
         }
         let Some(done) = queue.next() else {
-            if pending.is_empty() {
+            if pending.count == 0 {
                 break;
             }
-            // A queue that breaks its contract must not look like a disk without these bytes.
-            let mut lost: Vec<_> = pending.drain().collect();
-            lost.sort_unstable_by_key(|(id, _)| *id);
-            for (_, entry) in lost {
+            // A queue that breaks its contract must not look like a disk without these bytes. What is asked for
+            // meanwhile has its own chance.
+            let lost = std::mem::take(&mut pending.list);
+            pending = Under { first: pending.first + lost.len() as u64, ..Under::default() };
+            for entry in lost.into_iter().flatten() {
                 let bytes = entry.bytes.unwrap_or_else(|| vec![0; entry.range.len as usize]);
                 let reason = "the queue ended before its requests".to_owned();
                 let error = SourceError::Io { context: "read".to_owned(), reason };
@@ -147,19 +181,18 @@ pub fn run(machine: &mut dyn Machine, queue: &mut dyn ReadQueue) -> RunStats {
             }
             continue;
         };
-        let Some(mut entry) = pending.remove(&done.tag) else { continue };
-        let id = done.tag;
+        let Some(entry) = pending.get(done.tag) else { continue };
         let whole = match done.result {
             Ok(Piece::Bytes(buf)) if buf.len() as u64 == entry.range.len => Some(buf),
             other => {
-                keep(&mut entry, done.offset, other);
+                keep(entry, done.offset, other);
                 None
             }
         };
         if whole.is_none() && entry.arrived < entry.range.len {
-            pending.insert(id, entry);
             continue;
         }
+        let Some(entry) = pending.remove(done.tag) else { continue };
         round = entry.round + 1;
         let bytes: &[u8] = whole.as_deref().or(entry.bytes.as_deref()).unwrap_or_default();
         machine.feed(Fetched { tag: entry.tag, range: entry.range, bytes, bad: &entry.bad }, &mut ask);

@@ -57,9 +57,17 @@ macro_rules! numbers {
                 self.bytes.extend_from_slice(&value.to_le_bytes());
             }
             #[doc = concat!("Appends a column of `", stringify!($number), "`, without its length.")]
-            pub fn $put_column(&mut self, values: impl IntoIterator<Item = $number>) {
-                for value in values {
-                    self.bytes.extend_from_slice(&value.to_le_bytes());
+            pub fn $put_column<I>(&mut self, values: I)
+            where
+                I: IntoIterator<Item = $number>,
+                I::IntoIter: ExactSizeIterator,
+            {
+                let values = values.into_iter();
+                let start = self.bytes.len();
+                // Room for all of them first: a column is written as fast as memory takes it.
+                self.bytes.resize(start + values.len() * size_of::<$number>(), 0);
+                for (place, value) in self.bytes[start..].chunks_exact_mut(size_of::<$number>()).zip(values) {
+                    place.copy_from_slice(&value.to_le_bytes());
                 }
             }
         )*}

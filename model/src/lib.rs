@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod asked;
 pub mod asset;
 pub mod codec;
 pub mod coverage;
@@ -25,6 +26,7 @@ pub mod time;
 pub mod version;
 
 pub use account::{Account, AccountKind, Key, KeyKind, PasswordState, Setting};
+pub use asked::{Part, Parts};
 pub use codec::DecodeError;
 pub use coverage::{CoverageClass, CoverageRange, Ledger};
 pub use digest::Sha256Digest;

@@ -1,7 +1,8 @@
 //! What a snapshot is: its source, its volumes and the objects that hold the result.
 
 use crate::{
-    finding::SystemIdentity, id::ObjectId, package::words, range::ByteRange, rows::FoundRefs, time::Timestamp,
+    asked::Parts, finding::SystemIdentity, id::ObjectId, package::words, range::ByteRange, rows::FoundRefs,
+    time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -101,6 +102,8 @@ pub struct SnapshotManifest {
     pub account: Option<String>,
     /// What was read.
     pub source: SourceIdentity,
+    /// What was asked for: what is not there was not looked for where it is not in here.
+    pub asked: Parts,
     /// Whether contents were hashed.
     pub hashed: bool,
     /// The system found.

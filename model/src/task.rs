@@ -2,6 +2,7 @@
 //! can run in a thread, in a child process or on another host.
 
 use crate::{
+    asked::Parts,
     coverage::CoverageRange,
     digest::Sha256Digest,
     finding::SystemIdentity,
@@ -193,6 +194,8 @@ pub enum TaskInput {
         shard_bytes: u64,
         /// Small enough that this one task does it all.
         whole: bool,
+        /// What is asked for. Without files, only what extractors need is read, and nothing is listed.
+        asked: Parts,
     },
     /// Hashes the files whose first extent lies in a block range.
     Content {

@@ -106,6 +106,7 @@ impl Store {
         }
         let last = there.last().max(known.last()).copied().unwrap_or(0);
         let sequence = catalog.last_sequence()?;
+        tracing::debug!(store = %dir.display(), "opened");
         Ok(Arc::new(Self {
             packs_dir,
             disk,

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use coldread_model::{
-    Kept, KeptKey, ObjectId, ObjectKind, Package, RowsRef, codec,
+    Kept, KeptKey, ObjectId, ObjectKind, Package, Parts, RowsRef, codec,
     rows::RowsIter,
     task::{AssembleOutput, ContentMode, IoMode, ProbeOutput, Share, SourceSpec, TaskInput},
 };
@@ -55,11 +55,12 @@ impl TaskContext for Memory {
 impl Memory {
     /// Scans a disk; gives what was found and how often the store had a result and had none.
     fn scan(&self, image: &Path) -> (AssembleOutput, usize, usize) {
-        let tasks = Tasks::new(1);
+        let tasks = Tasks::default();
         let source = SourceSpec { location: image.display().to_string(), io: IoMode::Pread };
         let probe = tasks.run(&TaskInput::Probe { source: source.clone() }, self).unwrap();
         let probe: ProbeOutput = codec::from_bytes("probe", &probe).unwrap();
         let assemble = TaskInput::Assemble {
+            asked: Parts::ALL,
             source,
             probe,
             surveys: Vec::new(),

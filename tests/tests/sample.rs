@@ -363,6 +363,14 @@ fn without_content_all_but_the_digests_is_there() {
     assert!(classes.contains_key("data-unread"), "{classes:?}");
 }
 
+/// Without the snapshot's id, which is that of all that was found.
+fn without_snapshot(mut rows: Vec<Value>) -> Vec<Value> {
+    for row in &mut rows {
+        row.as_object_mut().unwrap().remove("snapshot");
+    }
+    rows
+}
+
 /// Without a package's origin's digest, which is known only where contents were hashed.
 fn strip_origin(mut rows: Vec<Value>) -> Vec<Value> {
     for row in &mut rows {
@@ -475,4 +483,33 @@ fn the_kernel_shows_the_same_of_each_volume() {
         let found = truth::disagreements(&got, &want, filesystem != "ntfs");
         assert_eq!(found, Vec::<String>::new(), "{name}");
     }
+}
+
+#[test]
+fn a_scan_for_packages_and_logins_alone_finds_the_same_and_reads_little() {
+    let (place, _dir) = ask::store();
+    place.scan(&sample::compressed(), "speicher", &["--only", "packages,logins"]).exits(0);
+    for words in [&["packages", "--all"][..], &["logins"]] {
+        assert_eq!(without_snapshot(place.rows(words)), without_snapshot(scanned().rows(words)), "{words:?}");
+    }
+    assert!(place.rows(&["files"]).is_empty(), "files were not asked for");
+    assert_eq!(place.rows(&["gaps"]), Vec::<Value>::new());
+    let snapshots = place.rows(&["snapshots"]);
+    assert_eq!(snapshots[0]["only"], "packages,logins");
+    assert!(scanned().rows(&["snapshots"])[0].get("only").is_none());
+    let coverage = place.rows(&["coverage"]);
+    assert_adds_up(&coverage, sample::expected()["size_bytes"].as_u64().unwrap());
+    let bytes = |class: &str, detail: &str, volume: &str| -> u64 {
+        let fits = |row: &&Value| {
+            row["class"] == class && row["volume"] == volume && (detail.is_empty() || row["detail"] == detail)
+        };
+        coverage.iter().filter(fits).map(|row| row["length"].as_u64().unwrap()).sum()
+    };
+    // ext4 and XFS are descended; the names of NTFS are in its file table.
+    for volume in ["p1", "p2"] {
+        assert!(bytes("metadata", "", volume) < 300 << 10, "{volume}");
+        assert!(bytes("data-read", "", volume) > 0, "{volume}");
+        assert!(bytes("data-unread", "not asked for", volume) > 32 << 20, "{volume}");
+    }
+    assert_eq!(bytes("data-unread", "not asked for", "p3"), 0);
 }

@@ -2,4 +2,7 @@
 
 pub mod client;
 pub mod io;
+mod memory;
 pub mod tasks;
+
+pub use memory::Memory;

@@ -7,7 +7,7 @@ use crate::{
     Context, Extractor, Input, Output,
     wants::{Reading, Want},
 };
-use coldread_model::{Account, AccountKind, PasswordState, Timestamp};
+use coldread_model::{Account, AccountKind, Part, Parts, PasswordState, Timestamp};
 
 /// The largest file that is read; a directory of a million users has some 80 MB.
 const LIMIT: u64 = 128 << 20;
@@ -26,6 +26,10 @@ impl Extractor for Accounts {
 
     fn version(&self) -> u32 {
         1
+    }
+
+    fn finds(&self) -> Parts {
+        Parts::of(Part::Accounts)
     }
 
     fn wants(&self) -> &'static [Want] {

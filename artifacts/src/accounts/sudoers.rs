@@ -10,7 +10,7 @@ use crate::{
     lines::{Lines, ViewReader},
     wants::{Reading, Want},
 };
-use coldread_model::{Account, AccountKind, GapKind, Setting};
+use coldread_model::{Account, AccountKind, GapKind, Part, Parts, Setting};
 use std::collections::BTreeMap;
 
 const LIMIT: u64 = 1 << 20;
@@ -29,6 +29,10 @@ impl Extractor for Sudoers {
 
     fn version(&self) -> u32 {
         1
+    }
+
+    fn finds(&self) -> Parts {
+        Parts::of(Part::Accounts)
     }
 
     fn wants(&self) -> &'static [Want] {

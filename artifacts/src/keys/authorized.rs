@@ -8,7 +8,7 @@ use crate::{
     lines::{Lines, ViewReader},
     wants::{Reading, Want},
 };
-use coldread_model::{GapKind, Key, KeyKind};
+use coldread_model::{GapKind, Key, KeyKind, Part, Parts};
 
 const LIMIT: u64 = 16 << 20;
 const STRUCTURE: &str = "authorized keys";
@@ -26,6 +26,10 @@ impl Extractor for AuthorizedKeys {
 
     fn version(&self) -> u32 {
         1
+    }
+
+    fn finds(&self) -> Parts {
+        Parts::of(Part::Keys)
     }
 
     fn wants(&self) -> &'static [Want] {

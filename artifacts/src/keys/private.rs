@@ -12,7 +12,7 @@ use crate::{
     wants::{Reading, Want},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use coldread_model::{Gap, GapKind, Key, KeyKind};
+use coldread_model::{Gap, GapKind, Key, KeyKind, Part, Parts};
 
 /// Keys have a few kilobytes; of what is larger nobody says that it is one.
 const LIMIT: u64 = 64 << 10;
@@ -31,6 +31,10 @@ impl Extractor for PrivateKeys {
 
     fn version(&self) -> u32 {
         1
+    }
+
+    fn finds(&self) -> Parts {
+        Parts::of(Part::Keys)
     }
 
     fn wants(&self) -> &'static [Want] {

@@ -7,7 +7,7 @@ use crate::{
     lines::{Lines, ViewReader},
     wants::{Reading, Want},
 };
-use coldread_model::{GapKind, Setting};
+use coldread_model::{GapKind, Part, Parts, Setting};
 
 const LIMIT: u64 = 1 << 20;
 const STRUCTURE: &str = "sshd_config";
@@ -63,6 +63,10 @@ impl Extractor for SshdConfig {
 
     fn version(&self) -> u32 {
         1
+    }
+
+    fn finds(&self) -> Parts {
+        Parts::of(Part::Accounts)
     }
 
     fn wants(&self) -> &'static [Want] {

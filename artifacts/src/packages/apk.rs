@@ -34,6 +34,10 @@ impl Extractor for Apk {
         true
     }
 
+    fn finds(&self) -> coldread_model::Parts {
+        coldread_model::Parts::of(coldread_model::Part::Packages)
+    }
+
     fn wants(&self) -> &'static [Want] {
         const WANTS: &[Want] = &[
             Want::new("/lib/apk/db/installed", Reading::Whole { limit: LIMIT }),

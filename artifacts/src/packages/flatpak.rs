@@ -8,7 +8,7 @@ use crate::{
     Context, Extractor, Input, Output,
     wants::{Reading, Want},
 };
-use coldread_model::{GapKind, Package, PackageType};
+use coldread_model::{GapKind, Package, PackageType, Part, Parts};
 
 /// The largest files that are read; real ones have some kilobytes.
 const LIMIT: u64 = 4 << 20;
@@ -26,6 +26,10 @@ impl Extractor for Flatpak {
 
     fn version(&self) -> u32 {
         1
+    }
+
+    fn finds(&self) -> Parts {
+        Parts::of(Part::Packages)
     }
 
     fn wants(&self) -> &'static [Want] {

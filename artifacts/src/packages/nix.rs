@@ -12,7 +12,7 @@ use crate::{
     view::FileView,
     wants::{Reading, Want},
 };
-use coldread_model::{GapKind, Package, PackageType, Timestamp};
+use coldread_model::{GapKind, Package, PackageType, Part, Parts, Timestamp};
 
 const STRUCTURE: &str = "store database";
 
@@ -36,6 +36,10 @@ impl Extractor for Nix {
 
     fn version(&self) -> u32 {
         1
+    }
+
+    fn finds(&self) -> Parts {
+        Parts::of(Part::Packages)
     }
 
     fn wants(&self) -> &'static [Want] {

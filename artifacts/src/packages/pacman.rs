@@ -10,7 +10,7 @@ use crate::{
     view::FileView,
     wants::{Reading, Want},
 };
-use coldread_model::{GapKind, Package, PackageType, Timestamp};
+use coldread_model::{GapKind, Package, PackageType, Part, Parts, Timestamp};
 
 /// The largest file that is read; the file lists of large packages have some megabytes.
 const LIMIT: u64 = 64 << 20;
@@ -28,6 +28,10 @@ impl Extractor for Pacman {
 
     fn version(&self) -> u32 {
         1
+    }
+
+    fn finds(&self) -> Parts {
+        Parts::of(Part::Packages)
     }
 
     fn wants(&self) -> &'static [Want] {

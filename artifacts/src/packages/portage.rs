@@ -10,7 +10,7 @@ use crate::{
     view::FileView,
     wants::{Reading, Want},
 };
-use coldread_model::{GapKind, Package, PackageType, Timestamp};
+use coldread_model::{GapKind, Package, PackageType, Part, Parts, Timestamp};
 
 /// Bytes of all files but the contents that are read: each is a word or a line.
 const SHORT: u64 = 64 << 10;
@@ -28,6 +28,10 @@ impl Extractor for Portage {
 
     fn version(&self) -> u32 {
         1
+    }
+
+    fn finds(&self) -> Parts {
+        Parts::of(Part::Packages)
     }
 
     fn wants(&self) -> &'static [Want] {

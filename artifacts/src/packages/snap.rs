@@ -9,7 +9,7 @@ use crate::{
     input::PACKAGES_PER_FILE,
     wants::{Reading, Want},
 };
-use coldread_model::{GapKind, Package, PackageState, PackageType, Timestamp};
+use coldread_model::{GapKind, Package, PackageState, PackageType, Part, Parts, Timestamp};
 use serde_json::Value;
 
 /// The largest state that is read; it holds recent changes too, and has a few megabytes.
@@ -28,6 +28,10 @@ impl Extractor for Snap {
 
     fn version(&self) -> u32 {
         1
+    }
+
+    fn finds(&self) -> Parts {
+        Parts::of(Part::Packages)
     }
 
     fn wants(&self) -> &'static [Want] {

@@ -138,6 +138,7 @@ impl Detail<'_> {
         line("table_id", Value::text(detail.table_id.as_ref()))?;
         line("metadata_digest", Value::Text(&detail.metadata_digest))?;
         line("hashed", Value::Bool(detail.hashed))?;
+        line("only", Value::filled(&detail.only))?;
         line("tool_version", Value::Text(&detail.tool_version))?;
         for column in AssetRow::COLUMNS.iter().skip_while(|column| column.name != "files") {
             line(column.name, (column.get)(asset))?;
@@ -177,6 +178,9 @@ impl Serialize for Detail<'_> {
         map.serialize_entry("volume_ids", &detail.volume_ids)?;
         map.serialize_entry("metadata_digest", &detail.metadata_digest)?;
         map.serialize_entry("hashed", &detail.hashed)?;
+        if !detail.only.is_empty() {
+            map.serialize_entry("only", &detail.only)?;
+        }
         map.serialize_entry("system", &SystemObject(detail.system.as_ref()))?;
         if let Some(support) = support {
             map.serialize_entry("end_of_life", support)?;

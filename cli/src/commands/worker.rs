@@ -3,10 +3,13 @@
 use crate::{
     connect,
     failure::{Failure, Result},
-    progress,
+    progress, size,
 };
 use clap::builder::RangedU64ValueParser;
-use coldread_worker::client::{Worker, WorkerConfig};
+use coldread_worker::{
+    Memory,
+    client::{Worker, WorkerConfig},
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -27,6 +30,9 @@ pub struct Work {
     /// Tasks that run at a time; each uses all cores
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = RangedU64ValueParser::<usize>::new().range(1..=256))]
     slots: usize,
+    /// Memory for what a task reads ahead, e.g. 64MiB; what it knows of names and inodes is not counted in
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "256MiB")]
+    memory: u64,
     /// A name for people [default: the host's name and the process id]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -58,7 +64,7 @@ impl Work {
         progress::say(&format!("worker {name}: {} slots, coordinator {}", self.slots, self.coordinator));
         let config = WorkerConfig { name, slots: self.slots };
         tokio::select! {
-            ended = Worker::new(channel, config, connect::runner()).run(stopped) => {
+            ended = Worker::new(channel, config, connect::runner(Memory::of(self.memory))).run(stopped) => {
                 ended.map_err(|error| {
                     Failure::new("the worker cannot work").because(&error)
                         .next("use the coordinator's own version of coldread")

@@ -17,5 +17,6 @@ impl Row for Snapshot {
         Column::new("files", |snapshot| Value::Number(snapshot.files)).right(),
         Column::new("gaps", |snapshot| Value::Number(snapshot.gaps)).right(),
         Column::new("hashed", |snapshot| Value::Bool(snapshot.hashed)),
+        Column::new("only", |snapshot| Value::filled(&snapshot.only)).wide(),
     ];
 }

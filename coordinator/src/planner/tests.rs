@@ -66,6 +66,18 @@ fn a_small_disk_is_one_task_after_probe() {
 }
 
 #[test]
+fn a_scan_that_is_not_asked_for_files_is_one_task_however_large_the_disk() {
+    let asked = Parts::of(Part::Packages).and(Parts::of(Part::Logins));
+    let mut plan = planner(10).asking(asked);
+    let disk = probe(vec![volume("p1", 1 << 40, Some(9000))]);
+    assert_eq!(plan.finish(Step::Probe, Done::Probe(Box::new(disk))), Next::Run(vec![Step::Assemble]));
+    let input = plan.input(Step::Assemble);
+    assert!(matches!(input, Some(TaskInput::Assemble { whole: true, asked: told, .. }) if told == asked));
+    let with_files = planner(10).asking(asked.and(Parts::of(Part::Files)));
+    assert!(with_files.asked().contains(Part::Files));
+}
+
+#[test]
 fn a_large_one_is_cut_evenly_and_joined_in_unit_order() {
     let mut plan = planner(100);
     let disk = probe(vec![

@@ -10,7 +10,7 @@ use crate::{
     error, resolve,
     stream::{self, Answer},
 };
-use coldread_model::{CoverageClass, SnapshotManifest};
+use coldread_model::{CoverageClass, Part, SnapshotManifest};
 use coldread_proto::{
     ServiceError,
     v1::{self, query_server::Query},
@@ -75,7 +75,13 @@ fn detail(store: &Store, snapshot: &Snapshot) -> Result<v1::AssetDetail, Service
         coverage: totals
             .map(|(class, bytes)| v1::CoverageTotal { class: class.name().to_owned(), bytes })
             .collect(),
+        only: only(manifest),
     })
+}
+
+/// The words for what a scan was asked for, separated by commas, unless that was everything.
+fn only(manifest: &SnapshotManifest) -> String {
+    manifest.asked.only().map(Part::name).collect::<Vec<_>>().join(",")
 }
 
 #[tonic::async_trait]
@@ -117,6 +123,7 @@ impl Query for QueryService {
                         let manifest = store.manifest(head.manifest).map_err(error::of_store)?;
                         out.push(v1::Snapshot {
                             files: rows(&manifest),
+                            only: only(&manifest),
                             asset: manifest.asset,
                             snapshot,
                             committed: Some(head.committed_at.into()),

@@ -23,8 +23,8 @@ pub(crate) struct ScansService(pub(crate) Arc<Cluster>);
 impl Scans for ScansService {
     async fn submit(&self, request: Request<SubmitRequest>) -> Result<Response<SubmitResponse>, Status> {
         let request = request.into_inner();
-        let (content, io, cross_check) =
-            (request.content_mode()?, request.io_mode()?, request.cross_check_share()?);
+        let (content, io, cross_check, asked) =
+            (request.content_mode()?, request.io_mode()?, request.cross_check_share()?, request.asked()?);
         let texts = [&request.source, &request.asset, request.account.as_ref().unwrap_or(&request.asset)];
         if texts.iter().any(|text| text.chars().count() > limits::MAX_TEXT_CHARS || text.contains('\0')) {
             return Err(ServiceError::Invalid("a name is too long or holds a zero byte".to_owned()).into());
@@ -45,6 +45,7 @@ impl Scans for ScansService {
             account: request.account,
             content,
             cross_check,
+            asked,
             shard_bytes: request.shard_bytes,
         })?;
         Ok(Response::new(SubmitResponse { scan_id, asset }))

@@ -31,7 +31,12 @@ use tonic::{Request, Response, Status, Streaming};
 
 /// The service over a cluster.
 #[derive(Debug)]
-pub(crate) struct WorkService(pub(crate) Arc<Cluster>);
+pub(crate) struct WorkService {
+    cluster: Arc<Cluster>,
+    /// Whether its workers are threads of this process: then their objects are not unpacked again to see
+    /// whether they are what their names say. Readers verify that each time anyway.
+    own: bool,
+}
 
 fn lease_of(key: Option<LeaseKey>) -> Result<Lease, ServiceError> {
     let key = key.ok_or_else(|| ServiceError::Invalid("no lease is named".to_owned()))?;
@@ -49,12 +54,13 @@ fn scan_of(job: Job) -> Result<Arc<crate::scan::Scan>, ServiceError> {
     }
 }
 
-/// Verifies an object and takes it apart.
-fn packed(object: Object) -> Result<Packed, ServiceError> {
+/// Verifies an object, unless it is our `own`, and takes it apart.
+fn packed(object: Object, own: bool) -> Result<Packed, ServiceError> {
     let (id, kind) = (object.object_id()?, object.object_kind()?);
     let raw_len = u32::try_from(object.raw_len)
         .map_err(|_| ServiceError::Limit(format!("object {id}: {} bytes", object.raw_len)))?;
-    Packed::received(id, kind, raw_len, object.compressed.into()).map_err(error::of_store)
+    let taken = if own { Packed::trusted } else { Packed::received };
+    taken(id, kind, raw_len, object.compressed.into()).map_err(error::of_store)
 }
 
 /// Sends bytes in pieces, on a task of its own.
@@ -73,6 +79,16 @@ fn pieces(bytes: Bytes) -> Answer<OutputPiece> {
 }
 
 impl WorkService {
+    /// For workers who come in over the network.
+    pub(crate) fn for_anybody(cluster: Arc<Cluster>) -> Self {
+        Self { cluster, own: false }
+    }
+
+    /// For the worker in this process.
+    pub(crate) fn for_own_worker(cluster: Arc<Cluster>) -> Self {
+        Self { cluster, own: true }
+    }
+
     /// Passes a read task's result on.
     async fn pass(
         &self,
@@ -116,7 +132,7 @@ impl WorkService {
         }
         file.flush().await.map_err(error::of_spool(&path))?;
         drop(file.into_std().await);
-        Ok(self.0.keep(lease, path, &name)?)
+        Ok(self.cluster.keep(lease, path, &name)?)
     }
 }
 
@@ -133,15 +149,15 @@ impl Work for WorkService {
             let reason = format!("the worker is version {theirs}, the coordinator {ours}: use the same");
             return Err(ServiceError::Invalid(reason).into());
         }
-        let worker_id = self.0.register(limits::cut(&request.name))?;
+        let worker_id = self.cluster.register(limits::cut(&request.name))?;
         Ok(Response::new(RegisterResponse { worker_id }))
     }
 
     async fn lease(&self, request: Request<LeaseRequest>) -> Result<Response<LeaseResponse>, Status> {
         let request = request.into_inner();
         let wait = Duration::from_millis(u64::from(request.wait_millis.min(limits::MAX_WAIT_MILLIS)));
-        let lease = self.0.lease(&request.worker_id, wait).await?;
-        let lease_millis = u32::try_from(self.0.config.lease_time.as_millis()).unwrap_or(u32::MAX);
+        let lease = self.cluster.lease(&request.worker_id, wait).await?;
+        let lease_millis = u32::try_from(self.cluster.config.lease_time.as_millis()).unwrap_or(u32::MAX);
         let task = lease.map(|lease| LeasedTask {
             key: Some(LeaseKey {
                 worker_id: lease.worker,
@@ -160,7 +176,7 @@ impl Work for WorkService {
         request: Request<GetInputRequest>,
     ) -> Result<Response<Self::GetInputStream>, Status> {
         let lease = lease_of(request.into_inner().key)?;
-        let input = match self.0.job(&lease)? {
+        let input = match self.cluster.job(&lease)? {
             Job::Read(reading) => Some(codec::to_bytes(&reading.input)),
             Job::Scan(scan, step) => scan.plan().planner.input(step).map(|input| codec::to_bytes(&input)),
         };
@@ -170,7 +186,7 @@ impl Work for WorkService {
 
     async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewResponse>, Status> {
         let request = request.into_inner();
-        self.0.renew(&lease_of(request.key)?, request.bytes_read)?;
+        self.cluster.renew(&lease_of(request.key)?, request.bytes_read)?;
         Ok(Response::new(RenewResponse {}))
     }
 
@@ -179,7 +195,7 @@ impl Work for WorkService {
         if request.ids.len() > limits::MAX_OBJECTS_A_MESSAGE {
             return Err(ServiceError::Limit(format!("{} objects in one message", request.ids.len())).into());
         }
-        let (ids, store) = (request.object_ids()?, Arc::clone(&self.0.store));
+        let (ids, store) = (request.object_ids()?, Arc::clone(&self.cluster.store));
         let present = error::blocking(move || store.has(&ids).map_err(error::of_store)).await?;
         Ok(Response::new(HaveResponse { present }))
     }
@@ -195,8 +211,8 @@ impl Work for WorkService {
         if keys.len() > limits::MAX_KEPT_A_MESSAGE {
             return Err(ServiceError::Limit(format!("{} keys in one message", keys.len())).into());
         }
-        scan_of(self.0.job(&lease_of(request.key)?)?)?;
-        let store = Arc::clone(&self.0.store);
+        scan_of(self.cluster.job(&lease_of(request.key)?)?)?;
+        let store = Arc::clone(&self.cluster.store);
         let (sender, receiver) = mpsc::channel(2);
         tokio::task::spawn_blocking(move || {
             for (index, key) in (0..).zip(keys) {
@@ -235,10 +251,10 @@ impl Work for WorkService {
                 let count = message.objects.len();
                 return Err(ServiceError::Limit(format!("{count} objects in one message")).into());
             }
-            let scan = scan_of(self.0.job(lease)?)?;
+            let (scan, own) = (scan_of(self.cluster.job(lease)?)?, self.own);
             error::blocking(move || {
-                let objects: Vec<Packed> =
-                    message.objects.into_iter().map(packed).collect::<Result<_, _>>()?;
+                let objects = message.objects.into_iter().map(|object| packed(object, own));
+                let objects: Vec<Packed> = objects.collect::<Result<_, _>>()?;
                 let mut writer = scan.objects.lock().unwrap_or_else(PoisonError::into_inner);
                 let ended = || ServiceError::LeaseLost("the scan has ended".to_owned());
                 let writer = writer.as_mut().ok_or_else(ended)?;
@@ -262,7 +278,7 @@ impl Work for WorkService {
             let name = limits::cut(&first.name);
             return Err(ServiceError::Invalid(format!("{name:?} cannot be an output's name")).into());
         }
-        match self.0.job(&lease)? {
+        match self.cluster.job(&lease)? {
             Job::Read(reading) if first.name.is_empty() => self.pass(&reading, first, &mut messages).await?,
             job => self.spool(&*scan_of(job)?, &lease, first, &mut messages).await?,
         }
@@ -276,7 +292,7 @@ impl Work for WorkService {
         request: Request<GetOutputRequest>,
     ) -> Result<Response<Self::GetOutputStream>, Status> {
         let request = request.into_inner();
-        let scan = scan_of(self.0.job(&lease_of(request.key)?)?)?;
+        let scan = scan_of(self.cluster.job(&lease_of(request.key)?)?)?;
         let path = scan.spool.path(&request.name);
         let file = tokio::fs::File::open(&path).await;
         let mut file = file.map_err(|error| match error.kind() {
@@ -308,13 +324,13 @@ impl Work for WorkService {
         request: Request<CompleteRequest>,
     ) -> Result<Response<CompleteResponse>, Status> {
         let request = request.into_inner();
-        self.0.complete(lease_of(request.key)?, request.bytes_read).await?;
+        self.cluster.complete(lease_of(request.key)?, request.bytes_read).await?;
         Ok(Response::new(CompleteResponse {}))
     }
 
     async fn fail(&self, request: Request<FailRequest>) -> Result<Response<FailResponse>, Status> {
         let request = request.into_inner();
-        self.0.fail(&lease_of(request.key)?, &limits::cut(&request.reason), request.retry)?;
+        self.cluster.fail(&lease_of(request.key)?, &limits::cut(&request.reason), request.retry)?;
         Ok(Response::new(FailResponse {}))
     }
 }

@@ -69,7 +69,9 @@ mod tests {
             survey.inodes[index].streams = survey.keep_streams([stream]).unwrap();
             survey.inodes[index].flags.set(RowFlags::DELETED, *deleted);
         }
-        free.iter().for_each(|&(start, len)| survey.free.insert(ByteRange::new(start, len)));
+        for &(start, len) in free {
+            survey.free.insert(ByteRange::new(start, len));
+        }
         survey
     }
 

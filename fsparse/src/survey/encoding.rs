@@ -122,7 +122,7 @@ impl Survey {
     }
 }
 
-fn put_spans(out: &mut Writer, spans: impl Iterator<Item = Span> + Clone) {
+fn put_spans(out: &mut Writer, spans: impl ExactSizeIterator<Item = Span> + Clone) {
     out.u32s(spans.clone().map(|span| span.start));
     out.u32s(spans.map(|span| span.len));
 }
@@ -132,7 +132,7 @@ fn get_spans(reader: &mut Reader<'_>, count: usize) -> Result<Vec<Span>, DecodeE
     Ok(starts.into_iter().zip(lens).map(|(start, len)| Span { start, len }).collect())
 }
 
-fn put_runs(out: &mut Writer, runs: impl Iterator<Item = Run> + Clone) {
+fn put_runs(out: &mut Writer, runs: impl ExactSizeIterator<Item = Run> + Clone) {
     put_spans(out, runs.map(|run| Span { start: run.first, len: run.count }));
 }
 

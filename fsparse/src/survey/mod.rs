@@ -276,14 +276,14 @@ impl Survey {
         let streams = room(self.streams.len(), other.streams.len())?;
         let span = |span: Span| Span { start: span.start + bytes, ..span };
         let run = |run: Run, by: u32| Run { first: run.first + by, ..run };
-        for mut inode in other.inodes {
+        self.inodes.extend(other.inodes.into_iter().map(|mut inode| {
             inode.target = span(inode.target);
             inode.xattrs = span(inode.xattrs);
             inode.streams = run(inode.streams, streams);
-            self.inodes.push(inode);
-        }
+            inode
+        }));
         self.entries.extend(other.entries.into_iter().map(|entry| Entry { name: span(entry.name), ..entry }));
-        for mut stream in other.streams {
+        self.streams.extend(other.streams.into_iter().map(|mut stream| {
             stream.name = span(stream.name);
             stream.encoding = match stream.encoding {
                 Encoding::Inline(at) => Encoding::Inline(span(at)),
@@ -302,8 +302,8 @@ impl Survey {
                     Encoding::Unreadable { encrypted, reason: span(reason), extents: run(at, extents) }
                 }
             };
-            self.streams.push(stream);
-        }
+            stream
+        }));
         self.extents.append(&mut other.extents);
         self.arena.append(&mut other.arena);
         self.metadata.extend(&other.metadata);

@@ -120,13 +120,12 @@ impl Placer<'_, '_> {
     /// The stated name of a directory that is lost.
     fn lost(&mut self, entry: &Entry) -> Known {
         let key = (entry.parent, entry.parent_generation);
-        let path = match self.lost.get(&key) {
-            Some(path) => path.clone(),
-            None => {
-                let path = self.keep(format!("{ORPHANS}/{}-{}", key.0, key.1).as_bytes());
-                self.lost.insert(key, path.clone());
-                path
-            }
+        let path = if let Some(path) = self.lost.get(&key) {
+            path.clone()
+        } else {
+            let path = self.keep(format!("{ORPHANS}/{}-{}", key.0, key.1).as_bytes());
+            self.lost.insert(key, path.clone());
+            path
         };
         Known { path, internal: false }
     }

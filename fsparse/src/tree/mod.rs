@@ -1,12 +1,13 @@
 //! From a survey's inodes and names to a tree, and from the tree to rows in listing order.
 //!
-//! Names are sorted once and directories are placed breadth first from the root, so a directory with two
-//! names, a cycle, or a name without an inode costs one gap and nothing else. Names of deleted inodes stand beside
-//! the tree, not in it: only the rows of a listing show them.
+//! Names are gathered by directory and sorted once, and directories are placed breadth first from the root, so a
+//! directory with two names, a cycle, or a name without an inode costs one gap and nothing else. Names of deleted
+//! inodes stand beside the tree, not in it: only the rows of a listing show them.
 
 mod deleted;
 mod index;
 mod losses;
+mod names;
 mod rows;
 
 pub use rows::for_each_row;
@@ -16,6 +17,7 @@ use coldread_model::{FileKind, Gap, GapKind, RowFlags};
 use deleted::Gone;
 use index::NumberIndex;
 use losses::Losses;
+use names::Names;
 use std::{collections::BTreeMap, ops::Range};
 
 /// Bytes of directory paths that one volume may have, besides [`PATH_BYTES_EACH`] for each inode; beyond it
@@ -107,43 +109,21 @@ impl<'a> Tree<'a> {
             self.gaps.push(Gap::new(kind, "root directory", reason).at_inode(root));
             return;
         };
-        // Names by their directory, then by their bytes.
-        let mut names: Vec<(u32, u32)> = Vec::with_capacity(survey.entries.len());
-        let mut strangers = 0_u64;
-        let any_deleted = survey.inodes.iter().any(deleted::is_deleted);
-        for (i, entry) in survey.entries.iter().enumerate() {
-            if any_deleted && self.numbers.get(entry.child).is_some_and(|child| self.is_deleted(child)) {
-                continue;
-            }
-            let parent = self.numbers.get(entry.parent).filter(|&parent| {
-                let directory = &survey.inodes[parent as usize];
-                !deleted::is_deleted(directory)
-                    && (entry.parent_generation == 0
-                        || directory.generation == 0
-                        || entry.parent_generation == directory.generation)
-            });
-            match parent {
-                Some(parent) => names.push((parent, i as u32)),
-                None => strangers += 1,
-            }
-        }
-        if strangers > 0 {
-            let reason = format!("{strangers} names stand in directories that are not in use");
+        let names = Names::of(survey, &self.numbers);
+        if names.strangers > 0 {
+            let reason = format!("{} names stand in directories that are not in use", names.strangers);
             self.gaps.push(Gap::new(GapKind::Corrupt, "directory", reason));
         }
-        let bytes = |&(_, entry): &(u32, u32)| survey.bytes(survey.entries[entry as usize].name);
-        names.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| bytes(a).cmp(bytes(b))));
-
         let mut named = vec![false; survey.inodes.len()];
         named[root as usize] = true;
         self.enter(root, b"/", false);
+        let mut sorted = Vec::new();
         let mut next = 0;
         while next < self.directories.len() {
             let inode = self.directories[next].inode;
-            let first = names.partition_point(|name| name.0 < inode);
-            let count = names[first..].partition_point(|name| name.0 == inode);
             let start = self.places.len();
-            for &(_, entry) in &names[first..first + count] {
+            names.sorted_in(survey, inode, &mut sorted);
+            for &(_, entry) in &sorted {
                 let entry = &survey.entries[entry as usize];
                 if let Some(child) = self.numbers.get(entry.child) {
                     named[child as usize] = true;

@@ -2,7 +2,7 @@
 
 use coldread_fsparse::{
     content::{ContentError, Item, Sink, is_too_sparse, read_items},
-    coverage::{StreamUse, volume_coverage},
+    coverage::{Rest, StreamUse, volume_coverage},
     fs::{Filesystem, by_name},
     machine,
     source::{
@@ -201,7 +201,9 @@ fn scan(
     answer.rows += rows;
     answer.gaps += usize::from(bare > 0);
 
-    ledger.claim(&volume_coverage("v", range, probed.size_bytes, &survey, |_, _| StreamUse::Read));
+    ledger.claim(&volume_coverage("v", range, probed.size_bytes, &survey, Rest::Unreferenced, |_, _| {
+        StreamUse::Read
+    }));
     let wanted =
         survey.streams.iter().enumerate().filter(|(_, one)| !is_too_sparse(one.size, survey.extents_of(one)));
     let items = wanted.filter_map(|(i, one)| Some((i, Item::of(&survey, one)?)));

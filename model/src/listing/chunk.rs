@@ -16,34 +16,41 @@ use crate::{
 const VERSION: u8 = 1;
 /// Bytes of fixed-width stable columns in a row.
 const STABLE_ROW_BYTES: usize = 1 + 2 + 2 + 4 + 4 + 8 + 8 + 4 + 2 + 4 + 4 + 2 + 4 + 4;
+/// Bytes of volatile columns in a row.
+const VOLATILE_ROW_BYTES: usize = 8 + 4 + 3 * (8 + 4) + 8;
 
-/// Columns under construction.
+/// A row under construction, without what is in the arena.
+#[derive(Debug)]
+struct FixedRow {
+    kind: FileKind,
+    flags: RowFlags,
+    mode: u16,
+    uid: u32,
+    gid: u32,
+    size: u64,
+    mtime: Timestamp,
+    rdev: (u32, u32),
+    name: u16,
+    target: u32,
+    xattrs: u32,
+    stream: u16,
+    volatile: VolatileRow,
+}
+
+/// A chunk under construction: rows, made into columns when they are all there.
 #[derive(Debug, Default)]
 pub(super) struct Builder {
     dir_rows: Vec<u32>,
     dir_paths: Vec<u32>,
     dir_arena: Vec<u8>,
     last_dir: std::ops::Range<usize>,
-    kinds: Vec<u8>,
-    flags: Vec<u16>,
-    modes: Vec<u16>,
-    uids: Vec<u32>,
-    gids: Vec<u32>,
-    sizes: Vec<u64>,
-    mtimes: Vec<Timestamp>,
-    names: Vec<u16>,
-    targets: Vec<u32>,
-    xattrs: Vec<u32>,
-    streams: Vec<u16>,
-    majors: Vec<u32>,
-    minors: Vec<u32>,
+    rows: Vec<FixedRow>,
     arena: Vec<u8>,
-    volatile: Vec<VolatileRow>,
 }
 
 impl Builder {
     pub(super) fn rows(&self) -> usize {
-        self.kinds.len()
+        self.rows.len()
     }
 
     pub(super) fn stable_bytes(&self) -> usize {
@@ -63,73 +70,85 @@ impl Builder {
                 self.last_dir = start..self.dir_arena.len();
             }
         }
-        self.kinds.push(stable.kind as u8);
-        self.flags.push(stable.flags.bits());
-        self.modes.push(stable.mode);
-        self.uids.push(stable.uid);
-        self.gids.push(stable.gid);
-        self.sizes.push(stable.size);
-        self.mtimes.push(stable.mtime);
-        self.majors.push(stable.rdev.0);
-        self.minors.push(stable.rdev.1);
         let cut16 = |bytes: &[u8]| bytes.len().min(usize::from(u16::MAX));
         let (name, stream) = (cut16(stable.name), cut16(stable.stream));
-        self.names.push(name as u16);
-        self.streams.push(stream as u16);
-        self.targets.push(stable.target.len() as u32);
-        self.xattrs.push(stable.xattrs.len() as u32);
+        self.rows.push(FixedRow {
+            kind: stable.kind,
+            flags: stable.flags,
+            mode: stable.mode,
+            uid: stable.uid,
+            gid: stable.gid,
+            size: stable.size,
+            mtime: stable.mtime,
+            rdev: stable.rdev,
+            name: name as u16,
+            target: stable.target.len() as u32,
+            xattrs: stable.xattrs.len() as u32,
+            stream: stream as u16,
+            volatile: row.volatile,
+        });
         self.arena.extend_from_slice(&stable.name[..name]);
-        self.arena.extend_from_slice(stable.target);
-        self.arena.extend_from_slice(stable.xattrs);
-        self.arena.extend_from_slice(&stable.stream[..stream]);
-        self.volatile.push(row.volatile);
+        for part in [stable.target, stable.xattrs, &stable.stream[..stream]] {
+            if !part.is_empty() {
+                self.arena.extend_from_slice(part);
+            }
+        }
     }
 
     /// Encodes what is there and starts anew.
     pub(super) fn take(&mut self) -> CutChunk {
-        let rows = self.rows() as u32;
-        let mut out = Writer { bytes: Vec::with_capacity(self.stable_bytes() + 32) };
+        let rows = std::mem::take(&mut self.rows);
+        let mut out = Writer {
+            bytes: Vec::with_capacity(
+                rows.len() * STABLE_ROW_BYTES
+                    + self.arena.len()
+                    + self.dir_arena.len()
+                    + self.dir_rows.len() * 8
+                    + 32,
+            ),
+        };
         out.u8(VERSION);
-        out.u32(rows);
+        out.u32(rows.len() as u32);
         out.u32(self.dir_rows.len() as u32);
         out.u64((self.dir_arena.len() + self.arena.len()) as u64);
         out.u32s(self.dir_rows.drain(..));
         out.u32s(self.dir_paths.drain(..));
-        out.u8s(self.kinds.drain(..));
-        out.u16s(self.flags.drain(..));
-        out.u16s(self.modes.drain(..));
-        out.u32s(self.uids.drain(..));
-        out.u32s(self.gids.drain(..));
-        out.u64s(self.sizes.drain(..));
-        put_times(&mut out, self.mtimes.iter().copied());
-        self.mtimes.clear();
-        out.u16s(self.names.drain(..));
-        out.u32s(self.targets.drain(..));
-        out.u32s(self.xattrs.drain(..));
-        out.u16s(self.streams.drain(..));
-        out.u32s(self.majors.drain(..));
-        out.u32s(self.minors.drain(..));
+        out.u8s(rows.iter().map(|row| row.kind as u8));
+        out.u16s(rows.iter().map(|row| row.flags.bits()));
+        out.u16s(rows.iter().map(|row| row.mode));
+        out.u32s(rows.iter().map(|row| row.uid));
+        out.u32s(rows.iter().map(|row| row.gid));
+        out.u64s(rows.iter().map(|row| row.size));
+        put_times(&mut out, rows.iter().map(|row| row.mtime));
+        out.u16s(rows.iter().map(|row| row.name));
+        out.u32s(rows.iter().map(|row| row.target));
+        out.u32s(rows.iter().map(|row| row.xattrs));
+        out.u16s(rows.iter().map(|row| row.stream));
+        out.u32s(rows.iter().map(|row| row.rdev.0));
+        out.u32s(rows.iter().map(|row| row.rdev.1));
         out.raw(&self.dir_arena);
         out.raw(&self.arena);
         self.dir_arena.clear();
         self.arena.clear();
         self.last_dir = 0..0;
 
-        let mut volatile = Writer { bytes: Vec::with_capacity(self.volatile.len() * 56 + 5) };
+        let mut volatile = Writer { bytes: Vec::with_capacity(rows.len() * VOLATILE_ROW_BYTES + 5) };
         volatile.u8(VERSION);
-        volatile.u32(rows);
-        volatile.u64s(self.volatile.iter().map(|row| row.inode));
-        volatile.u32s(self.volatile.iter().map(|row| row.nlink));
-        put_times(&mut volatile, self.volatile.iter().map(|row| row.atime));
-        put_times(&mut volatile, self.volatile.iter().map(|row| row.ctime));
-        put_times(&mut volatile, self.volatile.iter().map(|row| row.crtime));
-        volatile.u64s(self.volatile.iter().map(|row| row.fingerprint));
-        self.volatile.clear();
-        CutChunk { stable: out.bytes, volatile: volatile.bytes, rows }
+        volatile.u32(rows.len() as u32);
+        volatile.u64s(rows.iter().map(|row| row.volatile.inode));
+        volatile.u32s(rows.iter().map(|row| row.volatile.nlink));
+        put_times(&mut volatile, rows.iter().map(|row| row.volatile.atime));
+        put_times(&mut volatile, rows.iter().map(|row| row.volatile.ctime));
+        put_times(&mut volatile, rows.iter().map(|row| row.volatile.crtime));
+        volatile.u64s(rows.iter().map(|row| row.volatile.fingerprint));
+        let chunk = CutChunk { stable: out.bytes, volatile: volatile.bytes, rows: rows.len() as u32 };
+        self.rows = rows;
+        self.rows.clear();
+        chunk
     }
 }
 
-fn put_times(out: &mut Writer, times: impl Iterator<Item = Timestamp> + Clone) {
+fn put_times(out: &mut Writer, times: impl ExactSizeIterator<Item = Timestamp> + Clone) {
     out.i64s(times.clone().map(|time| time.seconds));
     out.u32s(times.map(|time| time.nanos));
 }

@@ -2,7 +2,10 @@
 
 use super::ConvertError;
 use crate::v1;
-use coldread_model::task::{ContentMode, IoMode, Share};
+use coldread_model::{
+    Part, Parts,
+    task::{ContentMode, IoMode, Share},
+};
 
 impl From<ContentMode> for v1::Content {
     fn from(mode: ContentMode) -> Self {
@@ -66,6 +69,17 @@ impl v1::SubmitRequest {
             .try_into()
     }
 
+    /// What is asked for; a word that names no part is an error.
+    pub fn asked(&self) -> Result<Parts, ConvertError> {
+        if self.only.is_empty() {
+            return Ok(Parts::ALL);
+        }
+        let part = |word: &String| {
+            Part::from_name(word).ok_or_else(|| ConvertError::new("only", format!("{word:?} is no part")))
+        };
+        self.only.iter().map(part).collect()
+    }
+
     /// How the source is read; a number that is no mode is an error.
     pub fn io_mode(&self) -> Result<IoMode, ConvertError> {
         v1::Io::try_from(self.io)
@@ -77,6 +91,17 @@ impl v1::SubmitRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_are_asked_for_by_their_words() {
+        let asked = |only: &[&str]| {
+            let only = only.iter().map(|word| (*word).to_owned()).collect();
+            v1::SubmitRequest { only, ..Default::default() }.asked()
+        };
+        assert_eq!(asked(&[]), Ok(Parts::ALL));
+        assert_eq!(asked(&["logins", "files"]), Ok([Part::Files, Part::Logins].into_iter().collect()));
+        assert!(asked(&["logins", "everything"]).is_err());
+    }
 
     #[test]
     fn modes_come_back_and_unknown_numbers_are_refused() {

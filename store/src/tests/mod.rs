@@ -73,6 +73,7 @@ fn manifest(writer: &mut PackWriter, asset: &str, chunks: Vec<ChunkRef>) -> Resu
             volume_ids: Vec::new(),
             metadata_digest: ObjectId([0; 32]),
         },
+        asked: coldread_model::Parts::ALL,
         hashed: false,
         system: SystemIdentity::default(),
         found: FoundRefs::default(),

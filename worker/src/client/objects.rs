@@ -8,13 +8,14 @@ use coldread_proto::{
     MAX_MESSAGE_BYTES, ServiceError,
     v1::{HaveRequest, Object, PutObjectsRequest},
 };
-use std::{collections::HashSet, sync::Arc};
+use std::{cell::RefCell, collections::HashSet, sync::Arc};
 use tokio::{sync::mpsc, task::JoinHandle};
+use zstd::bulk::Compressor;
 
 /// Objects that wait to be sent, before whoever makes them has to wait.
 const OBJECTS_AHEAD: usize = 64;
 /// A batch is sent when it has so many bytes …
-const BATCH_BYTES: usize = 4 << 20;
+const BATCH_BYTES: usize = 2 << 20;
 /// … or so many objects.
 const BATCH_OBJECTS: usize = 512;
 /// No message of objects is longer; a quarter is left for all that is not content.
@@ -27,10 +28,24 @@ const ZSTD_LEVEL: i32 = 1;
 /// An object and its name, on their way.
 pub(super) type Packed = (ObjectId, Object);
 
+thread_local! {
+    /// Setting one up costs as much as compressing a small object.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+}
+
 /// Names and compresses an object, on the caller's thread.
 pub(super) fn pack(kind: ObjectKind, bytes: &[u8]) -> Result<Packed, TaskError> {
     let id = ObjectId::of(kind, bytes);
-    let compressed = zstd::bulk::compress(bytes, ZSTD_LEVEL)
+    let compressed = COMPRESSOR.with_borrow_mut(|slot| {
+        let mut compressor = match slot.take() {
+            Some(compressor) => compressor,
+            None => Compressor::new(ZSTD_LEVEL)?,
+        };
+        let compressed = compressor.compress(bytes);
+        *slot = Some(compressor);
+        compressed
+    });
+    let compressed = compressed
         .map_err(|error| TaskError::Invalid(format!("object {id} cannot be compressed: {error}")))?;
     if compressed.len() > MESSAGE_BYTES {
         let reason = format!("object {id} is too large: {} bytes, compressed", compressed.len());

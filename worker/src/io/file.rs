@@ -1,6 +1,6 @@
 //! The opened file or device that the three readers share.
 
-use super::error::OpenError;
+use super::{error::OpenError, waiting::MAX_READ};
 use coldread_fsparse::source::SourceError;
 use coldread_model::ByteRange;
 use rustix::fs::OFlags;
@@ -16,6 +16,9 @@ use std::{
 const MIN_BLOCK: u64 = 4096;
 /// Devices with larger logical blocks than this are read through the page cache only.
 const MAX_BLOCK: u64 = 64 << 10;
+
+/// Bytes under way in one queue, at most: enough for the deepest disk, little enough for many threads.
+pub(super) const MAX_AHEAD: u64 = 32 << 20;
 
 /// A positioned read, behind a trait so that tests can put a failing disk under the readers.
 pub(super) trait RawRead: Send + Sync {
@@ -38,6 +41,8 @@ pub(super) struct DiskFile {
     block: u64,
     device: Option<u64>,
     sparse: bool,
+    /// Bytes that a queue has under way at most.
+    ahead: u64,
 }
 
 impl DiskFile {
@@ -86,7 +91,24 @@ impl DiskFile {
             block: if plain { sector.max(MIN_BLOCK) } else { MIN_BLOCK },
             device,
             sparse: kind.is_file() && meta.blocks().saturating_mul(512) < size,
+            ahead: MAX_AHEAD,
         })
+    }
+
+    /// The same file, read with about so many bytes under way in a queue; at least two of the longest reads, and
+    /// at most [`MAX_AHEAD`].
+    pub(super) fn with_ahead(self, ahead: u64) -> Self {
+        Self { ahead: ahead.clamp(2 * MAX_READ, MAX_AHEAD), ..self }
+    }
+
+    /// Bytes that a queue may have under way.
+    pub(super) fn ahead(&self) -> u64 {
+        self.ahead
+    }
+
+    /// Buffers of the larger size that a queue keeps: twice what is under way, as consumers hold some.
+    pub(super) fn buffers(&self) -> u16 {
+        (2 * self.ahead / MAX_READ) as u16
     }
 
     /// Size in bytes when it was opened.

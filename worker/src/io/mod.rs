@@ -62,8 +62,22 @@ pub fn open(location: &Path, mode: IoMode) -> Result<OpenSource, OpenError> {
     open_with(location, mode, &SpoolOptions::default())
 }
 
+/// Like [`open`], with queues that have at most about `ahead` bytes under way.
+pub fn open_within(location: &Path, mode: IoMode, ahead: u64) -> Result<OpenSource, OpenError> {
+    open_all(location, mode, &SpoolOptions::default(), ahead)
+}
+
 /// Like [`open`], with the place, limit and progress of unpacking.
 pub fn open_with(location: &Path, mode: IoMode, spool: &SpoolOptions<'_>) -> Result<OpenSource, OpenError> {
+    open_all(location, mode, spool, file::MAX_AHEAD)
+}
+
+fn open_all(
+    location: &Path,
+    mode: IoMode,
+    spool: &SpoolOptions<'_>,
+    ahead: u64,
+) -> Result<OpenSource, OpenError> {
     let mut file = DiskFile::open(location)?;
     let mut container = "raw";
     let mut live = false;
@@ -78,6 +92,6 @@ pub fn open_with(location: &Path, mode: IoMode, spool: &SpoolOptions<'_>) -> Res
             file = DiskFile::from_file(location, image)?;
         }
     }
-    let (source, reader) = auto::choose(Arc::new(file), mode)?;
+    let (source, reader) = auto::choose(Arc::new(file.with_ahead(ahead)), mode)?;
     Ok(OpenSource { source, container: container.to_owned(), reader, live })
 }

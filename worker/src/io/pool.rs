@@ -42,6 +42,8 @@ impl Memory for Slab {
 /// The buffers of one queue.
 pub(super) struct Pool {
     classes: [Class; 2],
+    /// Buffers made so far, those that serve one read too.
+    made: u32,
 }
 
 struct Class {
@@ -64,7 +66,12 @@ impl Pool {
             idle: Vec::new(),
             lent: VecDeque::new(),
         };
-        Self { classes: [class(SMALL, 0, small), class(MAX_READ as usize, small, large)] }
+        Self { classes: [class(SMALL, 0, small), class(MAX_READ as usize, small, large)], made: 0 }
+    }
+
+    /// How many buffers were made so far; counts round.
+    pub(super) fn made(&self) -> u32 {
+        self.made
     }
 
     /// A buffer of at least `len` bytes (at most [`MAX_READ`]) to which nobody else holds a reference.
@@ -83,6 +90,7 @@ impl Pool {
         }
         let number = (class.made < class.limit).then_some(class.first_number + class.made);
         let slab = Slab::new(class.size, number)?;
+        self.made = self.made.wrapping_add(1);
         class.made += u16::from(number.is_some());
         Ok((Arc::new(slab), true))
     }

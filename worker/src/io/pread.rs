@@ -59,7 +59,7 @@ impl BlockSource for PreadSource {
             waiting: Waiting::new(&self.file),
             ahead: VecDeque::new(),
             spare: Vec::new(),
-            pool: Pool::new(POOL.0, POOL.1),
+            pool: Pool::new(POOL.0, self.file.buffers().min(POOL.1)),
             ready: VecDeque::new(),
         }))
     }

@@ -2,7 +2,7 @@
 //!
 //! `push` only collects. `next` hands out what is ready; when nothing is, it takes in what has completed,
 //! fills the ring from what waits (in disk order, merged) and only then waits for the disk. Up to
-//! [`ring::DEPTH`] reads and [`MAX_IN_FLIGHT`] bytes are under way.
+//! [`ring::DEPTH`] reads and the file's `ahead` bytes are under way.
 //!
 //! A read that comes back whole is answered from its buffer. Whatever else comes back (short, interrupted,
 //! refused, a bad sector) is read again by [`salvage`] in the calling thread: it is rare, and the other
@@ -12,23 +12,21 @@
 //! hangs hangs it. Should waiting fail, the buffers are leaked and never reused.
 
 use super::{
-    file::{DirectFirst, DiskFile, RawRead},
+    file::{DirectFirst, DiskFile, MAX_AHEAD, RawRead},
     holes,
     pool::{Pool, Slab},
     pread::PreadSource,
     ring::{self, Ring},
     salvage,
-    waiting::{Part, Waiting, answer},
+    waiting::{MAX_READ, Part, Waiting, answer},
 };
 use coldread_fsparse::source::{BlockSource, Completion, MappedRange, Memory, ReadQueue, SourceError};
 use coldread_model::ByteRange;
 use io_uring::{opcode, squeue, types::Fixed};
 use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
-/// Bytes under way in one queue: enough for the deepest disk, little enough for many threads.
-const MAX_IN_FLIGHT: u64 = 32 << 20;
-/// Buffers of 64 KiB and of 1 MiB that a queue keeps, made when first needed.
-const POOL: (u16, u16) = (128, 64);
+/// Buffers of 64 KiB that a queue keeps, and the most of 1 MiB, made when first needed.
+const POOL: (u16, u16) = (128, (2 * MAX_AHEAD / MAX_READ) as u16);
 /// So many reads are submitted at once, at most.
 const BATCH: u32 = 8;
 /// So often, a millisecond apart, a ring that is out of memory is asked again.
@@ -104,7 +102,7 @@ impl BlockSource for UringSource {
             in_flight: 0,
             in_flight_bytes: 0,
             landed: Vec::new(),
-            pool: Pool::new(POOL.0, POOL.1),
+            pool: Pool::new(POOL.0, self.file.buffers().min(POOL.1)),
             ready: VecDeque::new(),
             broken: None,
             ring,
@@ -142,13 +140,18 @@ struct UringQueue<'a> {
 impl UringQueue<'_> {
     /// Whether another read may start.
     fn has_room(&self) -> bool {
-        self.in_flight < ring::DEPTH as usize && self.in_flight_bytes < MAX_IN_FLIGHT
+        self.in_flight < ring::DEPTH as usize && self.in_flight_bytes < self.source.file.ahead()
     }
 
     /// Puts waiting requests on the ring. Whether some are not submitted yet.
+    ///
+    /// A buffer costs about a millisecond when it is made: its pages are zeroed and pinned. A new queue that made
+    /// all it can hold before it looked for the first completion would hand out the first piece 60 to 150 ms
+    /// late, so only [`BATCH`] are made in one go; the next call makes the next ones.
     fn board(&mut self) -> bool {
         let mut unsubmitted = 0;
-        while self.has_room() && !self.waiting.is_empty() {
+        let made = self.pool.made();
+        while self.has_room() && !self.waiting.is_empty() && self.pool.made().wrapping_sub(made) < BATCH {
             let number = self.grounded.pop().unwrap_or_else(|| {
                 self.flights.push(Flight::default());
                 self.flights.len() - 1

@@ -16,9 +16,6 @@ use coldread_model::{
 };
 use std::{collections::HashMap, thread};
 
-/// Bytes that one thread keeps under way.
-const BUDGET: u64 = 32 << 20;
-
 impl Job<'_> {
     pub(super) fn content(
         &self,
@@ -96,7 +93,7 @@ impl Job<'_> {
         let mut queue = opened.source.open_queue().map_err(|error| TaskError::Source(error.to_string()))?;
         let mut sink = Counted { digests: DigestSink::default(), context: self.context };
         let items = streams.iter().enumerate().filter_map(|(i, stream)| Some((i, stream.item()?)));
-        read_items(items, &mut *queue, BUDGET, &mut sink);
+        read_items(items, &mut *queue, self.memory.ahead(self.threads), &mut sink);
         for (index, result) in sink.digests.results {
             let stream = &streams[index];
             match result {

@@ -24,8 +24,9 @@ struct Key {
 }
 
 /// The disks that are open, the last used last.
-#[derive(Default)]
 pub(super) struct Disks {
+    /// Bytes that a queue reads ahead.
+    ahead: u64,
     open: Mutex<Vec<(Key, Arc<OpenSource>)>>,
     /// What the disks that were asked about were, the last one last.
     identities: Mutex<Vec<(Key, ObjectId)>>,
@@ -40,6 +41,11 @@ impl Key {
 }
 
 impl Disks {
+    /// None is open; the queues of those that will be read so many bytes ahead.
+    pub(super) fn within(ahead: u64) -> Self {
+        Self { ahead, open: Mutex::default(), identities: Mutex::default() }
+    }
+
     /// The digest of a disk's metadata, found anew when the file changes: who extracts a thousand files asks a
     /// thousand times.
     pub(super) fn identity(
@@ -72,7 +78,7 @@ impl Disks {
             open.push(found);
             return Ok(disk);
         }
-        let opened = io::open(Path::new(&spec.location), spec.io);
+        let opened = io::open_within(Path::new(&spec.location), spec.io, self.ahead);
         let disk = Arc::new(opened.map_err(|error| TaskError::Source(error.to_string()))?);
         if open.len() >= KEPT {
             open.remove(0);

@@ -14,6 +14,7 @@ mod read;
 mod survey;
 mod view;
 
+use crate::memory::Memory;
 use coldread_model::{KeptKey, ObjectId, ObjectKind, codec, task::TaskInput};
 use disks::Disks;
 use std::num::NonZero;
@@ -64,29 +65,41 @@ pub enum TaskError {
 pub struct Tasks {
     disks: Disks,
     threads: usize,
+    memory: Memory,
 }
 
 impl Default for Tasks {
     /// One thread for each core that this process may use.
     fn default() -> Self {
-        Self::new(std::thread::available_parallelism().map_or(1, NonZero::get))
+        Self::within(Memory::default())
     }
 }
 
 impl Tasks {
-    /// With so many threads for each task.
-    pub fn new(threads: usize) -> Self {
-        Self { disks: Disks::default(), threads: threads.max(1) }
+    /// With one thread for each core that this process may use, and so much memory for reading.
+    pub fn within(memory: Memory) -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self { disks: Disks::within(memory.ahead(threads)), threads, memory }
     }
 
     /// Runs a task and gives its output record in the model's encoding (for a survey: the survey's bytes
     /// under the name in the record).
     pub fn run(&self, input: &TaskInput, context: &dyn TaskContext) -> Result<Vec<u8>, TaskError> {
-        let job = Job { disks: &self.disks, threads: self.threads, context };
+        let job = Job { disks: &self.disks, threads: self.threads, memory: self.memory, context };
+        tracing::debug!(task = input.kind(), "begun");
         match input {
             TaskInput::Probe { source } => job.probe(source).map(|output| codec::to_bytes(&output)),
             TaskInput::Survey { source, volume, units } => job.survey_task(source, volume, *units),
-            TaskInput::Assemble { source, probe, surveys, content, cross_check, shard_bytes, whole } => {
+            TaskInput::Assemble {
+                source,
+                probe,
+                surveys,
+                content,
+                cross_check,
+                shard_bytes,
+                whole,
+                asked,
+            } => {
                 let work = assemble::Work {
                     source,
                     probe,
@@ -95,6 +108,7 @@ impl Tasks {
                     cross_check: *cross_check,
                     shard_bytes: *shard_bytes,
                     whole: *whole,
+                    asked: *asked,
                 };
                 job.assemble(&work).map(|output| codec::to_bytes(&output))
             }
@@ -115,6 +129,7 @@ impl Tasks {
 struct Job<'a> {
     disks: &'a Disks,
     threads: usize,
+    memory: Memory,
     context: &'a dyn TaskContext,
 }
 

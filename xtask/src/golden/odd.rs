@@ -172,7 +172,7 @@ impl Volume {
             let mapped = |len: usize, lcn: usize| {
                 [&[0x42][..], &(len as u16).to_le_bytes(), &(lcn as u32).to_le_bytes(), &[0; 9]].concat()
             };
-            half = attribute.clone();
+            half.clone_from(&attribute);
             half.truncate(64);
             half.extend(mapped(after, lcn + first));
             half[16..24].copy_from_slice(&(first as u64).to_le_bytes());

@@ -10,7 +10,7 @@ use crate::{
     hive::{LOGS, Records},
     wants::{Reading, Want},
 };
-use coldread_model::{Account, LoginEvent, LoginKind, LoginSource};
+use coldread_model::{Account, LoginEvent, LoginKind, LoginSource, Part, Parts};
 use std::collections::BTreeMap;
 
 /// Reads the SAM hive, and the list of profiles in the SOFTWARE hive beside it.
@@ -26,6 +26,10 @@ impl Extractor for WindowsAccounts {
 
     fn version(&self) -> u32 {
         1
+    }
+
+    fn finds(&self) -> Parts {
+        Parts::of(Part::Accounts).and(Parts::of(Part::Logins))
     }
 
     fn wants(&self) -> &'static [Want] {

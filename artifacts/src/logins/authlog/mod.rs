@@ -42,6 +42,10 @@ impl Extractor for Authlog {
         1
     }
 
+    fn finds(&self) -> coldread_model::Parts {
+        coldread_model::Parts::of(coldread_model::Part::Logins)
+    }
+
     fn wants(&self) -> &'static [Want] {
         const WANTS: &[Want] = &[
             Want::new("/var/log/auth.log*", Reading::Stream),

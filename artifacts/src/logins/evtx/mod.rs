@@ -13,7 +13,7 @@ use crate::{
     input::{EVENTS_PER_FILE, Place},
     wants::{Reading, Want},
 };
-use coldread_model::{GapKind, LogWindow, LoginEvent, LoginKind, LoginSource, Timestamp};
+use coldread_model::{GapKind, LogWindow, LoginEvent, LoginKind, LoginSource, Part, Parts, Timestamp};
 use std::net::IpAddr;
 
 /// Reads the event logs that tell of logins.
@@ -27,6 +27,10 @@ impl Extractor for Evtx {
 
     fn version(&self) -> u32 {
         1
+    }
+
+    fn finds(&self) -> Parts {
+        Parts::of(Part::Logins)
     }
 
     fn wants(&self) -> &'static [Want] {

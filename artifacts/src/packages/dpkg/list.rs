@@ -9,7 +9,7 @@ use crate::{
     view::FileView,
     wants::{Reading, Want},
 };
-use coldread_model::{GapKind, Timestamp};
+use coldread_model::{GapKind, Part, Parts, Timestamp};
 
 /// The largest list that is read; a package of a hundred thousand files has some 10 MB.
 const LIMIT: u64 = 64 << 20;
@@ -28,6 +28,10 @@ impl Extractor for FileLists {
 
     fn version(&self) -> u32 {
         1
+    }
+
+    fn finds(&self) -> Parts {
+        Parts::of(Part::Packages)
     }
 
     fn wants(&self) -> &'static [Want] {

@@ -12,7 +12,7 @@ use crate::{
     wants::{Reading, Want},
     zone::{Converter, LocalSeconds},
 };
-use coldread_model::{GapKind, Timestamp};
+use coldread_model::{GapKind, Part, Parts, Timestamp};
 use std::collections::BTreeMap;
 
 const STRUCTURE: &str = "dpkg log";
@@ -28,6 +28,10 @@ impl Extractor for DpkgLog {
 
     fn version(&self) -> u32 {
         1
+    }
+
+    fn finds(&self) -> Parts {
+        Parts::of(Part::Packages)
     }
 
     fn wants(&self) -> &'static [Want] {

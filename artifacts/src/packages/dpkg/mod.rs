@@ -33,6 +33,10 @@ impl Extractor for Dpkg {
         2
     }
 
+    fn finds(&self) -> coldread_model::Parts {
+        coldread_model::Parts::of(coldread_model::Part::Packages)
+    }
+
     fn wants(&self) -> &'static [Want] {
         const WANTS: &[Want] = &[
             Want::new("/var/lib/dpkg/status", Reading::Whole { limit: LIMIT }),

@@ -8,7 +8,7 @@ use crate::{
     packages::purl::PurlBuilder,
     wants::{Reading, Want},
 };
-use coldread_model::PackageType;
+use coldread_model::{PackageType, Part, Parts};
 
 /// Reads opkg's status.
 #[derive(Debug)]
@@ -21,6 +21,10 @@ impl Extractor for Opkg {
 
     fn version(&self) -> u32 {
         1
+    }
+
+    fn finds(&self) -> Parts {
+        Parts::of(Part::Packages)
     }
 
     fn wants(&self) -> &'static [Want] {

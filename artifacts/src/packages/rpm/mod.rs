@@ -30,6 +30,10 @@ impl Extractor for Rpm {
         2
     }
 
+    fn finds(&self) -> coldread_model::Parts {
+        coldread_model::Parts::of(coldread_model::Part::Packages)
+    }
+
     fn wants(&self) -> &'static [Want] {
         const COMPANIONS: &[&str] = &["-wal", "-journal"];
         const fn sqlite(pattern: &'static str) -> Want {

@@ -15,7 +15,7 @@ use crate::{
     packages::purl::purl_of,
     wants::{Reading, Want},
 };
-use coldread_model::{Package, PackageType};
+use coldread_model::{Package, PackageType, Part, Parts};
 
 /// The SOFTWARE hive: programs, updates, Appx packages, .NET, and which Windows it is.
 #[derive(Debug)]
@@ -91,6 +91,10 @@ impl Extractor for UserPrograms {
 
     fn version(&self) -> u32 {
         1
+    }
+
+    fn finds(&self) -> Parts {
+        Parts::of(Part::Packages)
     }
 
     fn wants(&self) -> &'static [Want] {

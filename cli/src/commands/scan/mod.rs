@@ -11,10 +11,12 @@ use crate::{
 };
 use clap::ValueEnum;
 use coldread_model::{
+    Part,
     asset::name_of_source,
     task::{ContentMode, IoMode, Share},
 };
 use coldread_proto::v1::{self, SubmitRequest};
+use coldread_worker::Memory;
 use report::{Outcome, Scanned};
 use std::{
     collections::HashMap,
@@ -41,6 +43,7 @@ const SOURCE_UNREADABLE: u8 = 1;
     coldread scan /dev/vda --asset web-1 --account 123456789012\n  \
     coldread scan disk.img --cross-check 5%\n  \
     coldread scan images/*.img.zst --content none -o ndjson\n  \
+    coldread scan disk.img --only packages,logins\n  \
     coldread scan --server http://127.0.0.1:7700 /images/disk.img --wait")]
 pub struct Scan {
     /// Images or block devices; on a cluster, as the workers see them
@@ -55,6 +58,9 @@ pub struct Scan {
     /// What of the files' contents is read
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = Content::Hash)]
     content: Content,
+    /// Look for these alone: less is read, and what was not asked for stays unknown
+    #[arg(long, value_name = "PART,…", value_delimiter = ',', value_parser = part)]
+    only: Vec<Part>,
     /// How sources are read
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Io::Auto)]
     io: Io,
@@ -62,6 +68,9 @@ pub struct Scan {
     /// as gaps: `explained` where it is known why this reading is the kernel's, else `disagreement`
     #[arg(long, value_name = "N%", value_parser = share::parse, default_value = "0%", hide_default_value = true)]
     cross_check: Share,
+    /// Memory for what is read ahead, e.g. 64MiB [default: 256MiB]; on a cluster the workers have their own
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, conflicts_with = "server")]
+    memory: Option<u64>,
     /// Cut volumes into tasks of about this size, e.g. 64MiB [default: 8GiB, or the coordinator's]
     #[arg(long, value_name = "N", value_parser = size::parse)]
     shard_bytes: Option<u64>,
@@ -125,8 +134,9 @@ impl Scan {
         }
         self.check_names()?;
         let place = self.place.place()?;
+        let memory = self.memory.map_or_else(Memory::default, Memory::of);
         let follow = self.wait || matches!(place, Place::Store(_));
-        let outcomes = connect::with(&place, Need::Scans, async |services| {
+        let outcomes = connect::with(&place, Need::Scans(memory), async |services| {
             if follow { self.follow(services).await } else { self.submit_all(&services).await }
         })
         .await?;
@@ -201,6 +211,7 @@ impl Scan {
             io: v1::Io::from(IoMode::from(self.io)).into(),
             cross_check_millionths: self.cross_check.millionths(),
             shard_bytes: self.shard_bytes.unwrap_or(0),
+            only: self.only.iter().map(|part| part.name().to_owned()).collect(),
         };
         match services.scans().submit(request).await {
             Ok(response) => {
@@ -211,6 +222,12 @@ impl Scan {
             Err(status) => failed(asset, Failure::from(status).line()),
         }
     }
+}
+
+/// A part of an asset by its word.
+fn part(word: &str) -> std::result::Result<Part, String> {
+    let known = || Part::ALL.iter().map(|part| part.name()).collect::<Vec<_>>().join(", ");
+    Part::from_name(word).ok_or_else(|| format!("it is one of {}", known()))
 }
 
 /// What all outcomes together mean.

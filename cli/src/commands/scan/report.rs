@@ -116,7 +116,7 @@ fn table(outcome: &Outcome, place: &Place, out: &mut impl Write) -> io::Result<(
                 human_size(bytes)
             )?;
             match summary.gaps {
-                0 => writeln!(out, "no gaps: everything was read"),
+                0 => writeln!(out, "no gaps: everything asked for was read"),
                 gaps => {
                     writeln!(out, "{}: run `{}`", counted(gaps, "gap"), gaps_command(&summary.asset, place))
                 }

@@ -80,7 +80,7 @@ impl Scan {
             return;
         }
         let range = self.geometry.bytes_of(block, 1);
-        if !self.single {
+        if self.names {
             self.out.metadata.insert(range);
         }
         match self.attribute_blocks.get_mut(&block) {

@@ -60,6 +60,8 @@ impl Scan {
             let range = ByteRange::new(fetched.range.start + (index * size) as u64, size as u64);
             if !self.single {
                 self.out.metadata.insert(self.geometry.base_metadata(group));
+            } else if self.names {
+                self.out.metadata.insert(range);
             }
             if self.unreadable(0, "group descriptor", range, fetched) {
                 self.ask_copy(Doubt::new(group, range, GapKind::Io, None), ask);
@@ -169,6 +171,9 @@ impl Scan {
             let number = self.numbers[index];
             match self.inode_range(number) {
                 Some(range) if (number - 1) % per_group < used => {
+                    if self.names {
+                        self.out.metadata.insert(range);
+                    }
                     self.ask(Job::Inodes { first: number }, range, ask);
                 }
                 _ => self.not_in_use(number),

@@ -52,7 +52,7 @@ impl Scan {
             open.waiting += 1;
             if open.role == Role::Freed {
                 self.out.free.insert(range);
-            } else if !self.single {
+            } else if self.names {
                 self.out.metadata.insert(range);
             }
         } else {

@@ -29,7 +29,7 @@ impl Scan {
             return;
         }
         open.mapped += len;
-        if self.single {
+        if !self.names {
             return;
         }
         let mut at = 0;
@@ -82,7 +82,7 @@ impl Scan {
             self.corrupt(directory.number, "directory entry", range, &wrong);
             return;
         };
-        if name.iter().any(|byte| matches!(byte, 0 | b'/')) {
+        if memchr::memchr2(0, b'/', &name).is_some() {
             let gap = Gap::new(GapKind::Corrupt, "directory entry", "a name with a slash or a zero byte");
             self.gap(gap.at_inode(directory.number.into()).at_byte(range.start));
             return;

@@ -280,7 +280,7 @@ impl Scan {
         let content = content.unwrap_or_default();
         if let Role::Directory(directory) = open.role {
             // The first four bytes are the parent's number.
-            if !self.single {
+            if self.names {
                 self.take_names(&directory, inode.block.get(4..).unwrap_or_default(), open.at);
                 self.take_names(&directory, content, open.at);
             }
@@ -396,7 +396,7 @@ impl Scan {
         {
             self.truncate(&mut open);
         }
-        if matches!(open.role, Role::Directory(_) | Role::Link | Role::Internal) && !self.single {
+        if matches!(open.role, Role::Directory(_) | Role::Link | Role::Internal) && self.names {
             for extent in &open.extents {
                 self.out.metadata.insert(ByteRange::new(extent.physical, extent.len));
             }

@@ -102,8 +102,10 @@ pub(super) struct Scan {
     pub(super) groups: Range<u32>,
     /// The inodes to read, sorted; empty where groups are surveyed.
     pub(super) numbers: Vec<u32>,
-    /// Whether single inodes are read: no names, no ranges of the volume.
+    /// Whether single inodes are read, not groups.
     pub(super) single: bool,
+    /// Whether names are wanted, and where metadata lies.
+    pub(super) names: bool,
     pub(super) out: Survey,
     pub(super) jobs: Slab<Job>,
     pub(super) opens: Slab<Open>,
@@ -142,6 +144,7 @@ impl Scan {
             groups: 0..0,
             numbers: Vec::new(),
             single: false,
+            names: true,
             out: Survey::default(),
             jobs: Slab::new(),
             opens: Slab::new(),
@@ -166,8 +169,13 @@ impl Scan {
         Self { groups, ..Self::new(geometry) }
     }
 
-    /// A survey of single inodes.
+    /// A survey of single inodes, without names.
     pub(super) fn of_inodes(geometry: Geometry, numbers: &[u64]) -> Self {
+        Self { names: false, ..Self::of_directories(geometry, numbers) }
+    }
+
+    /// A survey of single inodes, with the names in those that are directories.
+    pub(super) fn of_directories(geometry: Geometry, numbers: &[u64]) -> Self {
         let mut scan = Self { single: true, ..Self::new(geometry) };
         for number in numbers {
             let known = u32::try_from(*number).ok().filter(|known| scan.geometry.place_of(*known).is_some());

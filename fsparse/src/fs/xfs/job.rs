@@ -69,8 +69,8 @@ impl Surveyor {
     /// Takes an inode that its group calls in use.
     pub(super) fn inode(&mut self, number: u64, bytes: &[u8], place: ByteRange, ask: &mut Requests) {
         let dinode = match inode::parse(&self.geometry, number, bytes, place.start) {
-            Ok(Some(dinode)) if dinode.nlink > 0 || self.wants_names() => dinode,
-            Ok(None) if self.wants_names() => {
+            Ok(Some(dinode)) if dinode.nlink > 0 || self.surveys_groups() => dinode,
+            Ok(None) if self.surveys_groups() => {
                 let error = ParseError::corrupt(place.start, "inode", "one in use, as inobt says", "mode 0");
                 self.found.error(&error, Some(number), place);
                 return;

@@ -36,8 +36,8 @@ const CHUNK_INODES: u64 = 64;
 enum Goal {
     /// All inodes of some groups.
     Groups(Range<u32>),
-    /// Some inodes, without names.
-    Inodes(Vec<u64>),
+    /// Some inodes, and whether the names in them are wanted, and where metadata lies.
+    Inodes(Vec<u64>, bool),
 }
 
 /// Inodes that lie next to each other on the volume.
@@ -117,10 +117,18 @@ impl Surveyor {
     }
 
     pub(super) fn of_inodes(geometry: Geometry, numbers: &[u64]) -> Self {
+        Self::of_numbers(geometry, numbers, false)
+    }
+
+    pub(super) fn of_directories(geometry: Geometry, numbers: &[u64]) -> Self {
+        Self::of_numbers(geometry, numbers, true)
+    }
+
+    fn of_numbers(geometry: Geometry, numbers: &[u64], names: bool) -> Self {
         let mut numbers = numbers.to_vec();
         numbers.sort_unstable();
         numbers.dedup();
-        Self::new(geometry, Goal::Inodes(numbers))
+        Self::new(geometry, Goal::Inodes(numbers, names))
     }
 
     fn new(geometry: Geometry, goal: Goal) -> Self {
@@ -139,8 +147,13 @@ impl Surveyor {
         }
     }
 
-    /// Whether names in directories are wanted.
+    /// Whether names in directories are wanted, and where metadata lies.
     pub(super) fn wants_names(&self) -> bool {
+        matches!(self.goal, Goal::Groups(_) | Goal::Inodes(_, true))
+    }
+
+    /// Whether groups are surveyed, and no single inodes.
+    pub(super) fn surveys_groups(&self) -> bool {
         matches!(self.goal, Goal::Groups(_))
     }
 
@@ -432,17 +445,20 @@ impl Machine for Surveyor {
                 }
                 self.goal = Goal::Groups(groups);
             }
-            Goal::Inodes(numbers) => {
+            Goal::Inodes(numbers, names) => {
                 for &number in &numbers {
                     let Some(place) = self.geometry.inode_place(number, 1) else {
                         let reason = "no place in the volume has this number";
                         self.found.gap(Gap::new(GapKind::NotFound, "inode", reason).at_inode(number));
                         continue;
                     };
+                    if names {
+                        self.found.metadata(place);
+                    }
                     let runs = vec![InodeRun { first: number, count: 1, used: 1 }];
                     self.ask(Task::Inodes { runs }, place, ask);
                 }
-                self.goal = Goal::Inodes(numbers);
+                self.goal = Goal::Inodes(numbers, names);
             }
         }
     }

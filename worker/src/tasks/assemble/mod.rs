@@ -3,7 +3,9 @@
 //!
 //! It is one task an asset, not one a volume: fstab joins the volumes, and extractors read the joined tree.
 
+mod descent;
 mod extract;
+mod goals;
 mod joined;
 mod listing;
 
@@ -14,12 +16,12 @@ use super::{
     survey::{self, Opened},
 };
 use coldread_fsparse::{
-    coverage::{StreamUse, volume_coverage},
+    coverage::{Rest, StreamUse, volume_coverage},
     survey::Survey,
     tree::{Tree, for_each_row},
 };
 use coldread_model::{
-    ByteRange, Gap, RowFlags,
+    ByteRange, Gap, Part, Parts, RowFlags,
     task::{AssembleOutput, AssembledVolume, ContentMode, ProbeOutput, Share, SourceSpec, VolumeSpec},
 };
 use std::collections::HashSet;
@@ -33,42 +35,53 @@ pub(super) struct Work<'a> {
     pub(super) cross_check: Share,
     pub(super) shard_bytes: u64,
     pub(super) whole: bool,
+    pub(super) asked: Parts,
+}
+
+/// A volume's survey, and whether it tells of a part of the volume only: what extractors want.
+struct Surveyed {
+    survey: Survey,
+    partly: bool,
 }
 
 impl Job<'_> {
     pub(super) fn assemble(&self, work: &Work<'_>) -> Result<AssembleOutput, TaskError> {
         let specs = &work.probe.volumes;
         let mut opened: Vec<Option<Opened<'_>>> = Vec::new();
-        let mut surveys: Vec<Option<Survey>> = Vec::new();
+        for spec in specs {
+            let filesystem = spec.filesystem.as_ref();
+            opened.push(filesystem.map(|_| self.open_volume(work.source, spec)).transpose()?);
+        }
+        let mut surveys = if work.asked.contains(Part::Files) {
+            self.survey_all(work, &opened)?
+        } else {
+            self.descend(work, &opened)?
+        };
         let mut gaps = Vec::new();
-        for (index, spec) in specs.iter().enumerate() {
-            if spec.filesystem.is_none() {
-                opened.push(None);
-                surveys.push(None);
-                continue;
-            }
-            let volume = self.open_volume(work.source, spec)?;
-            let mut survey = self.surveyed(work, index, &volume)?;
+        for (surveyed, spec) in surveys.iter_mut().zip(specs) {
+            let Some(Surveyed { survey, .. }) = surveyed else { continue };
+            tracing::debug!(volume = spec.name, inodes = survey.inodes.len(), "surveyed");
             gaps.extend(survey.gaps.drain(..).map(|gap| gap.in_volume(&spec.name)));
-            opened.push(Some(volume));
-            surveys.push(Some(survey));
         }
         let mut trees: Vec<Option<Tree<'_>>> = Vec::new();
-        for ((survey, volume), spec) in surveys.iter().zip(&opened).zip(specs) {
-            let (Some(survey), Some(volume)) = (survey, volume) else {
+        for ((surveyed, volume), spec) in surveys.iter().zip(&opened).zip(specs) {
+            let (Some(surveyed), Some(volume)) = (surveyed, volume) else {
                 trees.push(None);
                 continue;
             };
             let root = volume.driver.root(&volume.spec.geometry);
-            let tree = Tree::build(survey, root.map_err(|error| TaskError::Invalid(error.to_string()))?);
+            let tree =
+                Tree::build(&surveyed.survey, root.map_err(|error| TaskError::Invalid(error.to_string()))?);
             gaps.extend(tree.gaps().iter().cloned().map(|gap| gap.in_volume(&spec.name)));
             trees.push(Some(tree));
         }
         self.check()?;
+        tracing::debug!("joined");
 
         let asset = joined::Asset::new(specs, &opened, &trees);
         gaps.extend(asset.crowded());
-        let extracted = extract::extract(&asset, self)?;
+        let extracted = extract::extract(&asset, work.asked, self)?;
+        tracing::debug!("extracted");
 
         let mut output = AssembleOutput {
             volumes: Vec::new(),
@@ -88,8 +101,11 @@ impl Job<'_> {
                 reason: spec.reason.clone(),
                 shards: Vec::new(),
             };
-            if let (Some(volume), Some(tree)) = (&opened[index], &trees[index]) {
-                let part = VolumePart { work, spec, volume, tree, read: &extracted.read[index] };
+            if let (Some(volume), Some(tree), Some(surveyed)) =
+                (&opened[index], &trees[index], &surveys[index])
+            {
+                let rest = if surveyed.partly { Rest::NotAsked } else { Rest::Unreferenced };
+                let part = VolumePart { work, spec, volume, tree, read: &extracted.read[index], rest };
                 self.finish_volume(&part, &mut assembled, &mut output, &mut gaps)?;
             }
             output.volumes.push(assembled);
@@ -98,6 +114,19 @@ impl Job<'_> {
         gaps.dedup();
         output.gaps = gaps;
         Ok(output)
+    }
+
+    /// The surveys of all volumes that hold a filesystem.
+    fn survey_all(
+        &self,
+        work: &Work<'_>,
+        opened: &[Option<Opened<'_>>],
+    ) -> Result<Vec<Option<Surveyed>>, TaskError> {
+        let survey = |(index, volume): (usize, &Option<Opened<'_>>)| {
+            let Some(volume) = volume else { return Ok(None) };
+            Ok(Some(Surveyed { survey: self.surveyed(work, index, volume)?, partly: false }))
+        };
+        opened.iter().enumerate().map(survey).collect()
     }
 
     /// A volume's survey: made here, or joined from the results of survey tasks.
@@ -130,7 +159,8 @@ impl Job<'_> {
         let mut content = None;
         let mut hashed = vec![false; survey.inodes.len()];
         let (mut left_out, mut recovered) = (HashSet::new(), HashSet::new());
-        if work.content == ContentMode::Hash {
+        let listed = work.asked.contains(Part::Files);
+        if listed && work.content == ContentMode::Hash {
             for_each_row(tree, |_, inode, _| hashed[inode as usize] = true);
             let mut plan = Plan::of(survey, &hashed, spec.range.len);
             left_out = std::mem::take(&mut plan.left_out);
@@ -138,6 +168,7 @@ impl Job<'_> {
             gaps.extend(plan.gaps.iter().cloned().map(|gap| gap.in_volume(&spec.name)));
             if work.whole {
                 let mut hashed = self.hash(part.volume, spec, &plan.streams)?;
+                tracing::debug!(volume = spec.name, streams = plan.streams.len(), "hashed");
                 gaps.append(&mut hashed.gaps);
                 damaged.append(&mut hashed.coverage);
                 content = Some(hashed.digests);
@@ -155,11 +186,14 @@ impl Job<'_> {
             gaps.extend(found.into_iter().map(|gap| gap.in_volume(&spec.name)));
         }
         let digests = content.as_deref().map(Digests::new);
-        let cut = listing::write(tree, digests.as_ref(), self, assembled)?;
-        gaps.extend(cut.into_iter().map(|gap| gap.in_volume(&spec.name)));
+        if listed {
+            let cut = listing::write(tree, digests.as_ref(), self, assembled)?;
+            tracing::debug!(volume = spec.name, rows = assembled.rows, "listed");
+            gaps.extend(cut.into_iter().map(|gap| gap.in_volume(&spec.name)));
+        }
         let volume = ByteRange::new(spec.range.start, spec.range.len);
         let size = part.volume.spec.size_bytes;
-        let coverage = volume_coverage(&spec.name, volume, size, survey, |inode, stream| {
+        let coverage = volume_coverage(&spec.name, volume, size, survey, part.rest, |inode, stream| {
             let sparse = || coldread_fsparse::content::is_too_sparse(stream.size, survey.extents_of(stream));
             let extracted = stream.name.len == 0 && part.read.contains(&(inode as u32));
             let named = || (inode, survey.bytes(stream.name).to_vec());
@@ -174,6 +208,7 @@ impl Job<'_> {
                 StreamUse::NotAsked
             }
         });
+        tracing::debug!(volume = spec.name, ranges = coverage.len(), "accounted for");
         output.coverage.extend(coverage);
         output.coverage.extend(damaged);
         Ok(())
@@ -188,4 +223,6 @@ struct VolumePart<'a> {
     tree: &'a Tree<'a>,
     /// Inodes whose content extractors read.
     read: &'a HashSet<u32>,
+    /// What is to be said of bytes that its survey does not speak of.
+    rest: Rest,
 }

@@ -53,7 +53,9 @@ fn a_freed_record_is_a_deleted_file_with_its_extension_records() {
     image.record(FAR + 2, 0, 40, &[mapped(0x80, "", &other)]);
     // What the list also names belongs to a file in use by now.
     image.record(41, 0, 30, &[resident(0x80, "stranger", b"x")]);
-    [40, FAR + 2].into_iter().for_each(|number| free(&mut image, number));
+    for number in [40, FAR + 2] {
+        free(&mut image, number);
+    }
     let found = whole(image);
     assert!(found.gaps.iter().all(|gap| gap.inode != Some(40)), "{:?}", found.gaps);
     let file = inode(&found, 40);

@@ -381,8 +381,9 @@ mod tests {
     #[test]
     fn a_hundred_thousand_events_are_stored_in_order_with_their_spans_and_late_ones_in_their_place() {
         const EVENTS: i64 = 120_000;
-        let (memory, disks) = (Memory::default(), Disks::default());
-        let job = Job { disks: &disks, threads: 1, context: &memory };
+        let (memory, disks) = (Memory::default(), Disks::within(1 << 20));
+        let job =
+            Job { disks: &disks, threads: 1, memory: crate::memory::Memory::default(), context: &memory };
         let mut collector = Collector::new(SystemIdentity::default(), Vec::new());
         for n in (0..EVENTS).rev() {
             collector.login(event(n));
@@ -400,8 +401,9 @@ mod tests {
 
     #[test]
     fn packages_are_told_once_with_their_owners() {
-        let (memory, disks) = (Memory::default(), Disks::default());
-        let job = Job { disks: &disks, threads: 1, context: &memory };
+        let (memory, disks) = (Memory::default(), Disks::within(1 << 20));
+        let job =
+            Job { disks: &disks, threads: 1, memory: crate::memory::Memory::default(), context: &memory };
         let mut collector = Collector::new(SystemIdentity::default(), Vec::new());
         let origin =
             PackageOrigin { volume: "p1".to_owned(), path: b"/lib/x/METADATA".to_vec(), sha256: None };

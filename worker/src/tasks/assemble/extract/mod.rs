@@ -15,11 +15,12 @@ mod times;
 
 use super::{
     super::{Job, TaskError, view::WHOLE_BYTES},
+    descent::extractors,
     joined::{Asset, AssetFile},
 };
-use coldread_artifacts::{Context, EXTRACTORS, Output, Reading, Wants, logins::joiner};
+use coldread_artifacts::{Context, Output, Reading, Wants, logins::joiner};
 use coldread_fsparse::content::Allowance;
-use coldread_model::{FoundRefs, Gap, GapKind, Kept, KeptKey, SystemIdentity};
+use coldread_model::{FoundRefs, Gap, GapKind, Kept, KeptKey, Parts, SystemIdentity};
 use collect::Collector;
 use fetched::{Fetched, small};
 use find::Wanted;
@@ -51,13 +52,13 @@ struct Extraction<'e, 'a> {
     package_contexts: Vec<Context>,
 }
 
-/// Reads the context, then everything that the extractors want.
-pub(super) fn extract(asset: &Asset<'_>, job: &Job<'_>) -> Result<Extracted, TaskError> {
+/// Reads the context, then everything that the extractors want that may find what is asked for.
+pub(super) fn extract(asset: &Asset<'_>, asked: Parts, job: &Job<'_>) -> Result<Extracted, TaskError> {
     let mut read = vec![HashSet::new(); asset.specs.len()];
     let (roots, left_out) = Roots::of_asset(asset);
     let contexts = context::read(asset, &roots, &mut read);
     let package_contexts = contexts.iter().map(Context::for_packages).collect();
-    let (wanted, crowded) = find::find(asset, &roots, &Wants::of(EXTRACTORS));
+    let (wanted, crowded) = find::find(asset, &roots, &Wants::of(&extractors(asked)));
     let all = Extraction { asset, job, roots, contexts, package_contexts };
     let gaps = all.context_gaps().chain(left_out).chain(crowded).collect();
     let mut collector = Collector::new(all.contexts[0].system.clone(), gaps);

@@ -1,0 +1,316 @@
+//! Reading only the way to what extractors want, for scans that are not asked for files.
+//!
+//! All wanted paths of a volume are followed at once, a level of the tree a round: the directories of one level
+//! are read in one batch, and what they name of the wanted paths is the next. How many rounds that takes
+//! depends on how deep the wanted paths lie and never on how many files there are. Symbolic links on the way
+//! are goals of their own, and the asset's fstab says on which volume a goal is to be looked for.
+//!
+//! Where a goal could be anywhere (a pattern that starts with `**`), and on filesystems whose names only a
+//! survey finds, the volume is surveyed.
+
+use super::{
+    super::{Job, TaskError, probe::run, survey::Opened},
+    Surveyed, Work,
+    goals::{Goal, Goals, State, below, components, follow},
+    joined::Asset,
+};
+use coldread_artifacts::{EXTRACTORS, Extractor, context::CONTEXT_FILES, roots::STORES};
+use coldread_fsparse::{
+    survey::{Entry, Survey},
+    tree::Tree,
+};
+use coldread_model::{FileKind, Gap, GapKind, Parts};
+use std::collections::{HashMap, HashSet};
+
+/// Symbolic links in a row (path_resolution(7)), so rounds of new goals.
+const MAX_LINKS: usize = 40;
+
+/// The extractors that may find something that is asked for.
+pub(super) fn extractors(asked: Parts) -> Vec<&'static dyn Extractor> {
+    EXTRACTORS.iter().copied().filter(|extractor| extractor.finds().meets(asked)).collect()
+}
+
+/// One volume's way to its goals.
+struct Descent<'a> {
+    opened: &'a Opened<'a>,
+    root: u64,
+    goals: Goals,
+    /// What was read of it; the names are in `names`.
+    survey: Survey,
+    /// Inodes that were read, or are known not to be there.
+    read: HashMap<u64, Option<u32>>,
+    /// The names in each directory that was read.
+    names: HashMap<u64, Vec<Entry>>,
+}
+
+/// A directory on the way: its inode, its path, and the goals that lead through it.
+struct Place {
+    inode: u64,
+    path: Goal,
+    states: Vec<State>,
+}
+
+impl Job<'_> {
+    /// What of each volume leads to what the extractors of `work` want.
+    pub(super) fn descend(
+        &self,
+        work: &Work<'_>,
+        opened: &[Option<Opened<'_>>],
+    ) -> Result<Vec<Option<Surveyed>>, TaskError> {
+        let everywhere =
+            wanted(work.asked).iter().any(|goal| goal.first().is_some_and(|first| first == b"**"));
+        let mut descents = Vec::with_capacity(opened.len());
+        let mut whole = Vec::with_capacity(opened.len());
+        for volume in opened {
+            let descent = match volume {
+                Some(volume) if !everywhere => Descent::new(volume, self)?,
+                _ => None,
+            };
+            // Without a way to descend, all of the volume is surveyed.
+            whole.push(match volume {
+                Some(volume) if descent.is_none() => Some(self.survey(volume, 0..volume.spec.units)?),
+                _ => None,
+            });
+            descents.push(descent);
+        }
+        self.follow_goals(work, opened, &mut descents, &mut whole)?;
+        let surveys = descents.into_iter().zip(whole).map(|(descent, whole)| match descent {
+            Some(descent) => Some(Surveyed { survey: descent.finish(), partly: true }),
+            None => whole.map(|survey| Surveyed { survey, partly: false }),
+        });
+        Ok(surveys.collect())
+    }
+
+    /// Follows all goals on all volumes, until links and fstab give no more of them.
+    fn follow_goals(
+        &self,
+        work: &Work<'_>,
+        opened: &[Option<Opened<'_>>],
+        descents: &mut [Option<Descent<'_>>],
+        whole: &mut [Option<Survey>],
+    ) -> Result<(), TaskError> {
+        if descents.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        // What every volume might hold: without it nobody knows which volume is the root.
+        let signs: Vec<Goal> = CONTEXT_FILES.iter().map(|want| components(want.path.as_bytes())).collect();
+        for descent in descents.iter_mut().flatten() {
+            for sign in &signs {
+                descent.goals.add(sign.clone());
+            }
+            descent.walk(self)?;
+        }
+        let mut goals: Vec<Goal> = signs;
+        goals.extend(wanted(work.asked));
+        for _ in 0..=MAX_LINKS {
+            let mounts = mounts(work, opened, descents, whole)?;
+            let mut news = false;
+            for (volume, mount) in &mounts {
+                let Some(descent) = &mut descents[*volume] else { continue };
+                for goal in goals.iter().flat_map(|goal| below(goal, mount)) {
+                    news |= descent.goals.add(goal);
+                }
+            }
+            if !news {
+                break;
+            }
+            for (volume, descent) in descents.iter_mut().enumerate() {
+                let Some(descent) = descent else { continue };
+                let links = descent.walk(self)?;
+                // Where a volume is not mounted, its links lead nowhere that anybody asks for.
+                for (_, mount) in mounts.iter().filter(|(mounted, _)| *mounted == volume) {
+                    goals.extend(links.iter().map(|link| link.goal(mount)));
+                }
+            }
+            goals.sort_unstable();
+            goals.dedup();
+        }
+        Ok(())
+    }
+}
+
+/// What the extractors want that find something that is asked for: on the host, and in the trees of containers where
+/// their engines keep them. A chroot elsewhere is found only by who looks everywhere.
+fn wanted(asked: Parts) -> Vec<Goal> {
+    let mut goals = Vec::new();
+    for want in extractors(asked).iter().flat_map(|extractor| extractor.wants()) {
+        let goal = components(want.pattern.as_bytes());
+        let with_name = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut goal = goal.clone();
+            goal.last_mut().map(change);
+            goal
+        };
+        goals.extend(
+            want.companions.iter().map(|end| with_name(&|name| name.extend_from_slice(end.as_bytes()))),
+        );
+        goals.extend(
+            want.siblings.iter().map(|sibling| with_name(&|name| *name = sibling.as_bytes().to_vec())),
+        );
+        goals.push(goal);
+    }
+    goals.extend(CONTEXT_FILES.iter().map(|want| components(want.path.as_bytes())));
+    let stores: Vec<Goal> = STORES.iter().map(|store| components(store.as_bytes())).collect();
+    let inside: Vec<Goal> =
+        stores.iter().flat_map(|store| goals.iter().map(move |goal| [&store[..], goal].concat())).collect();
+    goals.extend(inside);
+    goals
+}
+
+/// Where the asset's fstab mounts its volumes, as far as it is known by now.
+fn mounts(
+    work: &Work<'_>,
+    opened: &[Option<Opened<'_>>],
+    descents: &[Option<Descent<'_>>],
+    whole: &[Option<Survey>],
+) -> Result<Vec<(usize, Goal)>, TaskError> {
+    let so_far: Vec<Option<Survey>> =
+        descents.iter().map(|descent| descent.as_ref().map(Descent::so_far)).collect();
+    let mut trees = Vec::new();
+    for (index, volume) in opened.iter().enumerate() {
+        let survey = so_far[index].as_ref().or(whole[index].as_ref());
+        trees.push(match (survey, volume) {
+            (Some(survey), Some(volume)) => Some(Tree::build(survey, root_of(volume)?)),
+            _ => None,
+        });
+    }
+    let asset = Asset::new(&work.probe.volumes, opened, &trees);
+    Ok(asset.namespace.mounts().map(|(volume, point)| (volume, components(&point))).collect())
+}
+
+fn root_of(volume: &Opened<'_>) -> Result<u64, TaskError> {
+    volume.driver.root(&volume.spec.geometry).map_err(|error| TaskError::Invalid(error.to_string()))
+}
+
+/// A symbolic link on the way to goals.
+struct Link {
+    /// The path of the directory it is in, on its volume.
+    parent: Goal,
+    target: Vec<u8>,
+    /// What of the goal lies behind it.
+    rest: Goal,
+}
+
+impl Link {
+    /// The goal in the asset's tree, where the link's volume is mounted at `mount`.
+    fn goal(&self, mount: &Goal) -> Goal {
+        let mut goal = follow(&[mount.as_slice(), &self.parent].concat(), &self.target);
+        goal.extend(self.rest.iter().cloned());
+        goal
+    }
+}
+
+impl<'a> Descent<'a> {
+    /// With the root directory read; `None` where the filesystem's names are not found by its directories.
+    fn new(opened: &'a Opened<'a>, job: &Job<'_>) -> Result<Option<Self>, TaskError> {
+        let mut descent = Self {
+            opened,
+            root: root_of(opened)?,
+            goals: Goals::default(),
+            survey: Survey::default(),
+            read: HashMap::new(),
+            names: HashMap::new(),
+        };
+        Ok(descent.fetch(&[descent.root], job)?.then_some(descent))
+    }
+
+    /// Reads inodes, and the names in those that are directories. Whether that can be done.
+    fn fetch(&mut self, numbers: &[u64], job: &Job<'_>) -> Result<bool, TaskError> {
+        let mut numbers: Vec<u64> =
+            numbers.iter().copied().filter(|number| !self.read.contains_key(number)).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        if numbers.is_empty() {
+            return Ok(true);
+        }
+        let machine = self.opened.driver.directories(&self.opened.spec.geometry, &numbers);
+        let machine = machine.map_err(|error| TaskError::Invalid(error.to_string()))?;
+        let Some(mut machine) = machine else { return Ok(false) };
+        run(&mut *machine, &*self.opened.source, job)?;
+        job.check()?;
+        let before = self.survey.inodes.len();
+        super::super::survey::join(&mut self.survey, machine.finish())?;
+        self.read.extend(numbers.iter().map(|number| (*number, None)));
+        for (index, inode) in self.survey.inodes.iter().enumerate().skip(before) {
+            self.read.insert(inode.number, Some(index as u32));
+        }
+        for entry in self.survey.entries.drain(..) {
+            self.names.entry(entry.parent).or_default().push(entry);
+        }
+        Ok(true)
+    }
+
+    /// Walks from the root along all goals and reads what is not read yet. Gives the links on the way.
+    fn walk(&mut self, job: &Job<'_>) -> Result<Vec<Link>, TaskError> {
+        let mut links = Vec::new();
+        let mut level = vec![Place { inode: self.root, path: Vec::new(), states: self.goals.start() }];
+        let mut seen: HashSet<(u64, Vec<State>)> = HashSet::new();
+        while !level.is_empty() {
+            let mut steps = Vec::new();
+            for place in &level {
+                for entry in self.names.get(&place.inode).into_iter().flatten() {
+                    let step = self.goals.step(&place.states, self.survey.bytes(entry.name));
+                    if step.reached || !step.states.is_empty() {
+                        steps.push((place, *entry, step));
+                    }
+                }
+            }
+            let wanted: Vec<u64> = steps.iter().map(|(_, entry, _)| entry.child).collect();
+            self.fetch(&wanted, job)?;
+            let mut next = Vec::new();
+            for (place, entry, step) in steps {
+                let Some(Some(inode)) = self.read.get(&entry.child) else { continue };
+                let inode = &self.survey.inodes[*inode as usize];
+                match inode.kind {
+                    // A damaged tree may lead in circles; the same goals need not go round twice.
+                    FileKind::Dir
+                        if !step.states.is_empty() && seen.insert((inode.number, step.states.clone())) =>
+                    {
+                        let mut path = place.path.clone();
+                        path.push(self.survey.bytes(entry.name).to_vec());
+                        next.push(Place { inode: inode.number, path, states: step.states });
+                    }
+                    FileKind::Symlink => {
+                        let target = self.survey.bytes(inode.target).to_vec();
+                        let mut rests: Vec<Goal> =
+                            self.goals.left(&step.states).map(<[Vec<u8>]>::to_vec).collect();
+                        if step.reached {
+                            rests.push(Vec::new());
+                        }
+                        links.extend(rests.into_iter().map(|rest| Link {
+                            parent: place.path.clone(),
+                            target: target.clone(),
+                            rest,
+                        }));
+                    }
+                    _ => {}
+                }
+            }
+            level = next;
+        }
+        Ok(links)
+    }
+
+    /// The names that lead to inodes that were read.
+    fn entries(&self) -> Vec<Entry> {
+        let known = |entry: &&Entry| matches!(self.read.get(&entry.child), Some(Some(_)));
+        let mut entries: Vec<Entry> = self.names.values().flatten().filter(known).copied().collect();
+        entries.sort_unstable_by_key(|entry| (entry.parent, entry.name.start));
+        entries
+    }
+
+    /// What was read until now.
+    fn so_far(&self) -> Survey {
+        Survey { entries: self.entries(), ..self.survey.clone() }
+    }
+
+    /// What was read, with a gap where goals were too many.
+    fn finish(mut self) -> Survey {
+        self.survey.entries = self.entries();
+        if self.goals.left_out > 0 {
+            let reason =
+                format!("{} further paths behind symbolic links were not followed", self.goals.left_out);
+            self.survey.gaps.push(Gap::new(GapKind::Limit, "symbolic links", reason));
+        }
+        self.survey
+    }
+}
