@@ -151,7 +151,7 @@ mod tests {
                 ledger.ranges().iter().find(|part| part.range.contains(ByteRange::new(byte, 1))).unwrap();
             (part.class.name(), part.detail.as_str())
         };
-        assert_eq!((at(140), at(195).0, at(110).0), (("data-unread", "not asked for"), "gap", "data-unread"));
-        assert_eq!((at(120).0, at(160).0), ("data-read", "free"));
+        assert_eq!((at(110), at(195).0), (("data-unread", "not asked for"), "gap"));
+        assert_eq!((at(120).0, at(140).0, at(160).0), ("data-read", "free", "free"));
     }
 }

@@ -8,7 +8,7 @@ use coldread_proto::v1::{
 use coldread_worker::client::{Runner, Worker, WorkerConfig};
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tonic::transport::Channel;
 
 pub(crate) const LEASE: Duration = Duration::from_millis(400);
@@ -29,6 +29,14 @@ impl Site {
         let coordinator = Coordinator::start(config).await.unwrap();
         let channel = coordinator.serve_in_memory().await.unwrap();
         Self { coordinator, channel, store, stop: watch::Sender::new(false) }
+    }
+
+    /// One that is talked to over a socket, which is to be served.
+    pub(crate) async fn listening() -> (Self, TcpListener) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let channel = Channel::from_shared(url).unwrap().connect_lazy();
+        (Self { channel, ..Self::new().await }, listener)
     }
 
     pub(crate) fn worker(&self, name: &str, slots: usize, runner: Runner) -> JoinHandle<()> {
