@@ -9,7 +9,10 @@ use crate::{
     failure::{Failure, Result},
     share, size,
 };
-use clap::ValueEnum;
+use clap::{
+    ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use coldread_model::{
     Part,
     asset::name_of_source,
@@ -58,8 +61,9 @@ pub struct Scan {
     /// What of the files' contents is read
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = Content::Hash)]
     content: Content,
-    /// Look for these alone: less is read, and what was not asked for stays unknown
-    #[arg(long, value_name = "PART,…", value_delimiter = ',', value_parser = part)]
+    /// Look for these alone: less is read, and what was not asked for stays unknown. `packages` are those of systems,
+    /// `libraries` those of languages, which may lie anywhere
+    #[arg(long, value_name = "PART,…", value_delimiter = ',', value_parser = part())]
     only: Vec<Part>,
     /// How sources are read
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Io::Auto)]
@@ -224,10 +228,10 @@ impl Scan {
     }
 }
 
-/// A part of an asset by its word.
-fn part(word: &str) -> std::result::Result<Part, String> {
-    let known = || Part::ALL.iter().map(|part| part.name()).collect::<Vec<_>>().join(", ");
-    Part::from_name(word).ok_or_else(|| format!("it is one of {}", known()))
+/// The words of `--only`.
+fn part() -> impl TypedValueParser<Value = Part> {
+    let words = PossibleValuesParser::new(Part::ALL.iter().map(|part| part.name()));
+    words.try_map(|word| Part::from_name(&word).ok_or("no part of an asset"))
 }
 
 /// What all outcomes together mean.
