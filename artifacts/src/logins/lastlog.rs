@@ -1,25 +1,16 @@
 //! /var/log/lastlog: the last login of each user, a record for each number.
 //!
 //! Source: lastlog(8) and glibc's `bits/utmp.h`, `struct lastlog`: 292 bytes with 32-bit times, 296 where
-//! times have 64 bits (aarch64). A user with a high number makes the file claim terabytes, all of it holes:
-//! only the parts that hold data are read.
+//! times have 64 bits (aarch64).
 
-use super::{bytes_at, text_field};
+use super::{address, by_user::each_record, bytes_at, text_field};
 use crate::{
     Context, Extractor, Input, Output,
-    input::EVENTS_PER_FILE,
-    view::ViewError,
     wants::{Reading, Want},
 };
-use coldread_model::{GapKind, LoginEvent, LoginKind, LoginSource, Timestamp};
+use coldread_model::{LoginEvent, LoginKind, LoginSource, Timestamp};
 
 const STRUCTURE: &str = "lastlog record";
-
-/// Records read at a time.
-const BATCH: u64 = 256;
-
-/// Bytes that are read at most, holes apart: 14 million users.
-const MAX_BYTES: u64 = 4 << 30;
 
 /// Reads lastlog.
 #[derive(Debug)]
@@ -31,7 +22,7 @@ impl Extractor for Lastlog {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> coldread_model::Parts {
@@ -44,50 +35,11 @@ impl Extractor for Lastlog {
     }
 
     fn extract(&self, input: &mut Input<'_>, context: &Context, out: &mut dyn Output) {
-        let place = input.place();
-        let len = input.view.len();
+        let (len, path) = (input.view.len(), input.path);
         let size: u64 = if !len.is_multiple_of(292) && len.is_multiple_of(296) { 296 } else { 292 };
-        let segments = input.view.data_segments().to_vec();
-        let (mut next, mut room, mut events) = (0, MAX_BYTES / size, 0);
-        let mut batch = vec![0; (BATCH * size) as usize];
-        for segment in segments {
-            let end = segment.end().min(len).div_ceil(size).min(len / size);
-            let mut index = next.max(segment.start / size);
-            while index < end {
-                if room == 0 || events >= EVENTS_PER_FILE {
-                    out.gap(place.gap(GapKind::Limit, STRUCTURE, format!("not read from record {index} on")));
-                    return;
-                }
-                let count = BATCH.min(end - index).min(room);
-                let wanted = &mut batch[..(count * size) as usize];
-                match read_exactly(input, index * size, wanted) {
-                    Ok(()) => {}
-                    Err(error) => out.gap(place.view_gap(STRUCTURE, &error)),
-                }
-                for (record, uid) in wanted.chunks_exact(size as usize).zip(index..) {
-                    if let Some(event) = last_login(record, uid, size, place.path, context) {
-                        events += 1;
-                        out.login(event);
-                    }
-                }
-                room -= count;
-                index += count;
-            }
-            next = next.max(end);
-        }
-        if !len.is_multiple_of(size) {
-            let reason = format!("byte {}: the last record has {} bytes only", len / size * size, len % size);
-            out.gap(place.gap(GapKind::Corrupt, STRUCTURE, reason));
-        }
+        let mut event = |record: &[u8], uid| last_login(record, uid, size, path, context);
+        each_record(input, size, (LoginSource::Lastlog, STRUCTURE), &mut event, out);
     }
-}
-
-/// Fills `out`; what could not be read is zero, which no record is.
-fn read_exactly(input: &mut Input<'_>, offset: u64, out: &mut [u8]) -> Result<(), ViewError> {
-    let result = input.view.read_at(offset, out);
-    let got = result.as_ref().map_or(0, |got| *got).min(out.len());
-    out[got..].fill(0);
-    result.map(|_| ())
 }
 
 fn last_login(record: &[u8], uid: u64, size: u64, origin: &[u8], context: &Context) -> Option<LoginEvent> {
@@ -104,7 +56,10 @@ fn last_login(record: &[u8], uid: u64, size: u64, origin: &[u8], context: &Conte
     Some(LoginEvent {
         user: Some(name.unwrap_or_else(|| uid.to_string())),
         tty: record.get(line..line + 32).and_then(text_field),
-        from: record.get(line + 32..line + 288).and_then(text_field),
+        from: record
+            .get(line + 32..line + 288)
+            .and_then(text_field)
+            .map(|from| address::canonical(from.as_bytes())),
         ..LoginEvent::new(LoginSource::Lastlog, LoginKind::Login, time, origin, uid * size)
     })
 }

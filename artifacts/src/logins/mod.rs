@@ -1,10 +1,18 @@
 //! Records of logins.
 
-pub mod authlog;
+mod address;
+mod by_user;
+pub mod databases;
 pub mod evtx;
 pub mod joiner;
+pub mod joining;
+pub mod journal;
 pub mod lastlog;
+mod message;
+pub mod syslog;
+pub mod tallies;
 pub mod utmp;
+mod window;
 
 /// A field of fixed length that ends at its first NUL, if it says anything.
 fn text_field(field: &[u8]) -> Option<String> {

@@ -24,7 +24,9 @@ fn shown(event: &LoginEvent) -> Vec<String> {
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
     let pid = event.pid.map(|pid| pid.to_string()).unwrap_or_default();
     let time = event.time.unwrap().to_string().trim_end_matches("000Z").to_owned();
-    vec![pid, text(&event.user), text(&event.tty), text(&event.from), time]
+    let from = [&event.host, &event.detail, &event.from].into_iter().find(|from| from.is_some());
+    let from = from.unwrap_or(&None);
+    vec![pid, text(&event.user), text(&event.tty), text(from), time]
 }
 
 #[test]
@@ -78,6 +80,7 @@ fn authlog_corpus() {
         ("/var/log/secure", "secure", 2),
         ("/var/log/auth.log", "syslog_ssh.log", 7),
         ("/var/log/auth.log", "syslog_rsyslog", 0),
+        ("/var/log/syslog", "syslog_osx", 0),
     ] {
         let bytes = std::fs::read(root.join(file)).unwrap();
         let found = extract(path, bytes, mtime, &Context::default());
@@ -94,4 +97,16 @@ fn authlog_corpus() {
             _ => {}
         }
     }
+}
+
+/// 16 records, one of them of two lines, and one line with a month that is none.
+#[test]
+fn a_syslog_over_several_years() {
+    let Some(root) = corpus("syslog") else { return };
+    let bytes = std::fs::read(root.join("syslog")).unwrap();
+    let found = extract("/var/log/syslog", bytes, 1_416_300_000, &Context::default());
+    assert_eq!((found.windows[0].records, found.gaps.len()), (16, 1), "{:?}", found.gaps);
+    let (first, last) = found.windows[0].span.unwrap();
+    assert_eq!(last.to_string(), "2014-11-18T08:31:20.000000000Z");
+    assert!(first < last);
 }

@@ -1,12 +1,19 @@
-//! /var/log/auth.log (Debian) and /var/log/secure (Red Hat): syslog's authentication messages.
+//! Logs of syslog: auth.log (Debian) and secure (Red Hat) with the messages of authentication, and those
+//! that hold all or the rest (syslog, messages, …).
 //!
-//! A file is read twice where its lines carry no year: once to count the year ends in it, once for the
-//! events, so that memory does not grow with it.
+//! A file whose lines carry no year is read twice: once to count the year ends in it, once for the events,
+//! so that memory does not grow with it. Its last line was written when the file was last changed, or when
+//! it was rotated, if its name or its gzip header says so earlier.
 
+mod end;
 mod header;
-mod message;
+mod structured;
 mod year;
 
+use super::{
+    message::{self, Attempts, MAX_TIMES, Told},
+    window::Span,
+};
 use crate::{
     Context, Extractor, Input, Output,
     compressed::streams,
@@ -16,30 +23,23 @@ use crate::{
     wants::{Reading, Want},
     zone::{Converter, DiskZone},
 };
-use coldread_model::{GapKind, LoginEvent, LoginKind, LoginSource, Timestamp, Zone};
+use coldread_model::{GapKind, LoginEvent, LoginSource, Timestamp, Zone};
 use header::{Header, Stamp};
-use message::Told;
 use year::YearCounter;
 
 const STRUCTURE: &str = "syslog line";
 
-/// Events that one `repeated N times` may stand for.
-const MAX_REPEATS: u32 = 65_536;
-
-/// Processes of sshd whose failures are remembered until their connections end.
-const RECENT: usize = 256;
-
-/// Reads auth.log and secure, rotated and compressed ones too.
+/// Reads logs of syslog, rotated and compressed ones too.
 #[derive(Debug)]
-pub struct Authlog;
+pub struct Syslog;
 
-impl Extractor for Authlog {
+impl Extractor for Syslog {
     fn name(&self) -> &'static str {
-        "authlog"
+        "syslog"
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> coldread_model::Parts {
@@ -50,6 +50,15 @@ impl Extractor for Authlog {
         const WANTS: &[Want] = &[
             Want::new("/var/log/auth.log*", Reading::Stream),
             Want::new("/var/log/secure*", Reading::Stream),
+            Want::new("/var/log/authlog*", Reading::Stream),
+            Want::new("/var/log/sshd.log*", Reading::Stream),
+            Want::new("/var/log/syslog*", Reading::Stream),
+            Want::new("/var/log/messages*", Reading::Stream),
+            Want::new("/var/log/daemon.log*", Reading::Stream),
+            Want::new("/var/log/user.log*", Reading::Stream),
+            Want::new("/var/log/kern.log*", Reading::Stream),
+            Want::new("/var/log/mail.log*", Reading::Stream),
+            Want::new("/var/log/maillog*", Reading::Stream),
         ];
         WANTS
     }
@@ -65,16 +74,21 @@ impl Extractor for Authlog {
             }
             Ok(())
         });
+        let source = source_of(place.path);
+        let end = end::of(place.path, input.mtime, input.view);
         let mut log = Log {
             place,
+            source,
             zone: &context.zone,
-            first_year: years.first_year(input.mtime, &converter),
+            first_year: years.first_year(end, &converter),
             converter,
             years: YearCounter::default(),
-            failed: Recent::default(),
+            attempts: Attempts::default(),
             last: None,
             events: 0,
+            span: Span::new(source),
             unread: (0, 0),
+            in_record: false,
         };
         if let Err(error) = each_line(input.view, &mut |line| log.line(line, out)) {
             out.gap(place.stream_gap(STRUCTURE, &error));
@@ -83,6 +97,18 @@ impl Extractor for Authlog {
             let reason = format!("{count} lines without a time that is known, the first at byte {offset}");
             out.gap(place.gap(GapKind::Corrupt, STRUCTURE, reason));
         }
+        log.span.finish(&place, out);
+    }
+}
+
+/// Logs of authentication alone are `authlog`; those that hold more are `syslog`.
+fn source_of(path: &[u8]) -> LoginSource {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let of_authentication: [&[u8]; 4] = [b"auth.log", b"secure", b"authlog", b"sshd.log"];
+    if of_authentication.iter().any(|start| name.starts_with(start)) {
+        LoginSource::Authlog
+    } else {
+        LoginSource::Syslog
     }
 }
 
@@ -104,40 +130,23 @@ fn strip_nuls(line: &[u8]) -> &[u8] {
     &line[line.iter().position(|byte| *byte != 0).unwrap_or(line.len())..]
 }
 
-/// Processes seen of late; the oldest is forgotten.
-struct Recent {
-    pids: [u32; RECENT],
-    next: usize,
-}
-
-impl Default for Recent {
-    fn default() -> Self {
-        Self { pids: [0; RECENT], next: 0 }
-    }
-}
-
-impl Recent {
-    fn insert(&mut self, pid: u32) {
-        if !self.pids.contains(&pid) {
-            self.pids[self.next % RECENT] = pid;
-            self.next = self.next.wrapping_add(1);
-        }
-    }
-}
-
 /// One pass over a log.
 struct Log<'a> {
     place: Place<'a>,
+    source: LoginSource,
     zone: &'a DiskZone,
     first_year: i32,
     converter: Converter<'a>,
     years: YearCounter,
-    failed: Recent,
+    attempts: Attempts,
     /// The event of the line before, for `last message repeated`.
     last: Option<LoginEvent>,
     events: u64,
     /// How many lines could not be read, and where the first is.
     unread: (u64, u64),
+    /// Whether the line before was read, so that an indented one goes on with it.
+    in_record: bool,
+    span: Span,
 }
 
 impl Log<'_> {
@@ -147,26 +156,38 @@ impl Log<'_> {
             return Ok(());
         }
         let Some(header) = header::parse(text) else {
+            if self.in_record && matches!(text.first(), Some(b' ' | b'\t')) {
+                return Ok(());
+            }
+            self.in_record = false;
             if self.unread.0 == 0 {
                 self.unread.1 = line.offset;
             }
             self.unread.0 += 1;
             return Ok(());
         };
+        self.in_record = true;
         let years = match header.stamp {
             Stamp::Yearless(stamp) => self.years.next(stamp),
             _ => 0,
         };
+        let time = self.time(header.stamp, years);
+        self.span.take(time.0);
         let (count, event) = if header.program.is_empty()
             && let Some(count) = message::last_repeated(header.message)
         {
-            let event = self.last.take();
-            (count, event.map(|event| self.timed(event, header.stamp, years, line.offset)))
+            (count, self.last.take())
         } else {
             let (count, message) = message::repeated(header.message).unwrap_or((1, header.message));
-            let told = message::tell(header.program, message);
-            (count, told.map(|told| self.event(&header, told, years, line.offset)))
+            match message::tell(header.program, message) {
+                Some(told) => (count.saturating_mul(told.times), Some(self.event(&header, told))),
+                None => (1, None),
+            }
         };
+        let event = event.map(|event| {
+            let (time, zone, ambiguous) = time;
+            LoginEvent { time, zone, ambiguous, offset: line.offset, ..event }
+        });
         if let Some(event) = &event {
             self.emit(event, count, out)?;
         }
@@ -175,11 +196,11 @@ impl Log<'_> {
     }
 
     fn emit(&mut self, event: &LoginEvent, count: u32, out: &mut dyn Output) -> Result<(), StreamError> {
-        if count > MAX_REPEATS {
-            let reason = format!("byte {}: repeated {count} times, counted as {MAX_REPEATS}", event.offset);
+        if count > MAX_TIMES {
+            let reason = format!("byte {}: repeated {count} times, counted as {MAX_TIMES}", event.offset);
             out.gap(self.place.gap(GapKind::Limit, STRUCTURE, reason));
         }
-        let count = count.min(MAX_REPEATS);
+        let count = count.min(MAX_TIMES);
         self.events += u64::from(count);
         if self.events > EVENTS_PER_FILE {
             return Err(StreamError::Limit(format!(
@@ -193,33 +214,8 @@ impl Log<'_> {
         Ok(())
     }
 
-    fn event(&mut self, header: &Header<'_>, told: Told<'_>, years: i32, offset: u64) -> LoginEvent {
-        let mut kind = told.kind;
-        if let Some(pid) = header.pid.filter(|pid| *pid > 0) {
-            if told.unauthenticated_end && !self.failed.pids.contains(&pid) {
-                kind = LoginKind::Failed;
-            } else if kind == LoginKind::Failed {
-                self.failed.insert(pid);
-            }
-        }
-        let text = |field: Option<&[u8]>| field.map(|field| String::from_utf8_lossy(field).into_owned());
-        let event = LoginEvent {
-            user: text(told.user),
-            from: text(told.from),
-            tty: text(told.tty),
-            pid: header.pid,
-            session: text(told.session),
-            method: text(told.method),
-            ..LoginEvent::new(LoginSource::Authlog, kind, None, self.place.path, offset)
-        };
-        self.timed(event, header.stamp, years, offset)
-    }
-
-    /// The event at the time of a line.
-    fn timed(&mut self, mut event: LoginEvent, stamp: Stamp, years: i32, offset: u64) -> LoginEvent {
-        event.offset = offset;
-        (event.time, event.zone, event.ambiguous) = self.time(stamp, years);
-        event
+    fn event(&mut self, header: &Header<'_>, told: Told<'_>) -> LoginEvent {
+        self.attempts.event(told, header.pid, self.source, self.place.path, 0)
     }
 
     fn time(&mut self, stamp: Stamp, years: i32) -> (Option<Timestamp>, Zone, bool) {

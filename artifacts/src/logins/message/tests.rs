@@ -7,13 +7,14 @@ fn shown(program: &str, message: &str) -> Option<String> {
         field.map_or("-".to_owned(), |field| String::from_utf8_lossy(field).into_owned())
     };
     Some(format!(
-        "{} {} {} {} {} {}{}",
+        "{} {} {} {} {} {}{}{}",
         told.kind,
         text(told.user),
         text(told.from),
         text(told.tty),
         text(told.session),
         text(told.method),
+        told.target.map_or(String::new(), |target| format!(" >{}", String::from_utf8_lossy(target))),
         if told.unauthenticated_end { " !" } else { "" }
     ))
 }
@@ -100,24 +101,24 @@ fn each_message_by_its_meaning() {
         (
             "sudo",
             "   al : TTY=pts/0 ; PWD=/home/al ; USER=root ; COMMAND=/bin/x TTY=evil",
-            "privilege al - pts/0 - sudo",
+            "privilege al - pts/0 - sudo >root",
         ),
         (
             "sudo",
             "al : 3 incorrect password attempts ; TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/x",
-            "failed al - pts/0 - sudo",
+            "failed al - pts/0 - sudo >root",
         ),
         (
             "sudo",
             "al : user NOT in sudoers ; TTY=tty1 ; PWD=/ ; USER=root ; COMMAND=/bin/x",
-            "failed al - tty1 - sudo",
+            "failed al - tty1 - sudo >root",
         ),
-        ("su", "(to root) al on pts/1", "privilege al - pts/1 - su"),
-        ("su", "FAILED SU (to root) al on pts/1", "failed al - pts/1 - su"),
-        ("su", "Successful su for root by al", "privilege al - - - su"),
-        ("su", "FAILED su for root by al", "failed al - - - su"),
-        ("su", "+ /dev/pts/0 al:root", "privilege al - pts/0 - su"),
-        ("su", "- pts/0 al:root", "failed al - pts/0 - su"),
+        ("su", "(to root) al on pts/1", "privilege al - pts/1 - su >root"),
+        ("su", "FAILED SU (to root) al on pts/1", "failed al - pts/1 - su >root"),
+        ("su", "Successful su for root by al", "privilege al - - - su >root"),
+        ("su", "FAILED su for root by al", "failed al - - - su >root"),
+        ("su", "+ /dev/pts/0 al:root", "privilege al - pts/0 - su >root"),
+        ("su", "- pts/0 al:root", "failed al - pts/0 - su >root"),
         (
             "login",
             "FAILED LOGIN (1) on '/dev/tty1' FOR 'root', Authentication failure",
@@ -126,7 +127,7 @@ fn each_message_by_its_meaning() {
         ("login", "FAILED LOGIN 1 FROM tty2 FOR al, Authentication failure", "failed al - tty2 - login"),
         ("login", "LOGIN ON tty1 BY al FROM host", "other al host tty1 - login"),
         ("login", "ROOT LOGIN ON tty1", "other root - tty1 - login"),
-        ("login", "ROOT LOGIN  on '/dev/tty1'", "other root - - - login"),
+        ("login", "ROOT LOGIN  on '/dev/tty1'", "other root - tty1 - login"),
         ("systemd-logind", "New session 4 of user al.", "other al - - 4 -"),
         (
             "systemd-logind",
@@ -149,6 +150,39 @@ fn each_message_by_its_meaning() {
         ("chage", "changed password expiry for al", "account-change al - - - chage"),
     ] {
         assert_eq!(shown(program, message).as_deref(), Some(expected), "{message}");
+    }
+}
+
+#[test]
+fn ports_keys_and_reasons() {
+    let told = |program: &str, message: &str| {
+        let told = tell(program.as_bytes(), message.as_bytes()).unwrap();
+        let detail = told.detail.map(|detail| String::from_utf8_lossy(detail).into_owned());
+        (told.kind.name(), told.port.unwrap_or(0), detail.unwrap_or_default(), told.times)
+    };
+    let key = "RSA SHA256:5xyQ+PG1Z3CIiShclJ2iNya5TOdKDgE/HrOXr21IdOo";
+    for (program, message, expected) in [
+        ("sshd", format!("Accepted publickey for a from 192.0.2.60 port 60594 ssh2: {key}"), ("login", 60594, key, 1)),
+        ("sshd", "Failed password for invalid user x from 1.2.3.4 port 5 ssh2".to_owned(), ("failed", 5, "invalid user", 1)),
+        ("sshd", "Failed publickey for plaso from 001:db8:a0b:12f0::1 port 8759".to_owned(), ("failed", 8759, "", 1)),
+        ("sshd", "Failed password for a from 1.2.3.4 port 70000 ssh2".to_owned(), ("failed", 0, "", 1)),
+        ("sshd", "Connection reset by invalid user bob 10.0.0.1 port 5 [preauth]".to_owned(), ("other", 5, "", 1)),
+        ("sshd", "User al not allowed because account is locked".to_owned(), ("other", 0, "account is locked", 1)),
+        ("sshd", format!("Accepted key {key} found at /root/.ssh/authorized_keys:1"), ("key", 0, &format!("{key} found at /root/.ssh/authorized_keys:1"), 1)),
+        ("sshd", "fatal: Timeout before authentication for 1.2.3.4 port 9".to_owned(), ("other", 9, "timeout before authentication", 1)),
+        ("sshd", "PAM 2 more authentication failures; logname= uid=0 euid=0 tty=ssh ruser= rhost=1.2.3.4  user=root".to_owned(), ("other", 0, "", 1)),
+        ("vsftpd", "pam_unix(vsftpd:auth): 3 more authentication failures; logname= uid=0 ruser=a rhost=1.2.3.4".to_owned(), ("failed", 0, "", 3)),
+        ("sshd(pam_unix)", "authentication failure; logname= uid=0 euid=0 tty=NODEVssh ruser= rhost=1.2.3.4  user=root".to_owned(), ("failed", 0, "", 1)),
+        ("sudo", "al : 3 incorrect password attempts ; TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/x".to_owned(), ("failed", 0, "3 incorrect password attempts", 1)),
+        ("kernel", "[    0.000000] Linux version 6.1.0-28-amd64 (debian-kernel@lists.debian.org)".to_owned(), ("boot", 0, "6.1.0-28-amd64", 1)),
+        ("dropbear", "Bad password attempt for 'root' from 192.0.2.1:4321".to_owned(), ("failed", 4321, "", 1)),
+        ("dropbear", "Pubkey auth succeeded for 'root' with key md5 ab:cd from ::1:22".to_owned(), ("login", 22, "md5 ab:cd", 1)),
+        ("vsftpd", "[al] OK LOGIN: Client \"192.0.2.1\"".to_owned(), ("login", 0, "", 1)),
+        ("dovecot", "imap-login: Login: user=<al>, method=PLAIN, rip=192.0.2.1, lip=192.0.2.2".to_owned(), ("login", 0, "", 1)),
+        ("dovecot", "imap-login: Disconnected (auth failed, 2 attempts in 5 secs): user=<al>, rip=192.0.2.1".to_owned(), ("failed", 0, "auth failed, 2 attempts in 5 secs", 1)),
+    ] {
+        let (kind, port, detail, times) = told(program, &message);
+        assert_eq!((kind, port, detail.as_str(), times), expected, "{message}");
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{context::ContextFile, view::MemoryView};
-use coldread_model::Findings;
+use coldread_model::{Findings, LoginKind};
 use proptest::prelude::*;
 
 /// 2024-01-02T00:00:00Z.
@@ -15,7 +15,7 @@ fn read(bytes: &[u8], zone: &str) -> Findings {
     let mut view = MemoryView::from(bytes);
     let mut input = Input::new(b"/var/log/auth.log.1", "p1", &mut view);
     input.mtime = Timestamp::new(MTIME, 0);
-    Authlog.extract(&mut input, &context, &mut found);
+    Syslog.extract(&mut input, &context, &mut found);
     found
 }
 

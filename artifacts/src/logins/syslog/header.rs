@@ -1,8 +1,10 @@
 //! What stands before the message in a line of syslog: time, host, program, process.
 //!
-//! Sources: RFC 3164, section 4.1; RFC 3339, section 5.6 (rsyslog's RSYSLOG_FileFormat).
+//! Sources: RFC 3164, section 4.1; RFC 3339, section 5.6 (rsyslog's RSYSLOG_FileFormat); RFC 5424 in
+//! [`structured`].
 
-use crate::zone::LocalSeconds;
+use super::structured;
+use crate::{logins::message::whole_number as number, zone::LocalSeconds};
 use coldread_model::Timestamp;
 
 /// A time without its year.
@@ -49,19 +51,34 @@ pub(super) struct Header<'a> {
 
 /// Takes a line apart; `None` where it does not begin with a time.
 pub(super) fn parse(line: &[u8]) -> Option<Header<'_>> {
+    if let Some(line) = structured::version_1(priority(line)) {
+        return structured::parse(line);
+    }
     let (stamp, rest) = stamp(line)?;
-    let rest = rest.trim_ascii_start();
+    let rest = rest.strip_prefix(b":").unwrap_or(rest).trim_ascii_start();
     let host_end = memchr::memchr(b' ', rest).unwrap_or(rest.len());
     let (host, after_host) = rest.split_at(host_end);
     // Without a host the program follows the time.
     let tagged = if host.ends_with(b":") { rest } else { after_host.trim_ascii_start() };
     let (program, pid, message) = tag(tagged);
-    Some(Header { stamp, program, pid, message: message.trim_ascii() })
+    let message = message.trim_ascii();
+    // `--- last message repeated 5 times ---` comes without a host.
+    if rest.starts_with(b"--- ") {
+        let message = rest.trim_ascii();
+        let message =
+            message.strip_prefix(b"--- ").and_then(|rest| rest.strip_suffix(b" ---")).unwrap_or(message);
+        return Some(Header { stamp, program: &[], pid: None, message });
+    }
+    Some(Header { stamp, program, pid, message })
 }
 
 /// The time without a year that a line begins with, if it does: all that is needed to count years.
 pub(super) fn yearless(line: &[u8]) -> Option<Yearless> {
-    match stamp(line) {
+    let line = priority(line);
+    if !line.first()?.is_ascii_uppercase() {
+        return None;
+    }
+    match rfc3164(line) {
         Some((Stamp::Yearless(stamp), _)) => Some(stamp),
         _ => None,
     }
@@ -120,11 +137,11 @@ fn rfc3164(line: &[u8]) -> Option<(Stamp, &[u8])> {
         _ => return None,
     };
     let (clock, nanos, rest) = clock(rest)?;
-    ((1..=31).contains(&day) && matches!(rest.first(), Some(b' ') | None))
+    ((1..=31).contains(&day) && matches!(rest.first(), Some(b' ' | b':') | None))
         .then_some((Stamp::Yearless(Yearless { month, day, clock, nanos }), rest))
 }
 
-fn iso(line: &[u8]) -> Option<(Stamp, &[u8])> {
+pub(super) fn iso(line: &[u8]) -> Option<(Stamp, &[u8])> {
     let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T' | b' ', rest @ ..] = line else { return None };
     let year = i16::from(two(*y0, *y1)?) * 100 + i16::from(two(*y2, *y3)?);
     let (clock, nanos, rest) = clock(rest)?;
@@ -170,12 +187,6 @@ fn two(tens: u8, ones: u8) -> Option<u8> {
 
 fn digit(byte: u8) -> Option<u8> {
     byte.is_ascii_digit().then(|| byte - b'0')
-}
-
-/// A whole number of digits alone.
-pub(super) fn number(text: &[u8]) -> Option<u32> {
-    let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    digits.then(|| std::str::from_utf8(text).ok()?.parse().ok())?
 }
 
 #[cfg(test)]

@@ -1,0 +1,68 @@
+//! Files that hold a record of one size for each user, at the place of its number.
+//!
+//! A user with a high number makes such a file claim terabytes, all of it holes: only the parts that hold
+//! data are read.
+
+use super::window::Span;
+use crate::{Input, Output, input::EVENTS_PER_FILE, view::ViewError};
+use coldread_model::{GapKind, LoginEvent, LoginSource};
+
+/// Records read at a time.
+const BATCH: u64 = 256;
+
+/// Bytes that are read at most, holes apart: 14 million users.
+const MAX_BYTES: u64 = 4 << 30;
+
+/// Reads all records of `size` bytes: `event` makes of a record and its user's number what it tells, if it
+/// tells anything.
+pub(super) fn each_record(
+    input: &mut Input<'_>,
+    size: u64,
+    (source, structure): (LoginSource, &str),
+    event: &mut dyn FnMut(&[u8], u64) -> Option<LoginEvent>,
+    out: &mut dyn Output,
+) {
+    let place = input.place();
+    let len = input.view.len();
+    let segments = input.view.data_segments().to_vec();
+    let (mut next, mut room, mut span) = (0, MAX_BYTES / size, Span::new(source));
+    let mut batch = vec![0; (BATCH * size) as usize];
+    for segment in segments {
+        let end = segment.end().min(len).div_ceil(size).min(len / size);
+        let mut index = next.max(segment.start / size);
+        while index < end {
+            if room == 0 || span.records() >= EVENTS_PER_FILE {
+                out.gap(place.gap(GapKind::Limit, structure, format!("not read from record {index} on")));
+                span.finish(&place, out);
+                return;
+            }
+            let count = BATCH.min(end - index).min(room);
+            let wanted = &mut batch[..(count * size) as usize];
+            if let Err(error) = read_exactly(input, index * size, wanted) {
+                out.gap(place.view_gap(structure, &error));
+            }
+            for (record, uid) in wanted.chunks_exact(size as usize).zip(index..) {
+                if let Some(event) = event(record, uid) {
+                    span.take(event.time);
+                    out.login(event);
+                }
+            }
+            room -= count;
+            index += count;
+        }
+        next = next.max(end);
+    }
+    if !len.is_multiple_of(size) {
+        let reason = format!("byte {}: the last record has {} bytes only", len / size * size, len % size);
+        out.gap(place.gap(GapKind::Corrupt, structure, reason));
+    }
+    span.finish(&place, out);
+}
+
+/// Fills `out`; what could not be read is zero, which no record is.
+fn read_exactly(input: &mut Input<'_>, offset: u64, out: &mut [u8]) -> Result<(), ViewError> {
+    let result = input.view.read_at(offset, out);
+    let got = result.as_ref().map_or(0, |got| *got).min(out.len());
+    out[got..].fill(0);
+    result.map(|_| ())
+}

@@ -1,0 +1,228 @@
+//! Which events are one.
+
+use super::{Joined, apart, is_log, is_record, seconds};
+use coldread_model::{LoginEvent, LoginKind, LoginSource, Timestamp};
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+/// How long an event waits for others.
+const HOLD: i128 = seconds(30);
+
+/// Events that wait at once: of a flood of more the oldest leave early.
+const MAX_HELD: usize = 32_768;
+
+/// Of those that could be the same so many are compared, the latest first: a flood of attempts from one
+/// address in one moment may stay more than one row each, and is never less.
+const MAX_COMPARED: usize = 256;
+
+/// How far apart events of two processes, or of none that is known, may be at most.
+const OF_OTHERS: i128 = seconds(5);
+
+/// What a record holds of a name at most.
+const RECORD_NAME: usize = 32;
+
+/// An event that waits.
+#[derive(Debug)]
+struct Held {
+    joined: Joined,
+    /// Its sources with their files, and their times.
+    members: Vec<(LoginSource, Vec<u8>, Timestamp)>,
+    /// Under what it is found.
+    keys: Vec<u64>,
+}
+
+/// The stage's state: what waits, in the order of time, and where to find it.
+#[derive(Debug, Default)]
+pub(super) struct Same {
+    held: VecDeque<Held>,
+    /// How many left the front so far: a number minus this is a place in `held`.
+    left: u64,
+    /// Numbers of those with one root, kind, user and address, and of those of one process among them.
+    by_key: HashMap<u64, VecDeque<u64>>,
+}
+
+impl Same {
+    pub(super) fn push(&mut self, event: LoginEvent, emit: &mut dyn FnMut(Joined)) {
+        let Some(time) = event.time else { return emit(Joined::new(event)) };
+        while self.held.len() >= MAX_HELD
+            || self
+                .held
+                .front()
+                .and_then(|held| held.joined.event.time)
+                .is_some_and(|first| apart(first, time) > HOLD)
+        {
+            self.release(emit);
+        }
+        let keys = keys_of(&event);
+        if !is_log(event.source) && !is_record(event.source) {
+            // Events of other systems wait only so that all leave in order.
+            return self.hold(event, time, Vec::new());
+        }
+        if let Some(place) = self.best(&event, time, &keys) {
+            let number = self.left + place as u64;
+            let held = &mut self.held[place];
+            held.members.push((event.source, event.origin.clone(), time));
+            held.joined.join(Joined::new(event));
+            for key in keys {
+                if !held.keys.contains(&key) {
+                    held.keys.push(key);
+                    self.by_key.entry(key).or_default().push_back(number);
+                }
+            }
+        } else {
+            self.hold(event, time, keys);
+        }
+    }
+
+    pub(super) fn finish(&mut self, emit: &mut dyn FnMut(Joined)) {
+        while !self.held.is_empty() {
+            self.release(emit);
+        }
+    }
+
+    fn hold(&mut self, event: LoginEvent, time: Timestamp, keys: Vec<u64>) {
+        for key in &keys {
+            self.by_key.entry(*key).or_default().push_back(self.left + self.held.len() as u64);
+        }
+        let members = vec![(event.source, event.origin.clone(), time)];
+        self.held.push_back(Held { joined: Joined::new(event), members, keys });
+    }
+
+    fn release(&mut self, emit: &mut dyn FnMut(Joined)) {
+        let Some(first) = self.held.pop_front() else { return };
+        for key in &first.keys {
+            let Some(numbers) = self.by_key.get_mut(key) else { continue };
+            // Nearly always the first: only what was joined late stands further behind.
+            if let Some(at) = numbers.iter().position(|number| *number == self.left) {
+                numbers.remove(at);
+            }
+            if numbers.is_empty() {
+                self.by_key.remove(key);
+            }
+        }
+        self.left += 1;
+        emit(first.joined);
+    }
+
+    /// The place of the one that is the same as `event`, if there is one: of the same process rather than
+    /// of another, the nearest in time, the oldest.
+    fn best(&self, event: &LoginEvent, time: Timestamp, keys: &[u64]) -> Option<usize> {
+        let near = |key: &u64, most: i128| {
+            let numbers = self.by_key.get(key).into_iter().flatten().rev();
+            let places = numbers.filter_map(|number| usize::try_from(number - self.left).ok());
+            let held = places.filter_map(|place| Some((place, self.held.get(place)?)));
+            let within = held.take_while(move |(_, held)| {
+                held.joined.event.time.is_some_and(|at| apart(at, time) <= most)
+            });
+            let fitting =
+                within.take(MAX_COMPARED).filter_map(|(place, held)| Some((fit(held, event, time)?, place)));
+            fitting.min().map(|(_, place)| place)
+        };
+        let (any, process) = keys.split_first()?;
+        process.first().and_then(|key| near(key, HOLD)).or_else(|| near(any, OF_OTHERS))
+    }
+}
+
+/// Root, kind, user and address, which must be equal in any case; and the same with the process.
+fn keys_of(event: &LoginEvent) -> Vec<u64> {
+    // The same keys in every process: results do not depend on chance.
+    let mut hasher = DefaultHasher::new();
+    event.root.hash(&mut hasher);
+    event.kind.hash(&mut hasher);
+    name(event.user.as_deref()).hash(&mut hasher);
+    event.from.hash(&mut hasher);
+    let any = hasher.finish();
+    let process = event.pid.map(|pid| {
+        pid.hash(&mut hasher);
+        hasher.finish()
+    });
+    std::iter::once(any).chain(process).collect()
+}
+
+fn name(user: Option<&str>) -> Option<&[u8]> {
+    user.map(|user| &user.as_bytes()[..user.len().min(RECORD_NAME)])
+}
+
+/// How well `event` fits to what is held: smaller is better, `None` where it is another.
+fn fit(held: &Held, event: &LoginEvent, time: Timestamp) -> Option<(bool, i128)> {
+    let other = &held.joined.event;
+    let equal = other.root == event.root
+        && other.kind == event.kind
+        && name(other.user.as_deref()) == name(event.user.as_deref())
+        && other.from == event.from;
+    if !equal {
+        return None;
+    }
+    let copy = |(_, origin, at): &(LoginSource, Vec<u8>, Timestamp)| *origin != event.origin && *at == time;
+    let mut of_kind = held.members.iter().filter(|(source, ..)| *source == event.source);
+    if !of_kind.all(copy) || held.members.iter().any(|(_, origin, _)| *origin == event.origin) {
+        return None;
+    }
+    let member = |wanted: fn(LoginSource) -> bool| held.members.iter().find(|(source, ..)| wanted(*source));
+    let same_pid = event.pid.is_some() && (other.pid == event.pid || held.joined.log_pid == event.pid);
+    // Against one of its own kind first: that says more than one of the other.
+    let (distance, most) = if let Some((.., at)) =
+        member(if is_log(event.source) { is_log } else { is_record })
+    {
+        let same =
+            if is_log(event.source) { same_line(&held.joined, event) } else { same_terminal(other, event) };
+        let most = match (is_log(event.source), same_pid && event.port.is_some()) {
+            (true, true) => HOLD,
+            (true, false) => seconds(2),
+            (false, _) => seconds(1),
+        };
+        (same.then(|| apart(*at, time))?, most)
+    } else {
+        (apart(other.time?, time), across(other, event, same_pid)?)
+    };
+    (distance <= most).then_some((!same_pid, distance))
+}
+
+/// Whether two lines say the same in all that both can know.
+fn same_line(held: &Joined, event: &LoginEvent) -> bool {
+    let other = &held.event;
+    // What was completed from a record is not of the line.
+    let (tty, session) = if held.has_record {
+        (
+            event.tty.is_none() || other.tty == event.tty,
+            event.session.is_none() || other.session == event.session,
+        )
+    } else {
+        (other.tty == event.tty, other.session == event.session)
+    };
+    held.log_pid == event.pid
+        && other.port == event.port
+        && other.method == event.method
+        && other.target == event.target
+        && other.detail == event.detail
+        && tty
+        && session
+}
+
+fn same_terminal(other: &LoginEvent, event: &LoginEvent) -> bool {
+    let pids = [other.pid, event.pid];
+    let apart_by_pid = matches!(pids, [Some(one), Some(two)] if one != two) && is_record(other.source);
+    other.tty == event.tty && other.tty.is_some() && !apart_by_pid
+}
+
+/// How far a log's event and a record's may be apart; `None` where they cannot be one.
+fn across(other: &LoginEvent, event: &LoginEvent, same_pid: bool) -> Option<i128> {
+    let terminals = [other.tty.as_deref(), event.tty.as_deref()];
+    let (log, record) = if is_log(event.source) { (event, other) } else { (other, event) };
+    match event.kind {
+        LoginKind::Failed => {
+            let of_terminal = matches!(terminals, [Some(one), Some(two)] if one == two);
+            // sudo and su are no logins: no record has them.
+            let attempt = !matches!(log.method.as_deref(), Some("sudo" | "su" | "publickey"));
+            (attempt && record.source == LoginSource::Btmp && (event.from.is_some() || of_terminal))
+                .then_some(if same_pid { HOLD } else { seconds(2) })
+        }
+        LoginKind::Login => {
+            let fits = matches!(terminals, [Some(one), Some(two)] if one == two) || log.tty.is_none();
+            fits.then_some(seconds(5))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,249 @@
+//! When sessions end.
+
+use super::{Joined, apart, seconds};
+use coldread_model::{LoginEvent, LoginKind, LoginSource, SessionEnd, Timestamp};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+/// Sessions that are open at once; of more the oldest is given up.
+const MAX_OPEN: usize = 65_536;
+
+/// Roots (containers) that are followed.
+const MAX_ROOTS: usize = 4096;
+
+/// Logouts that wait for another record of them.
+const MAX_CLOSED: usize = 4096;
+
+/// How long another record of one logout may take.
+const LOGOUT: i128 = seconds(30);
+
+/// How far records of one start or stop of the machine may be apart.
+const MACHINE: i128 = seconds(120);
+
+/// What a session's logout can name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Terminal(String),
+    Process(u32),
+    Session(String),
+}
+
+/// The stage's state.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    roots: HashMap<String, Machine>,
+}
+
+/// The sessions of one root.
+#[derive(Debug, Default)]
+struct Machine {
+    open: BTreeMap<u64, Joined>,
+    next: u64,
+    by_key: HashMap<Key, u64>,
+    /// Logouts of late, with the keys of their sessions.
+    closed: VecDeque<(Joined, Vec<Key>)>,
+    /// The last start and the last stop, held for other records of them.
+    started: Option<Joined>,
+    stopped: Option<Joined>,
+    /// When the machine was stopped, until it starts again.
+    down: Option<Timestamp>,
+}
+
+impl Sessions {
+    pub(super) fn push(&mut self, joined: Joined, emit: &mut dyn FnMut(LoginEvent)) {
+        let Some(time) = joined.event.time else { return emit(joined.event) };
+        if !self.roots.contains_key(&joined.event.root) && self.roots.len() >= MAX_ROOTS {
+            return emit(joined.event);
+        }
+        let machine = self.roots.entry(joined.event.root.clone()).or_default();
+        machine.forget(time, emit);
+        match joined.event.kind {
+            LoginKind::Login => machine.login(joined, emit),
+            LoginKind::Logout => machine.logout(joined, time, emit),
+            LoginKind::Boot => machine.boot(joined, time, emit),
+            LoginKind::Shutdown => machine.shutdown(joined, time, emit),
+            _ => emit(joined.event),
+        }
+    }
+
+    pub(super) fn finish(&mut self, emit: &mut dyn FnMut(LoginEvent)) {
+        let mut names: Vec<String> = self.roots.keys().cloned().collect();
+        names.sort_unstable();
+        for name in names {
+            if let Some(machine) = self.roots.remove(&name) {
+                machine.finish(emit);
+            }
+        }
+    }
+}
+
+/// What a login's end may name.
+fn keys_of_login(joined: &Joined) -> Vec<Key> {
+    let event = &joined.event;
+    if event.source == LoginSource::Evtx {
+        return event.session.iter().cloned().map(Key::Session).collect();
+    }
+    let terminal = event.tty.as_ref().filter(|_| joined.has_record).map(|tty| Key::Terminal(tty.clone()));
+    let process = joined.log_pid.map(Key::Process);
+    terminal.into_iter().chain(process).collect()
+}
+
+/// Which session a logout names.
+fn key_of_logout(joined: &Joined) -> Option<Key> {
+    let event = &joined.event;
+    match event.source {
+        LoginSource::Evtx => event.session.clone().map(Key::Session),
+        _ if joined.has_record => event.tty.clone().map(Key::Terminal),
+        _ => joined.log_pid.map(Key::Process),
+    }
+}
+
+impl Machine {
+    /// Gives what no other record can belong to any more.
+    fn forget(&mut self, now: Timestamp, emit: &mut dyn FnMut(LoginEvent)) {
+        let old = |joined: &Joined, most| joined.event.time.is_none_or(|time| apart(time, now) > most);
+        while self.closed.front().is_some_and(|(logout, _)| old(logout, LOGOUT))
+            || self.closed.len() > MAX_CLOSED
+        {
+            let Some((logout, _)) = self.closed.pop_front() else { break };
+            emit(logout.event);
+        }
+        for held in [&mut self.started, &mut self.stopped] {
+            if held.as_ref().is_some_and(|joined| old(joined, MACHINE)) {
+                emit_held(held, emit);
+            }
+        }
+    }
+
+    fn login(&mut self, joined: Joined, emit: &mut dyn FnMut(LoginEvent)) {
+        // lastlog alone knows of a login and of no session; wtmpdb knows the end too.
+        let last_only = matches!(joined.event.source, LoginSource::Lastlog | LoginSource::Lastlog2);
+        let keys = keys_of_login(&joined);
+        if last_only || joined.event.until.is_some() || keys.is_empty() {
+            return emit(joined.event);
+        }
+        let number = self.next;
+        self.next += 1;
+        for key in keys {
+            if let Some(before) = self.by_key.insert(key, number)
+                && let Some(before) = self.remove(before)
+            {
+                emit(before.event);
+            }
+        }
+        self.open.insert(number, joined);
+        if self.open.len() > MAX_OPEN
+            && let Some(first) = self.open.keys().next().copied()
+            && let Some(first) = self.remove(first)
+        {
+            emit(first.event);
+        }
+    }
+
+    /// Takes a session out, with its keys.
+    fn remove(&mut self, number: u64) -> Option<Joined> {
+        let joined = self.open.remove(&number)?;
+        for key in keys_of_login(&joined) {
+            if self.by_key.get(&key) == Some(&number) {
+                self.by_key.remove(&key);
+            }
+        }
+        Some(joined)
+    }
+
+    fn logout(&mut self, mut logout: Joined, time: Timestamp, emit: &mut dyn FnMut(LoginEvent)) {
+        let Some(key) = key_of_logout(&logout) else { return emit(logout.event) };
+        let session = self.by_key.get(&key).copied().and_then(|number| {
+            let user = &self.open.get(&number)?.event.user;
+            // A process number comes again; its user hardly does.
+            (logout.event.user.is_none() || logout.event.user == *user).then_some(number)
+        });
+        if let Some(mut session) = session.and_then(|number| self.remove(number)) {
+            let keys = keys_of_login(&session);
+            session.event.until = Some(time);
+            session.event.ended = Some(SessionEnd::Logout);
+            if logout.event.user.is_none() {
+                logout.event.user.clone_from(&session.event.user);
+            }
+            emit(session.event);
+            self.closed.push_back((logout, keys));
+            return;
+        }
+        // The end of a session that another record has ended already.
+        let twin = self.closed.iter_mut().find(|(closed, keys)| {
+            let other = (logout.has_record && !closed.has_record) || (logout.has_log && !closed.has_log);
+            other && keys.contains(&key)
+        });
+        match twin {
+            Some((closed, _)) => closed.join(logout),
+            None => emit(logout.event),
+        }
+    }
+
+    fn boot(&mut self, boot: Joined, time: Timestamp, emit: &mut dyn FnMut(LoginEvent)) {
+        if self.down.is_none()
+            && let Some(started) = &mut self.started
+            && is_another_record(started, &boot)
+        {
+            return started.join(boot);
+        }
+        let (until, ended) = match self.down.take() {
+            Some(down) => (down, SessionEnd::Shutdown),
+            None => (time, SessionEnd::Crash),
+        };
+        self.by_key.clear();
+        for (_, session) in std::mem::take(&mut self.open) {
+            emit(end(session, until, ended));
+        }
+        emit_held(&mut self.stopped, emit);
+        emit_held(&mut self.started, emit);
+        self.started = Some(boot);
+    }
+
+    fn shutdown(&mut self, stop: Joined, time: Timestamp, emit: &mut dyn FnMut(LoginEvent)) {
+        if self.down.is_some()
+            && let Some(stopped) = &mut self.stopped
+            && is_another_record(stopped, &stop)
+        {
+            return stopped.join(stop);
+        }
+        self.down = Some(time);
+        emit_held(&mut self.stopped, emit);
+        self.stopped = Some(stop);
+    }
+
+    fn finish(mut self, emit: &mut dyn FnMut(LoginEvent)) {
+        for (_, session) in std::mem::take(&mut self.open) {
+            match self.down {
+                Some(down) => emit(end(session, down, SessionEnd::Shutdown)),
+                // A log may have been cut before the end of its session; a record is there until the end.
+                None if session.has_record => {
+                    emit(LoginEvent { ended: Some(SessionEnd::Open), ..session.event });
+                }
+                None => emit(session.event),
+            }
+        }
+        for (logout, _) in std::mem::take(&mut self.closed) {
+            emit(logout.event);
+        }
+        emit_held(&mut self.stopped, emit);
+        emit_held(&mut self.started, emit);
+    }
+}
+
+/// A session that the machine's end ended. It may have started in the moment when the machine was going down.
+fn end(session: Joined, until: Timestamp, ended: SessionEnd) -> LoginEvent {
+    let until = session.event.time.map_or(until, |time| until.max(time));
+    LoginEvent { until: Some(until), ended: Some(ended), ..session.event }
+}
+
+fn emit_held(held: &mut Option<Joined>, emit: &mut dyn FnMut(LoginEvent)) {
+    if let Some(joined) = held.take() {
+        emit(joined.event);
+    }
+}
+
+/// Whether a start or stop is told by a source that has not told of it yet.
+fn is_another_record(held: &Joined, joined: &Joined) -> bool {
+    let source = joined.event.source;
+    held.event.source != source && held.event.evidence.iter().all(|evidence| evidence.source != source)
+}

@@ -1,0 +1,204 @@
+use super::*;
+use coldread_model::{LoginKind, SessionEnd};
+use proptest::prelude::*;
+
+fn join(mut events: Vec<LoginEvent>) -> Vec<LoginEvent> {
+    events.sort();
+    let (mut joining, mut out) = (Joining::default(), Vec::new());
+    for event in events {
+        joining.push(event, &mut |event| out.push(event));
+    }
+    joining.finish(&mut |event| out.push(event));
+    out.sort();
+    out
+}
+
+/// `millis` after the start of a day.
+fn at(source: LoginSource, kind: LoginKind, millis: i64, offset: u64) -> LoginEvent {
+    let time = Timestamp::new(1_700_000_000 + millis / 1000, (millis % 1000) as u32 * 1_000_000);
+    let origin = format!("/var/log/{source}");
+    LoginEvent::new(source, kind, Some(time), origin, offset)
+}
+
+fn attempt(source: LoginSource, millis: i64, pid: u32, offset: u64) -> LoginEvent {
+    let logged = is_log(source);
+    LoginEvent {
+        user: Some("root".into()),
+        from: Some("192.0.2.1".into()),
+        port: Some(50).filter(|_| logged),
+        method: Some("password".into()).filter(|_| logged),
+        tty: Some("ssh:notty".into()).filter(|_| !logged),
+        pid: Some(pid),
+        ..at(source, LoginKind::Failed, millis, offset)
+    }
+}
+
+fn records(event: &LoginEvent) -> usize {
+    1 + event.evidence.len()
+}
+
+#[test]
+fn an_attempt_that_three_sources_tell_of_is_one() {
+    let mut events = Vec::new();
+    for number in 0..5 {
+        let millis = 1000 * number + 700;
+        events.push(attempt(LoginSource::Authlog, millis / 1000 * 1000, 7, number as u64));
+        events.push(attempt(LoginSource::Btmp, millis, 7, number as u64));
+        events.push(attempt(LoginSource::Journal, millis + 1, 7, number as u64));
+    }
+    let joined = join(events);
+    assert_eq!(joined.len(), 5);
+    for event in &joined {
+        assert_eq!((event.source, records(event)), (LoginSource::Authlog, 3));
+        assert_eq!((event.tty.as_deref(), event.port), (Some("ssh:notty"), Some(50)));
+    }
+}
+
+#[test]
+fn repetitions_that_are_told_at_once_stay_as_many() {
+    let mut events = vec![attempt(LoginSource::Authlog, 0, 7, 0)];
+    events.extend((0..4).map(|_| attempt(LoginSource::Authlog, 12_000, 7, 80)));
+    events.extend((0..5).map(|number| attempt(LoginSource::Journal, 200 + 2900 * number, 7, number as u64)));
+    let joined = join(events);
+    assert_eq!(joined.len(), 5);
+    assert!(joined.iter().all(|event| records(event) == 2));
+}
+
+#[test]
+fn what_differs_is_not_joined() {
+    let one = attempt(LoginSource::Authlog, 0, 7, 0);
+    let btmp = attempt(LoginSource::Btmp, 100, 7, 0);
+    for other in [
+        LoginEvent { user: Some("al".into()), ..btmp.clone() },
+        LoginEvent { from: Some("192.0.2.2".into()), ..btmp.clone() },
+        LoginEvent { root: "/srv".into(), ..btmp.clone() },
+        LoginEvent { kind: LoginKind::Other, ..btmp.clone() },
+        attempt(LoginSource::Btmp, 31_000, 7, 0),
+        attempt(LoginSource::Btmp, 3000, 8, 0),
+        attempt(LoginSource::Authlog, 0, 7, 1),
+        attempt(LoginSource::Journal, 0, 8, 1),
+        LoginEvent { port: Some(51), ..attempt(LoginSource::Journal, 0, 7, 1) },
+    ] {
+        assert_eq!(join(vec![one.clone(), other]).len(), 2);
+    }
+    let sudo = LoginEvent { method: Some("sudo".into()), ..one };
+    assert_eq!(join(vec![sudo, btmp]).len(), 2);
+}
+
+fn login(source: LoginSource, millis: i64, pid: u32, tty: Option<&str>) -> LoginEvent {
+    LoginEvent {
+        user: Some("al".into()),
+        from: Some("192.0.2.1".into()),
+        tty: tty.map(str::to_owned),
+        pid: Some(pid),
+        ..at(source, LoginKind::Login, millis, millis as u64)
+    }
+}
+
+fn ended(events: &[LoginEvent], kind: LoginKind) -> Vec<(Option<SessionEnd>, Option<i64>, usize)> {
+    let of_kind = events.iter().filter(|event| event.kind == kind);
+    of_kind
+        .map(|event| (event.ended, event.until.map(|time| time.seconds - 1_700_000_000), records(event)))
+        .collect()
+}
+
+#[test]
+fn a_session_has_its_end_and_all_its_evidence() {
+    use LoginSource::{Authlog, Lastlog, Utmp, Wtmp};
+    let logout = |source, pid, tty: Option<&str>, user: Option<&str>| LoginEvent {
+        pid: Some(pid),
+        tty: tty.map(str::to_owned),
+        user: user.map(str::to_owned),
+        ..at(source, LoginKind::Logout, 60_300, 9)
+    };
+    let joined = join(vec![
+        login(Authlog, 1000, 70, None),
+        login(Wtmp, 1400, 71, Some("pts/0")),
+        login(Utmp, 1400, 71, Some("pts/0")),
+        LoginEvent { pid: None, ..login(Lastlog, 1000, 0, Some("pts/0")) },
+        logout(Wtmp, 71, Some("pts/0"), None),
+        logout(Authlog, 70, None, Some("al")),
+        login(Wtmp, 90_000, 99, Some("pts/1")),
+    ]);
+    let logins = ended(&joined, LoginKind::Login);
+    assert_eq!(logins, [(Some(SessionEnd::Logout), Some(60), 4), (Some(SessionEnd::Open), None, 1)]);
+    assert_eq!(ended(&joined, LoginKind::Logout), [(None, None, 2)]);
+    let first = &joined[0];
+    assert_eq!((first.source, first.tty.as_deref(), first.pid), (Authlog, Some("pts/0"), Some(70)));
+    assert!(joined[1].user.as_deref() == Some("al"), "a logout is its session's user's");
+}
+
+#[test]
+fn the_machine_ends_sessions() {
+    use LoginSource::{Journal, Wtmp};
+    let joined = join(vec![
+        at(Wtmp, LoginKind::Boot, 0, 0),
+        at(Journal, LoginKind::Boot, 4000, 0),
+        login(Wtmp, 10_000, 1, Some("tty1")),
+        at(Journal, LoginKind::Shutdown, 50_000, 1),
+        at(Wtmp, LoginKind::Shutdown, 55_000, 2),
+        at(Wtmp, LoginKind::Boot, 100_000, 3),
+        login(Wtmp, 110_000, 2, Some("tty1")),
+        at(Wtmp, LoginKind::Boot, 400_000, 4),
+        login(Wtmp, 410_000, 3, Some("tty1")),
+        login(Wtmp, 420_000, 4, Some("tty1")),
+    ]);
+    let expected = [
+        (Some(SessionEnd::Shutdown), Some(50), 1),
+        (Some(SessionEnd::Crash), Some(400), 1),
+        (None, None, 1),
+        (Some(SessionEnd::Open), None, 1),
+    ];
+    assert_eq!(ended(&joined, LoginKind::Login), expected);
+    let boots: Vec<_> = ended(&joined, LoginKind::Boot).into_iter().map(|boot| boot.2).collect();
+    assert_eq!(boots, [2, 1, 1]);
+    assert_eq!(ended(&joined, LoginKind::Shutdown).len(), 1);
+}
+
+fn any_event() -> impl Strategy<Value = LoginEvent> {
+    use LoginSource::{Authlog, Btmp, Evtx, Journal, Lastlog, Syslog, Utmp, Wtmp};
+    let sources = prop::sample::select(vec![Authlog, Btmp, Evtx, Journal, Lastlog, Syslog, Utmp, Wtmp]);
+    let kinds = prop::sample::select(LoginKind::ALL.to_vec());
+    (sources, kinds, 0i64..200_000, 0u32..4, 0u8..4, prop::option::weighted(0.95, 0u64..50)).prop_map(
+        |(source, kind, millis, pid, tty, offset)| LoginEvent {
+            user: Some(["al", "root"][usize::from(tty % 2)].into()),
+            tty: Some(format!("pts/{tty}")).filter(|_| tty < 3),
+            pid: Some(pid).filter(|pid| *pid > 0),
+            session: Some(pid.to_string()).filter(|_| source == Evtx),
+            time: offset.and(at(source, kind, millis, 0).time),
+            ..at(source, kind, millis, offset.unwrap_or(0))
+        },
+    )
+}
+
+proptest! {
+    /// Each record is in one row, as its own place or as evidence.
+    #[test]
+    fn nothing_is_lost_and_nothing_is_told_twice(events in prop::collection::vec(any_event(), 0..80)) {
+        let mut before: Vec<_> = events.iter().map(|event| (event.source, event.origin.clone(), event.offset)).collect();
+        let mut after = Vec::new();
+        for event in join(events) {
+            after.push((event.source, event.origin.clone(), event.offset));
+            after.extend(event.evidence.into_iter().map(|evidence| (evidence.source, evidence.origin, evidence.offset)));
+        }
+        before.sort();
+        after.sort();
+        prop_assert_eq!(before, after);
+    }
+
+    /// One file's events stay as many as they are, whatever they are.
+    #[test]
+    fn one_source_alone_keeps_its_count(events in prop::collection::vec(any_event(), 0..80)) {
+        let events: Vec<_> = events.into_iter().filter(|event| event.source == LoginSource::Wtmp).collect();
+        let count = events.len();
+        prop_assert_eq!(join(events).len(), count);
+    }
+
+    /// Two logs that hold the same lines give each once.
+    #[test]
+    fn a_log_and_its_copy_in_the_journal(lines in prop::collection::vec((0i64..100, 1u32..5), 0..60)) {
+        let log = lines.iter().enumerate().map(|(offset, (second, pid))| attempt(LoginSource::Authlog, second * 1000, *pid, offset as u64));
+        let journal = lines.iter().enumerate().map(|(offset, (second, pid))| attempt(LoginSource::Journal, second * 1000 + 300, *pid, offset as u64));
+        prop_assert_eq!(join(log.chain(journal).collect()).len(), lines.len());
+    }
+}

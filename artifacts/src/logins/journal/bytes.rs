@@ -1,0 +1,100 @@
+//! Bytes of a journal: a window that moves over the file once, and pages behind it.
+
+use super::JournalError;
+use crate::{logins::bytes_at, view::FileView};
+
+/// Bytes that the window holds.
+const WINDOW: usize = 1 << 20;
+
+/// Bytes of a page behind the window, and how many of them are kept.
+const PAGE: usize = 16 << 10;
+const PAGES: usize = 64;
+
+/// Reads of pages: so many for each page of the file, and some more. A journal's entries point to few places
+/// behind them again and again.
+const READS_PER_PAGE: u64 = 64;
+
+pub(super) struct Bytes<'a> {
+    view: &'a mut dyn FileView,
+    window: Vec<u8>,
+    start: u64,
+    pages: Vec<(u64, Vec<u8>)>,
+    scratch: Vec<u8>,
+    reads_left: u64,
+}
+
+impl<'a> Bytes<'a> {
+    pub(super) fn new(view: &'a mut dyn FileView) -> Self {
+        let reads_left = (view.len() / PAGE as u64).saturating_add(1).saturating_mul(READS_PER_PAGE);
+        let pages = vec![(u64::MAX, Vec::new()); PAGES];
+        Self { view, window: Vec::new(), start: 0, pages, scratch: Vec::new(), reads_left }
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.view.len()
+    }
+
+    /// `len` bytes from `at`, fewer at the file's end; the window moves there if need be. At most half a
+    /// window may be asked for.
+    pub(super) fn ahead(&mut self, at: u64, len: usize) -> Result<&[u8], JournalError> {
+        if self.held(at, len).is_none() {
+            self.window.resize(WINDOW, 0);
+            self.start = at;
+            let got = self.view.read_at(at, &mut self.window);
+            self.window.truncate(got.as_ref().map_or(0, |got| *got));
+            got?;
+        }
+        let from = (at - self.start) as usize;
+        let rest = self.window.get(from..).unwrap_or_default();
+        Ok(&rest[..len.min(rest.len())])
+    }
+
+    /// What the window holds of `len` bytes from `at`: all of them, or those up to the file's end.
+    pub(super) fn held(&self, at: u64, len: usize) -> Option<&[u8]> {
+        let from = usize::try_from(at.checked_sub(self.start)?).ok()?;
+        let rest = self.window.get(from..)?;
+        let reaches_end = self.start + self.window.len() as u64 >= self.view.len();
+        if rest.len() >= len { Some(&rest[..len]) } else { (reaches_end && !rest.is_empty()).then_some(rest) }
+    }
+
+    /// `len` bytes from `at`, fewer at the file's end, without moving the window.
+    pub(super) fn anywhere(&mut self, at: u64, len: usize) -> Result<&[u8], JournalError> {
+        // Asked twice: the borrow checker does not let go of what was returned early.
+        if self.held(at, len).is_some() {
+            return Ok(self.held(at, len).unwrap_or_default());
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        while scratch.len() < len {
+            let next = at.saturating_add(scratch.len() as u64);
+            let page = self.page(next / PAGE as u64)?;
+            let rest = page.get((next % PAGE as u64) as usize..).unwrap_or_default();
+            if rest.is_empty() {
+                break;
+            }
+            scratch.extend_from_slice(&rest[..rest.len().min(len - scratch.len())]);
+        }
+        self.scratch = scratch;
+        Ok(&self.scratch)
+    }
+
+    fn page(&mut self, number: u64) -> Result<&[u8], JournalError> {
+        let (held, bytes) = &mut self.pages[(number % PAGES as u64) as usize];
+        if *held != number {
+            let left = self.reads_left.checked_sub(1);
+            self.reads_left =
+                left.ok_or_else(|| JournalError::Limit("too many references to far places".into()))?;
+            bytes.resize(PAGE, 0);
+            *held = u64::MAX;
+            let got = self.view.read_at(number.saturating_mul(PAGE as u64), bytes)?;
+            bytes.truncate(got);
+            *held = number;
+        }
+        Ok(bytes)
+    }
+
+    /// The number of 64 bits at `at`; zero past the end.
+    pub(super) fn u64_at(&mut self, at: u64) -> Result<u64, JournalError> {
+        Ok(u64::from_le_bytes(bytes_at(self.anywhere(at, 8)?, 0)))
+    }
+}

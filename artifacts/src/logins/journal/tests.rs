@@ -1,0 +1,173 @@
+use super::*;
+use crate::view::MemoryView;
+use coldread_model::{Findings, LoginKind};
+use proptest::prelude::*;
+
+fn read(bytes: Vec<u8>) -> Findings {
+    let mut found = Findings::default();
+    let mut view = MemoryView::from(bytes);
+    let path = b"/var/log/journal/0/system.journal";
+    Journal.extract(&mut Input::new(path, "p1", &mut view), &Context::default(), &mut found);
+    found
+}
+
+/// Writes journals: data objects once each, entries that refer to them.
+struct Writer {
+    compact: bool,
+    hash: hash::HashKind,
+    packing: u8,
+    bytes: Vec<u8>,
+    places: std::collections::HashMap<Vec<u8>, u64>,
+    entries: u64,
+    tail: u64,
+}
+
+const ID: [u8; 16] = *b"0123456789abcdef";
+
+impl Writer {
+    fn new(compact: bool, keyed: bool, packing: u8) -> Self {
+        let hash = if keyed { hash::HashKind::Keyed(ID) } else { hash::HashKind::Jenkins };
+        let (places, bytes) = (std::collections::HashMap::new(), vec![0; 256]);
+        Self { compact, hash, packing, bytes, places, entries: 0, tail: 0 }
+    }
+
+    fn object(&mut self, kind: u8, flags: u8, body: &[u8]) -> u64 {
+        let at = self.bytes.len() as u64;
+        self.bytes.extend([kind, flags, 0, 0, 0, 0, 0, 0]);
+        self.bytes.extend((16 + body.len() as u64).to_le_bytes());
+        self.bytes.extend(body);
+        self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
+        self.tail = at;
+        at
+    }
+
+    fn data(&mut self, text: &[u8]) -> u64 {
+        if let Some(at) = self.places.get(text) {
+            return *at;
+        }
+        let mut body = self.hash.of(text).to_le_bytes().to_vec();
+        body.resize(if self.compact { 56 } else { 48 }, 0);
+        let packed = match self.packing {
+            2 => [&(text.len() as u64).to_le_bytes()[..], &lz4_flex::block::compress(text)].concat(),
+            4 => zstd::encode_all(text, 1).unwrap(),
+            1 => liblzma::encode_all(text, 0).unwrap(),
+            _ => text.to_vec(),
+        };
+        body.extend(packed);
+        let at = self.object(1, self.packing, &body);
+        self.places.insert(text.to_vec(), at);
+        at
+    }
+
+    fn entry(&mut self, micros: u64, fields: &[&str]) -> u64 {
+        let places: Vec<u64> = fields.iter().map(|field| self.data(field.as_bytes())).collect();
+        let mut body = vec![0; 48];
+        body[8..16].copy_from_slice(&micros.to_le_bytes());
+        for place in places {
+            if self.compact {
+                body.extend((place as u32).to_le_bytes());
+            } else {
+                body.extend(place.to_le_bytes());
+                body.extend([0; 8]);
+            }
+        }
+        self.entries += 1;
+        self.object(3, 0, &body)
+    }
+
+    fn finish(mut self, state: u8) -> Vec<u8> {
+        let incompatible = u32::from(self.packing & 3)
+            | u32::from(matches!(self.hash, hash::HashKind::Keyed(_))) << 2
+            | u32::from(self.packing & 4) << 1
+            | u32::from(self.compact) << 4;
+        let mut put = |at: usize, bytes: &[u8]| self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
+        put(0, b"LPKSHHRH");
+        put(12, &incompatible.to_le_bytes());
+        put(16, &[state]);
+        put(24, &ID);
+        put(88, &256u64.to_le_bytes());
+        put(136, &self.tail.to_le_bytes());
+        put(152, &self.entries.to_le_bytes());
+        self.bytes.resize(self.bytes.len() + 4096, 0);
+        self.bytes
+    }
+}
+
+fn write(compact: bool, keyed: bool, packing: u8) -> (Vec<u8>, u64) {
+    let mut writer = Writer::new(compact, keyed, packing);
+    let sshd = ["SYSLOG_IDENTIFIER=sshd", "_PID=7", "_COMM=sshd", "SYSLOG_PID=77"];
+    writer.entry(1_700_000_000_000_001, &["MESSAGE=Started x", "SYSLOG_IDENTIFIER=systemd", "_PID=1"]);
+    let message = "MESSAGE=Failed password for root from 192.0.2.1 port 50 ssh2";
+    let at = writer.entry(1_700_000_001_000_002, &[&[message][..], &sshd].concat());
+    writer.entry(1_700_000_002_000_000, &[&[message][..], &sshd].concat());
+    let pam = "MESSAGE=pam_unix(gdm-password:session): session opened for user al(uid=1) by (uid=0)";
+    writer.entry(1_700_000_003_000_000, &[pam, "_COMM=gdm-session-wor", "_PID=9"]);
+    writer.entry(1_700_000_004_000_000, &["MESSAGE=Linux version 6.1.0 (x)", "SYSLOG_IDENTIFIER=kernel"]);
+    (writer.finish(2), at)
+}
+
+#[test]
+fn every_layout_hash_and_packing() {
+    for (compact, keyed) in [(false, false), (false, true), (true, true), (true, false)] {
+        for packing in [0, 1, 2, 4] {
+            let (bytes, second) = write(compact, keyed, packing);
+            let found = read(bytes);
+            assert_eq!(found.gaps, [], "{compact} {keyed} {packing}");
+            let kinds: Vec<_> = found.logins.iter().map(|event| event.kind).collect();
+            assert_eq!(kinds, [LoginKind::Failed, LoginKind::Failed, LoginKind::Login, LoginKind::Boot]);
+            let failed = &found.logins[0];
+            assert_eq!((failed.offset, failed.pid, failed.port), (second, Some(77), Some(50)));
+            assert_eq!(failed.time, Some(Timestamp::new(1_700_000_001, 2000)));
+            assert_eq!((failed.user.as_deref(), failed.from.as_deref()), (Some("root"), Some("192.0.2.1")));
+            assert_eq!(found.logins[2].pid, Some(9));
+            let window = &found.windows[0];
+            assert_eq!(window.records, 5);
+            let (first, last) = window.span.unwrap();
+            assert_eq!((first.seconds, first.nanos, last.seconds), (1_700_000_000, 1000, 1_700_000_004));
+        }
+    }
+}
+
+#[test]
+fn damage_costs_what_it_covers() {
+    let (clean, second) = write(false, true, 0);
+    let all = read(clean.clone()).logins.len();
+    // A bit of the message that two entries share.
+    let mut bytes = clean.clone();
+    let at = memchr::memmem::find(&bytes, b"192.0.2.1").unwrap();
+    bytes[at] ^= 1;
+    let found = read(bytes);
+    assert_eq!((found.logins.len(), found.gaps.len()), (all - 2, 2));
+    assert!(found.gaps[0].reason.contains("does not match its hash"), "{:?}", found.gaps);
+    // The header of one entry: the rest is found behind it.
+    let mut bytes = clean.clone();
+    bytes[second as usize] = 0xee;
+    let found = read(bytes);
+    assert_eq!(found.logins.len(), all - 1);
+    let reasons: Vec<_> = found.gaps.iter().map(|gap| gap.reason.clone()).collect();
+    assert!(reasons[0].starts_with(&format!("bytes {second}..")) && reasons.len() == 2, "{reasons:?}");
+    assert_eq!(reasons[1], "4 entries found, 5 counted by the header");
+    // Cut off in the middle.
+    let found = read(clean[..second as usize + 20].to_vec());
+    assert_eq!((found.logins.len(), found.gaps.len()), (0, 2));
+    let mut unknown = clean;
+    unknown[13] = 1;
+    assert_eq!(read(unknown).gaps[0].kind, GapKind::Unsupported);
+}
+
+proptest! {
+    #[test]
+    fn damaged_files_are_read(
+        compact in any::<bool>(), packing in prop::sample::select(vec![0u8, 1, 2, 4]),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12), len in any::<prop::sample::Index>(),
+    ) {
+        let (mut bytes, _) = write(compact, true, packing);
+        for (at, value) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        read(bytes.clone());
+        bytes.truncate(len.index(bytes.len()));
+        read(bytes);
+    }
+}

@@ -1,0 +1,43 @@
+//! Taking messages apart.
+
+use memchr::memmem;
+
+/// A whole number of digits alone.
+pub(in crate::logins) fn number(text: &[u8]) -> Option<u32> {
+    let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    digits.then(|| std::str::from_utf8(text).ok()?.parse().ok())?
+}
+
+/// What follows `key`, up to a space, a comma or a semicolon; nothing where the key is missing.
+pub(super) fn value<'a>(text: &'a [u8], key: &[u8]) -> &'a [u8] {
+    let Some((_, rest)) = split(text, key) else { return &[] };
+    let end = rest.iter().position(|byte| matches!(byte, b' ' | b',' | b';')).unwrap_or(rest.len());
+    &rest[..end]
+}
+
+/// `text` up to the first space.
+pub(super) fn word(text: &[u8]) -> &[u8] {
+    until(text, b' ')
+}
+
+/// `text` up to the first `end`, or all of it.
+pub(super) fn until(text: &[u8], end: u8) -> &[u8] {
+    &text[..memchr::memchr(end, text).unwrap_or(text.len())]
+}
+
+/// `'text'` without its quotes; text without quotes as it is.
+pub(super) fn unquote(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"'").map_or(text, |rest| until(rest, b'\''))
+}
+
+/// What stands before and after the first `mark`.
+pub(super) fn split<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = memmem::find(text, mark)?;
+    Some((&text[..at], &text[at + mark.len()..]))
+}
+
+/// What stands before and after the last `mark`.
+pub(super) fn rsplit<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = memmem::rfind(text, mark)?;
+    Some((&text[..at], &text[at + mark.len()..]))
+}

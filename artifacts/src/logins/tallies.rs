@@ -1,0 +1,243 @@
+//! Counts of failed logins: faillog and pam_tally2's tallylog by user number, pam_faillock's files by name.
+//!
+//! Sources: faillog(5) and shadow's `faillog.h`; pam_tally2(8) and its `tallylog.h`; pam_faillock(8), faillock(8)
+//! and their `faillock.h`.
+
+use super::{address, by_user::each_record, bytes_at, text_field, window::Span};
+use crate::{
+    Context, Extractor, Input, Output,
+    wants::{Reading, Want},
+};
+use coldread_model::{GapKind, LoginEvent, LoginKind, LoginSource, Timestamp};
+
+const STRUCTURE: &str = "tally record";
+
+/// The largest faillock file: 65,536 failures of one user.
+const MAX_FAILLOCK: u64 = 4 << 20;
+
+/// Bytes of a record of tallylog and of faillock.
+const TALLY: u64 = 64;
+
+/// Reads the counts of failed logins.
+#[derive(Debug)]
+pub struct Tallies;
+
+impl Extractor for Tallies {
+    fn name(&self) -> &'static str {
+        "tallies"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn wants(&self) -> &'static [Want] {
+        const FAILLOCK: Reading = Reading::Whole { limit: MAX_FAILLOCK };
+        const WANTS: &[Want] = &[
+            Want::new("/var/log/faillog", Reading::Ranges),
+            Want::new("/var/log/tallylog", Reading::Ranges),
+            Want::new("/run/faillock/*", FAILLOCK),
+            Want::new("/var/run/faillock/*", FAILLOCK),
+            Want::new("/var/lib/faillock/*", FAILLOCK),
+            Want::new("/var/log/faillock/*", FAILLOCK),
+        ];
+        WANTS
+    }
+
+    fn extract(&self, input: &mut Input<'_>, context: &Context, out: &mut dyn Output) {
+        let path = input.path;
+        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let user = |uid: u64| {
+            let known = u32::try_from(uid).ok().and_then(|uid| context.user_name(uid));
+            Some(known.map_or_else(|| uid.to_string(), str::to_owned))
+        };
+        match name {
+            b"faillog" => {
+                // 32 bytes where times have 64 bits, else 24.
+                let len = input.view.len();
+                let size = if !len.is_multiple_of(32) && len.is_multiple_of(24) { 24 } else { 32 };
+                let mut event = |record: &[u8], uid| faillog(record, uid, user(uid), path);
+                each_record(input, size, (LoginSource::Faillog, STRUCTURE), &mut event, out);
+            }
+            b"tallylog" => {
+                let mut event = |record: &[u8], uid| tallylog(record, uid, user(uid), path);
+                each_record(input, TALLY, (LoginSource::Faillog, STRUCTURE), &mut event, out);
+            }
+            name => faillock(input, &String::from_utf8_lossy(name), out),
+        }
+    }
+}
+
+/// A user's last failure: one event, that says how many there were.
+fn counted(count: u16, event: LoginEvent) -> Option<LoginEvent> {
+    let detail = Some(format!("{count} failed since the last login")).filter(|_| count > 0);
+    let has_time = event.time.is_some_and(|time| time.seconds > 0);
+    has_time.then_some(LoginEvent { detail, ..event })
+}
+
+/// Count and bound of 16 bits each, a terminal of 12 bytes, the time of the last failure.
+fn faillog(record: &[u8], uid: u64, user: Option<String>, path: &[u8]) -> Option<LoginEvent> {
+    let seconds = if record.len() == 32 {
+        i64::from_le_bytes(bytes_at(record, 16))
+    } else {
+        i64::from(u32::from_le_bytes(bytes_at(record, 16)))
+    };
+    let offset = uid * record.len() as u64;
+    let time = Some(Timestamp::new(seconds, 0));
+    let tty = record.get(4..16).and_then(text_field);
+    let event = LoginEvent::new(LoginSource::Faillog, LoginKind::Failed, time, path, offset);
+    counted(u16::from_le_bytes(bytes_at(record, 0)), LoginEvent { user, tty, ..event })
+}
+
+/// A terminal or host of 52 bytes, 2 unused, a count, a time.
+fn tallylog(record: &[u8], uid: u64, user: Option<String>, path: &[u8]) -> Option<LoginEvent> {
+    let time = Some(Timestamp::new(i64::from_le_bytes(bytes_at(record, 56)), 0));
+    let event = LoginEvent::new(LoginSource::Faillog, LoginKind::Failed, time, path, uid * TALLY);
+    let place = record.get(..52).and_then(text_field);
+    let is_tty = place.as_deref().is_some_and(|place| {
+        ["tty", "pts/", ":", "ssh", "/dev/"].iter().any(|start| place.starts_with(start))
+    });
+    let (tty, from) = if is_tty { (place, None) } else { (None, place) };
+    let from = from.map(|from| address::canonical(from.as_bytes()));
+    counted(u16::from_le_bytes(bytes_at(record, 54)), LoginEvent { user, tty, from, ..event })
+}
+
+/// Each failure of a user: a host, terminal or service of 52 bytes, 2 unused, flags (1 for one that counts
+/// still, 2 for a host, 4 for a terminal), a time. A login empties the file.
+fn faillock(input: &mut Input<'_>, user: &str, out: &mut dyn Output) {
+    let place = input.place();
+    let mut span = Span::new(LoginSource::Faillock);
+    match input.view.read_all(MAX_FAILLOCK) {
+        Ok(bytes) => {
+            let mut records = bytes.chunks_exact(TALLY as usize);
+            for (record, number) in records.by_ref().zip(0u64..) {
+                let seconds = i64::from_le_bytes(bytes_at(record, 56));
+                if record.iter().all(|byte| *byte == 0) {
+                    continue;
+                }
+                let status = u16::from_le_bytes(bytes_at(record, 54));
+                // Times past the year 9999 are no times.
+                if status > 7 || !(0..253_402_300_800).contains(&seconds) {
+                    let reason = format!("record {number}: flags {status:#x}, time {seconds}");
+                    out.gap(place.gap(GapKind::Corrupt, STRUCTURE, reason));
+                    continue;
+                }
+                let source = record.get(..52).and_then(text_field);
+                let time = Some(Timestamp::new(seconds, 0));
+                let event = LoginEvent::new(
+                    LoginSource::Faillock,
+                    LoginKind::Failed,
+                    time,
+                    place.path,
+                    number * TALLY,
+                );
+                let mut event = LoginEvent { user: Some(user.to_owned()), ..event };
+                match status & 6 {
+                    2 => event.from = source.map(|from| address::canonical(from.as_bytes())),
+                    4 => event.tty = source.map(|tty| tty.trim_start_matches("/dev/").to_owned()),
+                    _ => event.method = source,
+                }
+                if status & 1 == 0 {
+                    event.detail = Some("no longer counted".into());
+                }
+                span.take(event.time);
+                out.login(event);
+            }
+            if let (rest @ 1.., at) = (records.remainder().len(), bytes.len() - records.remainder().len()) {
+                let reason = format!("byte {at}: the last record has {rest} bytes only");
+                out.gap(place.gap(GapKind::Corrupt, STRUCTURE, reason));
+            }
+        }
+        Err(error) => out.gap(place.view_gap(STRUCTURE, &error)),
+    }
+    span.finish(&place, out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{context::ContextFile, view::MemoryView};
+    use coldread_model::Findings;
+    use proptest::prelude::*;
+
+    fn read(path: &str, bytes: Vec<u8>) -> Findings {
+        let passwd = Some(b"root:x:0:0::/root:/bin/sh\nme:x:2:2::/:/bin/sh\n".to_vec());
+        let context = Context::from_files(
+            "p1",
+            &[ContextFile { path: "/etc/passwd", bytes: passwd, link_target: None }],
+        );
+        let (mut found, mut view) = (Findings::default(), MemoryView::from(bytes));
+        Tallies.extract(&mut Input::new(path.as_bytes(), "p1", &mut view), &context, &mut found);
+        found
+    }
+
+    fn tally(source: &str, last: u16, time: u64) -> Vec<u8> {
+        let mut record = source.as_bytes().to_vec();
+        record.resize(54, 0);
+        record.extend(last.to_le_bytes());
+        record.extend(time.to_le_bytes());
+        record
+    }
+
+    #[test]
+    fn faillog_of_both_widths() {
+        for size in [32, 24] {
+            let mut record = vec![3, 0, 10, 0];
+            record.extend(b"pts/1\0\0\0\0\0\0\0");
+            record.extend(1_700_000_000u32.to_le_bytes());
+            record.resize(size, 0);
+            let found = read("/var/log/faillog", [vec![0; 2 * size], record].concat());
+            let event = &found.logins[0];
+            assert_eq!((found.logins.len(), found.gaps.len(), event.offset), (1, 0, 2 * size as u64));
+            assert_eq!((event.user.as_deref(), event.tty.as_deref()), (Some("me"), Some("pts/1")));
+            assert_eq!(event.detail.as_deref(), Some("3 failed since the last login"));
+            assert_eq!(event.time, Some(Timestamp::new(1_700_000_000, 0)));
+        }
+    }
+
+    #[test]
+    fn tallylog_by_number() {
+        let bytes =
+            [tally("192.0.2.1", 2, 1_700_000_000), vec![0; 64], tally("tty1", 1, 1_700_000_001)].concat();
+        let found = read("/var/log/tallylog", bytes);
+        let rows: Vec<_> =
+            found.logins.iter().map(|event| (event.from.as_deref(), event.tty.as_deref())).collect();
+        assert_eq!(rows, [(Some("192.0.2.1"), None), (None, Some("tty1"))]);
+        assert_eq!((found.windows[0].records, found.logins[0].user.as_deref()), (2, Some("root")));
+    }
+
+    #[test]
+    fn faillock_of_a_user() {
+        let mut bytes = [
+            tally("::ffff:192.0.2.1", 3, 1_700_000_000),
+            tally("/dev/tty1", 5, 1_700_000_001),
+            tally("su", 0, 1_700_000_002),
+            tally("x", 0x100, 1),
+        ]
+        .concat();
+        bytes.push(1);
+        let found = read("/run/faillock/al", bytes);
+        let rows: Vec<_> = found
+            .logins
+            .iter()
+            .map(|event| [&event.from, &event.tty, &event.method, &event.detail].map(Option::as_deref))
+            .collect();
+        let expected = [
+            [Some("192.0.2.1"), None, None, None],
+            [None, Some("tty1"), None, None],
+            [None, None, Some("su"), Some("no longer counted")],
+        ];
+        assert_eq!(rows, expected);
+        assert!(found.logins.iter().all(|event| event.user.as_deref() == Some("al")));
+        assert_eq!((found.gaps.len(), found.windows[0].records), (2, 3));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            for path in ["/var/log/faillog", "/var/log/tallylog", "/run/faillock/x"] {
+                read(path, bytes.clone());
+            }
+        }
+    }
+}
