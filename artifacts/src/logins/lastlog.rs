@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::{
         context::ContextFile,
-        view::{FileView, MemoryView},
+        view::{FileView, MemoryView, ViewError},
     };
     use coldread_model::{ByteRange, Findings};
     use proptest::prelude::*;

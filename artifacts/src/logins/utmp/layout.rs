@@ -31,14 +31,15 @@ pub(super) const LAYOUTS: [Layout; 4] =
     [NARROW, WIDE, Layout { big_endian: true, ..WIDE }, Layout { big_endian: true, ..NARROW }];
 
 impl Layout {
-    /// The layout in which the largest share of the first records makes sense; the more common in doubt.
+    /// The layout in which the largest share of the first records makes sense; in doubt that of more records,
+    /// then the more common.
     pub(super) fn of(start: &[u8]) -> Self {
         let share = |layout: Self| {
             let records =
                 start.chunks_exact(layout.size).filter(|record| record.iter().any(|byte| *byte != 0));
             let (fine, all) = records
                 .fold((0, 0), |(fine, all), record| (fine + u64::from(layout.is_plausible(record)), all + 1));
-            (fine * 1_000_000).checked_div(all).unwrap_or(0)
+            ((fine * 1_000_000).checked_div(all).unwrap_or(0), fine)
         };
         // The first of the best: `max_by_key` would take the last.
         LAYOUTS.into_iter().rev().max_by_key(|layout| share(*layout)).unwrap_or(NARROW)
