@@ -59,6 +59,7 @@ pub const EXTRACTORS: &[&dyn Extractor] = &[
     &logins::tallies::Tallies,
     &logins::databases::Databases,
     &logins::syslog::Syslog,
+    &logins::journal::Journal,
     &logins::evtx::Evtx,
     &accounts::passwd::Accounts,
     &accounts::sudoers::Sudoers,
