@@ -1,5 +1,6 @@
 //! The place where events of one asset come together in the order of time, before they are stored.
 
+use super::joining::Joining;
 use coldread_model::LoginEvent;
 
 /// Makes of all events of an asset (of every root and source, sorted as [`LoginEvent`] orders them) those that are
@@ -14,19 +15,17 @@ pub trait Joiner {
     fn finish(&mut self, emit: &mut dyn FnMut(LoginEvent));
 }
 
-/// Keeps every event as it is.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AsTheyAre;
-
-impl Joiner for AsTheyAre {
+impl Joiner for Joining {
     fn push(&mut self, event: LoginEvent, emit: &mut dyn FnMut(LoginEvent)) {
-        emit(event);
+        Self::push(self, event, emit);
     }
 
-    fn finish(&mut self, _: &mut dyn FnMut(LoginEvent)) {}
+    fn finish(&mut self, emit: &mut dyn FnMut(LoginEvent)) {
+        Self::finish(self, emit);
+    }
 }
 
 /// The joiner of an asset's events.
 pub fn joiner() -> Box<dyn Joiner> {
-    Box::new(AsTheyAre)
+    Box::new(Joining::default())
 }

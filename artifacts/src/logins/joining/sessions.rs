@@ -171,7 +171,9 @@ impl Machine {
         // The end of a session that another record has ended already.
         let twin = self.closed.iter_mut().find(|(closed, keys)| {
             let other = (logout.has_record && !closed.has_record) || (logout.has_log && !closed.has_log);
-            other && keys.contains(&key)
+            // Windows writes that a user wants to log out, and then that the session has ended.
+            let windows = [&logout, closed].iter().all(|one| one.event.source == LoginSource::Evtx);
+            (other || windows) && keys.contains(&key)
         });
         match twin {
             Some((closed, _)) => closed.join(logout),
@@ -190,10 +192,23 @@ impl Machine {
             Some(down) => (down, SessionEnd::Shutdown),
             None => (time, SessionEnd::Crash),
         };
-        self.by_key.clear();
-        for (_, session) in std::mem::take(&mut self.open) {
-            emit(end(session, until, ended));
+        let of_this_start = |session: &Joined| {
+            // Windows' own accounts log on before its event log tells of the start.
+            session.event.source == LoginSource::Evtx
+                && session.event.time.is_some_and(|at| match ended {
+                    SessionEnd::Crash => apart(at, time) <= MACHINE,
+                    _ => at > until,
+                })
+        };
+        for (number, session) in std::mem::take(&mut self.open) {
+            if of_this_start(&session) {
+                self.open.insert(number, session);
+            } else {
+                emit(end(session, until, ended));
+            }
         }
+        let open = &self.open;
+        self.by_key.retain(|_, number| open.contains_key(number));
         emit_held(&mut self.stopped, emit);
         emit_held(&mut self.started, emit);
         self.started = Some(boot);

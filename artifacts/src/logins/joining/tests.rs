@@ -155,6 +155,35 @@ fn the_machine_ends_sessions() {
     assert_eq!(ended(&joined, LoginKind::Shutdown).len(), 1);
 }
 
+#[test]
+fn windows_logs_on_before_it_tells_of_its_start() {
+    let session = |kind, millis: i64, id: &str| LoginEvent {
+        user: Some("SYSTEM".into()),
+        session: Some(id.into()),
+        ..at(LoginSource::Evtx, kind, millis, millis as u64)
+    };
+    let joined = join(vec![
+        session(LoginKind::Login, 0, "0x1"),
+        at(LoginSource::Evtx, LoginKind::Shutdown, 500_000, 1),
+        session(LoginKind::Login, 600_000, "0x2"),
+        at(LoginSource::Evtx, LoginKind::Boot, 605_000, 2),
+        session(LoginKind::Logout, 700_000, "0x2"),
+        session(LoginKind::Logout, 701_000, "0x2"),
+        session(LoginKind::Login, 800_000, "0x3"),
+        session(LoginKind::Login, 990_000, "0x4"),
+        at(LoginSource::Evtx, LoginKind::Boot, 1_000_000, 3),
+        session(LoginKind::Logout, 1_010_000, "0x4"),
+    ]);
+    let expected = [
+        (Some(SessionEnd::Shutdown), Some(500), 1),
+        (Some(SessionEnd::Logout), Some(700), 1),
+        (Some(SessionEnd::Crash), Some(1000), 1),
+        (Some(SessionEnd::Logout), Some(1010), 1),
+    ];
+    assert_eq!(ended(&joined, LoginKind::Login), expected);
+    assert_eq!(ended(&joined, LoginKind::Logout), [(None, None, 2), (None, None, 1)]);
+}
+
 fn any_event() -> impl Strategy<Value = LoginEvent> {
     use LoginSource::{Authlog, Btmp, Evtx, Journal, Lastlog, Syslog, Utmp, Wtmp};
     let sources = prop::sample::select(vec![Authlog, Btmp, Evtx, Journal, Lastlog, Syslog, Utmp, Wtmp]);

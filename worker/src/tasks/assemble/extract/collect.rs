@@ -411,7 +411,7 @@ mod tests {
         collector.package(package.clone());
         collector.package(package.clone());
         collector.owned("deb:python3-x", b"/usr/lib/x/METADATA");
-        let written = collector.finish(&job, &mut coldread_artifacts::logins::joiner::AsTheyAre).unwrap();
+        let written = collector.finish(&job, &mut *coldread_artifacts::logins::joiner::joiner()).unwrap();
         let stored: Vec<Package> = memory.rows(written.found.packages);
         assert_eq!(stored, [Package { owner: Some("deb:python3-x".to_owned()), ..package }]);
         assert_eq!(written.found.installed, 1);
