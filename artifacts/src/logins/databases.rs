@@ -28,6 +28,10 @@ impl Extractor for Databases {
         1
     }
 
+    fn finds(&self) -> coldread_model::Parts {
+        coldread_model::Parts::of(coldread_model::Part::Logins)
+    }
+
     fn wants(&self) -> &'static [Want] {
         const LOG: &[&str] = &["-wal"];
         const WANTS: &[Want] = &[

@@ -31,6 +31,10 @@ impl Extractor for Tallies {
         1
     }
 
+    fn finds(&self) -> coldread_model::Parts {
+        coldread_model::Parts::of(coldread_model::Part::Logins)
+    }
+
     fn wants(&self) -> &'static [Want] {
         const FAILLOCK: Reading = Reading::Whole { limit: MAX_FAILLOCK };
         const WANTS: &[Want] = &[

@@ -73,6 +73,10 @@ impl Extractor for Journal {
         1
     }
 
+    fn finds(&self) -> coldread_model::Parts {
+        coldread_model::Parts::of(coldread_model::Part::Logins)
+    }
+
     fn wants(&self) -> &'static [Want] {
         const WANTS: &[Want] = &[
             Want::new("/var/log/journal/*/*.journal", Reading::Ranges),

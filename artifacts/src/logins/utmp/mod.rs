@@ -31,6 +31,10 @@ impl Extractor for Utmp {
         2
     }
 
+    fn finds(&self) -> coldread_model::Parts {
+        coldread_model::Parts::of(coldread_model::Part::Logins)
+    }
+
     fn wants(&self) -> &'static [Want] {
         // wtmpdb keeps a database beside wtmp in some releases.
         const DATABASE: &[&str] = &[".db", ".db-wal", ".db-shm", ".db-journal"];
