@@ -6,11 +6,11 @@
 //!   followed as in a chroot) and asks for the names in it;
 //! - one with `*`, or in any case ([`Wants::walked`]): a caller goes down from the root, component by component;
 //! - one with `**` ([`Wants::anywhere`]): a caller shows every name there is, and only those that an index of
-//!   last components knows are looked at closer. A million names take some hundredths of a second.
+//!   last components knows are looked at closer.
 
 mod anywhere;
 
-pub use anywhere::Anywhere;
+pub use anywhere::{Anywhere, Here};
 
 use crate::registry::Extractor;
 use std::collections::HashMap;
@@ -114,11 +114,16 @@ impl Want {
 
     /// Whether it takes what lies in `directory` (a path without a `/` at its end).
     fn takes_directory(&self, directory: &[u8]) -> bool {
-        if self.any_case {
-            let lower = |path: &[u8]| path.to_ascii_lowercase();
-            return matches_directory(&lower(self.split().0), &lower(directory));
+        let pattern = self.split().0;
+        // Of most directories the last name says enough.
+        let last = split(pattern).1;
+        if last != b"**" && !self.component_takes(last, split(directory).1) {
+            return false;
         }
-        matches_directory(self.split().0, directory)
+        if self.any_case {
+            return matches_directory(&pattern.to_ascii_lowercase(), &directory.to_ascii_lowercase());
+        }
+        matches_directory(pattern, directory)
     }
 
     /// Whether its directory is found by showing every name there is.
@@ -205,7 +210,7 @@ impl<'a> Wants<'a> {
         let mut found = self.in_directory(directory).to_vec();
         found.extend(self.walked.iter().filter(|wanted| wanted.want.takes_directory(directory)));
         found.retain(|wanted| wanted.takes(name));
-        found.extend(self.anywhere.of(directory, name));
+        found.extend(self.anywhere.in_directory(directory).of(name));
         found
     }
 }
@@ -340,6 +345,8 @@ mod tests {
                 Want::new("/**/*.dist-info/METADATA", Reading::Stream),
                 Want::new("/**/*.deps.json", Reading::Stream),
                 Want::new("/opt/**/vmlinuz-*", Reading::Name),
+                Want { except: &["DD"], ..Want::new("/**/x.*D", Reading::Name) },
+                Want::new("/**/.keys/*", Reading::Name),
                 Want::windows("/Windows/System32/config/SOFTWARE", Reading::Ranges),
                 Want::windows("/Users/*/NTUSER.DAT", Reading::Ranges),
             ];
@@ -365,6 +372,12 @@ mod tests {
             ("/srv/app.json", 0),
             ("/opt/a/vmlinuz-6.1", 1),
             ("/srv/a/vmlinuz-6.1", 0),
+            ("/srv/x.D", 1),
+            ("/srv/x.DD", 0),
+            ("/srv/.keys/a", 1),
+            ("/.keys/.b", 1),
+            ("/srv/keys/a", 0),
+            ("/srv/.keys/a/b", 0),
             ("/WINDOWS/system32/Config/software", 1),
             ("/windows/system32/config/software.LOG1", 0),
             ("/users/Me/ntuser.dat", 1),

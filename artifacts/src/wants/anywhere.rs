@@ -1,29 +1,32 @@
 //! Wants that any directory may satisfy: an index of last components, asked once for each name of a disk.
 
 use super::{Take, Wanted};
-use std::collections::HashMap;
 
 /// Pairs of last bytes.
 const PAIRS: usize = 1 << 16;
 
 /// Wants whose patterns have `**`, by what their last component says of a name.
 pub struct Anywhere<'a> {
-    /// By the whole name, in lower case.
-    exact: HashMap<Vec<u8>, Vec<Wanted<'a>>>,
-    /// By what follows the last dot, in lower case.
-    endings: HashMap<Vec<u8>, Vec<Wanted<'a>>>,
+    /// Those whose last component ends in a text: by its last two bytes in lower case. The first is empty.
+    ends: Vec<Vec<Wanted<'a>>>,
+    /// For each pair of last bytes its place in `ends`.
+    places: Vec<u16>,
     /// Those that no end of a name tells.
     others: Vec<Wanted<'a>>,
     /// The wants of executables.
     executables: Vec<Wanted<'a>>,
-    /// A bit for each pair of last bytes, in lower case, that a name of `exact` or `endings` has.
-    ends: Vec<u64>,
+}
+
+/// What [`Anywhere`] says of the names in one directory.
+pub struct Here<'w, 'a> {
+    anywhere: &'w Anywhere<'a>,
+    directory: &'w [u8],
+    others: Vec<Wanted<'a>>,
 }
 
 impl Default for Anywhere<'_> {
     fn default() -> Self {
-        let (exact, endings) = (HashMap::new(), HashMap::new());
-        Self { exact, endings, others: Vec::new(), executables: Vec::new(), ends: vec![0; PAIRS / 64] }
+        Self { ends: vec![Vec::new()], places: vec![0; PAIRS], others: Vec::new(), executables: Vec::new() }
     }
 }
 
@@ -33,35 +36,29 @@ impl<'a> Anywhere<'a> {
             self.executables.push(wanted);
             return;
         }
-        let last = wanted.want.split().1.to_ascii_lowercase();
-        let tail = match memchr::memrchr(b'*', &last) {
-            None => {
-                self.mark(&last);
-                self.exact.entry(last).or_default().push(wanted);
-                return;
-            }
-            Some(star) => &last[star + 1..],
-        };
-        match memchr::memrchr(b'.', tail) {
-            Some(dot) => {
-                self.mark(tail);
-                self.endings.entry(tail[dot + 1..].to_vec()).or_default().push(wanted);
-            }
-            None => self.others.push(wanted),
+        let last = wanted.want.split().1;
+        let star = memchr::memrchr(b'*', last);
+        let tail = &last[star.map_or(0, |star| star + 1)..];
+        // One byte after a `*` may follow any other: such a pattern has no pair.
+        if star.is_some() && tail.len() < 2 {
+            self.others.push(wanted);
+            return;
         }
-    }
-
-    fn mark(&mut self, end: &[u8]) {
-        let pair = pair(end);
-        self.ends[pair / 64] |= 1 << (pair % 64);
+        let place = &mut self.places[pair(tail)];
+        if *place == 0 {
+            // There are no more lists than pairs with one, so the last number is never reached by a registry.
+            *place = u16::try_from(self.ends.len()).unwrap_or(0);
+            self.ends.push(Vec::new());
+        }
+        match *place {
+            0 => self.others.push(wanted),
+            place => self.ends[usize::from(place)].push(wanted),
+        }
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.exact.is_empty()
-            && self.endings.is_empty()
-            && self.others.is_empty()
-            && self.executables.is_empty()
+        self.ends.len() == 1 && self.others.is_empty() && self.executables.is_empty()
     }
 
     /// The wants of executables, whatever their names.
@@ -69,20 +66,20 @@ impl<'a> Anywhere<'a> {
         &self.executables
     }
 
-    /// Whether one of the patterns may take `name`: quick, and right where it says no.
-    pub fn may_take(&self, name: &[u8]) -> bool {
-        let pair = pair(name);
-        self.ends[pair / 64] >> (pair % 64) & 1 != 0 || !self.others.is_empty()
+    /// What is wanted in `directory` (a path without a `/` at its end).
+    pub fn in_directory<'w>(&'w self, directory: &'w [u8]) -> Here<'w, 'a> {
+        let others = self.others.iter().filter(|wanted| wanted.want.takes_directory(directory));
+        Here { anywhere: self, directory, others: others.copied().collect() }
     }
+}
 
-    /// Who wants what `directory` (a path without a `/` at its end) has under `name`.
-    pub fn of(&self, directory: &[u8], name: &[u8]) -> Vec<Wanted<'a>> {
-        let lower = name.to_ascii_lowercase();
-        let ending = memchr::memrchr(b'.', &lower).map(|dot| &lower[dot + 1..]);
-        let exact = self.exact.get(&lower).into_iter().flatten();
-        let endings = ending.and_then(|ending| self.endings.get(ending)).into_iter().flatten();
-        let all = exact.chain(endings).chain(&self.others);
-        all.filter(|wanted| wanted.takes(name) && wanted.want.takes_directory(directory)).copied().collect()
+impl<'w, 'a> Here<'w, 'a> {
+    /// Who wants what the directory has under `name`. Of most names two bytes are looked at.
+    pub fn of(&'w self, name: &'w [u8]) -> impl Iterator<Item = Wanted<'a>> + 'w {
+        let place = self.anywhere.places[pair(name)];
+        let ends = self.anywhere.ends[usize::from(place)].iter();
+        let ends = ends.filter(|wanted| wanted.takes(name) && wanted.want.takes_directory(self.directory));
+        ends.chain(self.others.iter().filter(|wanted| wanted.takes(name))).copied()
     }
 }
 
@@ -97,7 +94,7 @@ fn pair(name: &[u8]) -> usize {
 
 impl std::fmt::Debug for Anywhere<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let indexed = self.exact.values().chain(self.endings.values()).flatten();
-        f.debug_list().entries(indexed.chain(&self.others).chain(&self.executables)).finish()
+        let all = self.ends.iter().flatten().chain(&self.others).chain(&self.executables);
+        f.debug_list().entries(all).finish()
     }
 }

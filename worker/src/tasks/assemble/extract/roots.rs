@@ -38,7 +38,8 @@ pub(super) struct Roots<'a> {
     worlds: Vec<Namespace<'a>>,
     /// What stands before the paths of each world.
     prefixes: Vec<String>,
-    by_path: HashMap<(usize, Vec<u8>), usize>,
+    /// The roots of each world, by their paths in it.
+    by_path: Vec<HashMap<Vec<u8>, usize>>,
 }
 
 impl<'a> Roots<'a> {
@@ -49,15 +50,14 @@ impl<'a> Roots<'a> {
             all: vec![host],
             worlds: vec![asset.namespace.clone()],
             prefixes: vec![String::new()],
-            by_path: HashMap::from([((0, Vec::new()), 0)]),
+            by_path: vec![HashMap::from([(Vec::new(), 0)])],
         };
         for volume in asset.unmounted() {
             let namespace = asset.namespace.of_volume(volume);
             let exists = |path: &str| namespace.resolve(path.as_bytes(), true).is_ok();
             let windows = || asset.namespace.tree(volume).is_some_and(is_windows);
             if is_system(exists) || windows() {
-                let world = roots.worlds.len();
-                roots.by_path.insert((world, Vec::new()), roots.all.len());
+                roots.by_path.push(HashMap::from([(Vec::new(), roots.all.len())]));
                 let prefix = format!("{}:", asset.specs[volume].name);
                 roots.all.push(Root {
                     name: format!("{prefix}/"),
@@ -104,14 +104,14 @@ impl<'a> Roots<'a> {
     /// Adds a root; false where there are too many, in number or within each other.
     fn add(&mut self, world: usize, path: Vec<u8>) -> bool {
         let above = (1..path.len()).filter(|end| path[*end] == b'/');
-        let depth = above.filter(|end| self.by_path.contains_key(&(world, path[..*end].to_vec()))).count();
+        let depth = above.filter(|end| self.by_path[world].contains_key(&path[..*end])).count();
         if self.all.len() >= MAX_ROOTS || depth >= MAX_DEPTH {
             return false;
         }
         // One that a mount covers is not there.
         if let Ok(namespace) = self.worlds[world].below(&path) {
             let name = format!("{}{}", self.prefixes[world], String::from_utf8_lossy(&path));
-            self.by_path.insert((world, path.clone()), self.all.len());
+            self.by_path[world].insert(path.clone(), self.all.len());
             self.all.push(Root { name, path, namespace });
         }
         true
@@ -129,9 +129,11 @@ impl<'a> Roots<'a> {
 
     /// The root that a directory of a world belongs to, and its path in there.
     pub(super) fn of<'p>(&self, world: usize, directory: &'p [u8]) -> (usize, &'p [u8]) {
-        let mut end = directory.len();
+        let by_path = &self.by_path[world];
+        // Most worlds have one root.
+        let mut end = if by_path.len() > 1 { directory.len() } else { 0 };
         loop {
-            if let Some(&root) = self.by_path.get(&(world, directory[..end].to_vec())) {
+            if let Some(&root) = by_path.get(&directory[..end]) {
                 return (root, &directory[end..]);
             }
             match directory[..end].iter().rposition(|byte| *byte == b'/') {

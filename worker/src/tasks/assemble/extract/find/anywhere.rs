@@ -25,16 +25,14 @@ impl Finder<'_, '_> {
                 let Some(tree) = self.asset.namespace.tree(*volume) else { continue };
                 let executable = smallest.map(|smallest| executables(tree, smallest));
                 for directory in tree.directories().filter(|directory| !directory.internal) {
+                    let path = joined(mount, tree.path(directory));
+                    let (root, inside) = self.roots.of(world, &path);
+                    let here = wants.in_directory(inside);
                     for entry in tree.places(directory) {
                         let name = tree.survey().bytes(entry.name);
-                        let runs = executable.as_ref().is_some_and(|all| all[entry.inode as usize]);
-                        if !runs && !wants.may_take(name) {
-                            continue;
-                        }
-                        let path = joined(mount, tree.path(directory));
-                        let (root, inside) = self.roots.of(world, &path);
                         let inode = tree.inode(entry.inode);
-                        let mut who = wants.of(inside, name);
+                        let mut who: Vec<Who<'static>> = here.of(name).collect();
+                        let runs = executable.as_ref().is_some_and(|all| all[entry.inode as usize]);
                         if runs && (inode.flags.contains(RowFlags::OWNED) || is_windows(name)) {
                             who.extend(wants.executables().iter().filter(|who| inode.size >= min(who)));
                         }
