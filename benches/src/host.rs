@@ -6,7 +6,12 @@ use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
+
+/// How often, and how far apart, unmounting is tried.
+const UNMOUNT_TRIES: u32 = 50;
+const UNMOUNT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why something could not be done, in words.
 #[derive(Debug)]
@@ -114,6 +119,17 @@ impl Mounted {
     /// Unmounts, which for a loop mount also writes everything to the image.
     pub fn unmount(mut self) -> Result<(), Failure> {
         self.mounted = false;
+        self.unmount_when_idle()
+    }
+
+    /// A filesystem in user space may be busy for a moment after its last user has ended.
+    fn unmount_when_idle(&self) -> Result<(), Failure> {
+        for _ in 0..UNMOUNT_TRIES {
+            if run("umount", &[self.point.path()]).is_ok() {
+                return Ok(());
+            }
+            std::thread::sleep(UNMOUNT_PAUSE);
+        }
         run("umount", &[self.point.path()]).map(drop)
     }
 }
@@ -121,7 +137,7 @@ impl Mounted {
 impl Drop for Mounted {
     fn drop(&mut self) {
         if self.mounted
-            && let Err(error) = run("umount", &[self.point.path()])
+            && let Err(error) = self.unmount_when_idle()
         {
             eprintln!("benches: {error}");
         }

@@ -22,6 +22,15 @@ pub enum Kind {
     Ntfs,
 }
 
+/// What makes a copy of /usr a system whose packages and logins can be asked for, where this machine has it.
+const SYSTEM: [&str; 6] = [
+    "etc/os-release",
+    "etc/passwd",
+    "var/lib/dpkg/status",
+    "var/log/wtmp",
+    "var/log/btmp",
+    "var/log/auth.log",
+];
 /// Regular files up to this size are copied into the large images.
 const SMALL_FILE_BYTES: u64 = 24 << 10;
 /// Smallest large image.
@@ -82,7 +91,8 @@ pub fn make(
 }
 
 /// The image of `files` files in `cache`, made now unless it is there: copies of the small files of /usr,
-/// with their directories and symbolic links, over and over in folders of their own.
+/// with their directories and symbolic links, over and over in folders of their own, beside this machine's package
+/// database and login records.
 pub fn large(kind: Kind, cache: &Path, files: u64) -> Result<PathBuf, Failure> {
     let path = cache.join(format!("{}-{files}.img", kind.name()));
     if path.is_file() {
@@ -90,8 +100,26 @@ pub fn large(kind: Kind, cache: &Path, files: u64) -> Result<PathBuf, Failure> {
     }
     let bytes = files.saturating_mul(BYTES_PER_FILE).max(MIN_IMAGE_BYTES).next_multiple_of(1 << 30);
     eprintln!("benches: making {} (once; copies of /usr until {files} files)", path.display());
-    make(kind, &path, bytes, |root| copies_of(Path::new("/usr"), root, files))?;
+    make(kind, &path, bytes, |root| {
+        system_of(Path::new("/"), root)?;
+        copies_of(Path::new("/usr"), root, files)
+    })?;
     Ok(path)
+}
+
+/// Copies those files of [`SYSTEM`] that are there.
+fn system_of(from: &Path, to: &Path) -> Result<(), Failure> {
+    for name in SYSTEM {
+        let (source, target) = (from.join(name), to.join(name));
+        if !source.is_file() {
+            continue;
+        }
+        if let Some(folder) = target.parent() {
+            at(folder, fs::create_dir_all(folder))?;
+        }
+        at(&target, fs::copy(&source, &target))?;
+    }
+    Ok(())
 }
 
 /// Copies `from` into numbered folders of `to` until there are `files` names.
@@ -162,5 +190,10 @@ mod tests {
         assert_eq!(fs::read_link(to.join("copy0/l")).unwrap(), Path::new("d/f"));
         assert!(!to.join("copy0/large").exists());
         assert!(to.join("copy1/d").is_dir() && !to.join("copy1/d/f").exists());
+        fs::create_dir_all(from.join("var/log")).unwrap();
+        fs::write(from.join("var/log/wtmp"), "w").unwrap();
+        system_of(&from, &to).unwrap();
+        assert_eq!(fs::read(to.join("var/log/wtmp")).unwrap(), b"w");
+        assert!(!to.join("etc").exists());
     }
 }

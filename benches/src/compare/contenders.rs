@@ -111,22 +111,24 @@ pub(super) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// The work in a word.
-    pub(super) fn verb(&self) -> &'static str {
-        if self.task == Task::None { "listing" } else { "hashing" }
-    }
-
     /// All that can take part on this machine.
     pub(super) fn contenders(&'a self) -> Result<Vec<Contender<'a>>, Failure> {
         let mut all = vec![self.coldread()];
-        if self.task == Task::None {
-            all.extend(self.alone());
-            all.extend(self.listing_peers());
-        } else {
-            all.extend(self.hashing_peers());
+        match self.task {
+            Task::None => {
+                all.extend(self.alone());
+                all.extend(self.listing_peers());
+            }
+            Task::Packages => all.extend(self.dissect(self.task)),
+            Task::Hash => all.extend(self.hashing_peers()),
         }
+        let made = match self.task {
+            Task::None => limit::of_listing,
+            // So little is read that fio's own start would be what is measured.
+            Task::Packages => return Ok(all),
+            Task::Hash => limit::of_content,
+        };
         if host::find("fio").is_some() {
-            let made = if self.task == Task::None { limit::of_listing } else { limit::of_content };
             let limit = made(self.image, self.scratch)?;
             let facts = Facts { text: limit.facts.clone(), inodes: None };
             let what = first_line("fio", &["--version"]);
@@ -137,32 +139,43 @@ impl<'a> Stage<'a> {
         Ok(all)
     }
 
-    /// `coldread scan`; the first run's store is asked whether it holds what the mount shows.
+    /// `coldread scan`; the first run's store is asked whether it holds what there is.
     fn coldread(&'a self) -> Contender<'a> {
-        let content = if self.task == Task::None { "none" } else { "hash" };
+        let facts = SharedFacts::default();
+        let told = Rc::clone(&facts);
         let mut checked = false;
         let run = move || {
             let store = tempfile::tempdir_in(self.scratch)?;
             let mut scan = Command::new(self.coldread);
-            scan.arg("scan").arg(self.image).args(["--asset", "disk", "--content", content, "--store"]);
+            scan.arg("scan").arg(self.image).args(["--asset", "disk"]).args(self.task.options());
             // 3: finished with gaps. What they may hide shows in the count.
-            let (took, _) = timed(scan.arg(store.path()), &[0, 3], false)?;
+            let (took, _) = timed(scan.arg("--store").arg(store.path()), &[0, 3], false)?;
             if !checked {
-                let mut files = Command::new(self.coldread);
-                files.args(["files", "--asset", "disk", "-o", "ndjson", "--store"]).arg(store.path());
-                let (_, rows) = timed(&mut files, &[0], true)?;
-                let rows = rows.lines().filter(|row| !row.contains("\"stream\":")).count() as u64;
-                // Names that only a mount has, like lost ones of a live /usr, may differ by a thousandth.
-                if rows < self.entries - self.entries / 1000 {
-                    let entries = self.entries;
-                    return Err(Failure(format!("the store lists {rows} files, the mount {entries}")));
-                }
+                told.borrow_mut().text = self.check(store.path())?;
                 checked = true;
             }
             Ok(took)
         };
-        let what = format!("scan --content {content}, the whole process, stored");
-        Contender::new("coldread", run).role(Role::Ours).what(what)
+        let what = format!("scan {}, the whole process, stored", self.task.options().join(" "));
+        Contender::new("coldread", run).role(Role::Ours).what(what).with_facts(facts)
+    }
+
+    /// Asks a store for what was to be found; what it holds, in words.
+    fn check(&self, store: &Path) -> Result<String, Failure> {
+        let question = if self.task == Task::Packages { "packages" } else { "files" };
+        let mut ask = Command::new(self.coldread);
+        ask.args([question, "--asset", "disk", "-o", "ndjson", "--store"]).arg(store);
+        let (_, rows) = timed(&mut ask, &[0], true)?;
+        let rows = rows.lines().filter(|row| !row.contains("\"stream\":")).count() as u64;
+        if self.task == Task::Packages {
+            return Ok(format!("{rows} packages"));
+        }
+        // Names that only a mount has, like lost ones of a live /usr, may differ by a thousandth.
+        if rows < self.entries - self.entries / 1000 {
+            let entries = self.entries;
+            return Err(Failure(format!("the store lists {rows} files, the mount {entries}")));
+        }
+        Ok(String::new())
     }
 
     /// fsparse without store and start-up, each run in a process of its own.
@@ -214,15 +227,20 @@ impl<'a> Stage<'a> {
         }
         #[cfg(feature = "peers")]
         peers.push(self.crate_peer());
-        if let Some(program) = host::find("target-query") {
-            let what = format!("walkfs; {}", dissect_version(&program));
-            let run = move || {
-                let mut query = Command::new(&program);
-                Ok(timed(query.args(["-q", "-f", "walkfs"]).arg(self.image), &[0], false)?.0)
-            };
-            peers.push(Contender::new("dissect target-query", run).what(what));
-        }
+        peers.extend(self.dissect(self.task));
         peers
+    }
+
+    /// dissect, asked for the files or for the packages of dpkg.
+    fn dissect(&'a self, task: Task) -> Option<Contender<'a>> {
+        let program = host::find("target-query")?;
+        let function = if task == Task::Packages { "dpkg.status" } else { "walkfs" };
+        let what = format!("{function}; {}", dissect_version(&program));
+        let run = move || {
+            let mut query = Command::new(&program);
+            Ok(timed(query.args(["-q", "-f", function]).arg(self.image), &[0], false)?.0)
+        };
+        Some(Contender::new("dissect target-query", run).what(what))
     }
 
     /// The Rust crate that reads this filesystem, run by this program in a process of its own.

@@ -44,8 +44,8 @@ pub struct Options {
     /// Counted runs of each contender, cold and warm
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// What is compared: listing all files, or hashing them too
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "none,hash")]
+    /// What is compared
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "none,packages,hash")]
     content: Vec<Task>,
     /// Folder for report.md, report.json and chart.svg [default: benches/results]
     #[arg(long, value_name = "DIR")]
@@ -64,14 +64,36 @@ pub struct Options {
     skip: Vec<String>,
 }
 
-/// A kind of work, named like `coldread scan --content`.
+/// A kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 enum Task {
     /// Listing all files.
     None,
+    /// Packages and logins only.
+    Packages,
     /// Listing and SHA-256 of all files.
     Hash,
+}
+
+impl Task {
+    /// What is done, in a word.
+    const fn verb(self) -> &'static str {
+        match self {
+            Self::None => "listing",
+            Self::Packages => "packages and logins of",
+            Self::Hash => "SHA-256 of",
+        }
+    }
+
+    /// The options of `coldread scan` that do it.
+    const fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::None => &["--content", "none"],
+            Self::Packages => &["--only", "packages,logins"],
+            Self::Hash => &["--content", "hash"],
+        }
+    }
 }
 
 fn given_image(text: &str) -> Result<(Kind, PathBuf), String> {
@@ -157,7 +179,7 @@ fn compare(
                 Ok(took) => format!("{:.3} s", took.as_secs_f64()),
                 Err(error) => error.to_string(),
             };
-            eprintln!("benches: {} {} {}: {name}: {shown}", kind.name(), stage.verb(), temperature.name());
+            eprintln!("benches: {} {} {}: {name}: {shown}", kind.name(), task.verb(), temperature.name());
             rows[index].take(temperature, result);
         });
     }

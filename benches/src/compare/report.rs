@@ -107,7 +107,7 @@ impl Row {
 impl Work {
     /// What it is, in words.
     pub(super) fn title(&self) -> String {
-        let verb = if self.content == Task::None { "listing" } else { "SHA-256 of" };
+        let verb = self.content.verb();
         format!("{}: {verb} {} files and directories", self.filesystem.name(), self.entries)
     }
 
@@ -268,7 +268,7 @@ impl Report {
         if !self.optimised {
             text += "**The harness is a debug build**: the times of fsparse alone and of Rust crates mean nothing.\n\n";
         }
-        text += "![listing and hashing, cold](chart.svg)\n\n";
+        text += "![cold runs](chart.svg)\n\n";
         for work in &self.works {
             text += &work.table()?;
         }
