@@ -27,6 +27,8 @@ const LAST_THREADS: Duration = Duration::from_millis(500);
         coldread scan disk.img                 scan an image into the default store\n  \
         coldread packages --name 'openssh*'    packages of all assets, by name\n  \
         coldread logins --failed --since 7d    failed logins of the last week\n  \
+        coldread logins summary                each user's logins and failures, and since when they are known\n  \
+        coldread keys --kind private           private keys that lie about\n  \
         coldread files --path '/etc/*' -o csv  files by path, for a spreadsheet\n\n\
         Exit codes: 0 done; 1 failed (of a scan: a source could not be read at all); 2 wrong usage;\n\
         3 a scan finished with gaps."
@@ -96,6 +98,10 @@ mod tests {
             &["coldread", "scan", "a", "--content", "some"],
             &["coldread", "files", "--store", "s", "--server", "http://h:1"],
             &["coldread", "logins", "--since", "yesterday"],
+            &["coldread", "logins", "--source", "rumour"],
+            &["coldread", "logins", "--failed", "summary"],
+            &["coldread", "accounts", "--groups", "--all"],
+            &["coldread", "keys", "--kind", "skeleton"],
             &["coldread", "extract", "a", "/etc/passwd"],
             &["coldread", "coordinator", "--store", "s"],
             &["coldread", "worker"],
@@ -113,6 +119,14 @@ mod tests {
             "coldread scan --server http://127.0.0.1:7700 disk.img --wait",
             "coldread packages --name openssh* --type deb --all --asset web-* --snapshot 01234567",
             "coldread logins --failed --user root --since 7d --until 2025-11-05",
+            "coldread logins --source btmp --root / --all",
+            "coldread logins summary --asset web-1 --user root --since 7d --until 2025-11-05 --root /",
+            "coldread logins windows --source btmp -o ndjson",
+            "coldread accounts --user adm* --groups --root /srv/*",
+            "coldread accounts --all -o wide",
+            "coldread keys --user root --kind private --fingerprint SHA256:abc",
+            "coldread settings --subject sshd --name Permit*",
+            "coldread packages --root /srv/*",
             "coldread files --path /etc/* --path /var/** --volume p2 --all -o wide",
             "coldread asset show web-1 -o json",
             "coldread snapshots web-1",

@@ -83,6 +83,14 @@ impl ScopeArgs {
     }
 }
 
+/// Which trees of an asset are asked about.
+#[derive(Clone, Debug, Args)]
+pub struct RootArgs {
+    /// Only what belongs to a matching tree: / is the host's own, others are the paths of containers and chroots
+    #[arg(long, value_name = "GLOB", default_value = "", hide_default_value = true)]
+    pub root: String,
+}
+
 /// How rows are printed.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct OutputArgs {

@@ -40,8 +40,12 @@ impl Extractor for AuthorizedKeys {
             Want::new("/home/*/.ssh/authorized_keys2", Reading::Whole { limit: LIMIT }),
             Want::new("/**/.ssh/authorized_keys", Reading::Whole { limit: LIMIT }),
             Want::new("/etc/ssh/authorized_keys", Reading::Whole { limit: LIMIT }),
+            Want::new("/etc/ssh/authorized_keys/*", Reading::Whole { limit: LIMIT }),
             Want::new("/etc/ssh/authorized_keys.d/*", Reading::Whole { limit: LIMIT }),
             Want::new("/etc/ssh/ssh_host_*_key.pub", Reading::Whole { limit: LIMIT }),
+            Want::windows("/ProgramData/ssh/administrators_authorized_keys", Reading::Whole { limit: LIMIT }),
+            Want::windows("/ProgramData/ssh/ssh_host_*_key.pub", Reading::Whole { limit: LIMIT }),
+            Want::windows("/Users/*/.ssh/authorized_keys", Reading::Whole { limit: LIMIT }),
         ];
         WANTS
     }
@@ -50,7 +54,8 @@ impl Extractor for AuthorizedKeys {
         let place = input.place();
         let (root, path) = (input.root, input.path);
         let kind = if path.ends_with(b".pub") { KeyKind::Host } else { KeyKind::Authorized };
-        let user = match path.strip_prefix(b"/etc/ssh/authorized_keys.d/") {
+        let by_name = [&b"/etc/ssh/authorized_keys.d/"[..], b"/etc/ssh/authorized_keys/"];
+        let user = match by_name.iter().find_map(|folder| path.strip_prefix(*folder)) {
             Some(user) => Some(String::from_utf8_lossy(user).into_owned()),
             None => owner_of(path, context),
         };
@@ -67,6 +72,10 @@ impl Extractor for AuthorizedKeys {
                 }
             };
             number += 1;
+            if line.cut {
+                gaps.push(out, GapKind::Limit, format!("line {number}: too long"));
+                continue;
+            }
             let text = String::from_utf8_lossy(line.bytes);
             let text = text.trim();
             if text.is_empty() || text.starts_with('#') {
@@ -110,15 +119,24 @@ impl Entry {
     fn parse(text: &str) -> Option<Self> {
         let first = text.split_whitespace().next()?;
         let (options, rest) = if public::is_type(first) { (Vec::new(), text) } else { options(text)? };
-        let mut words = rest.splitn(3, char::is_whitespace);
-        let algorithm = words.next().filter(|word| public::is_type(word))?;
-        let rest = (words.next()?, words.next().unwrap_or_default());
-        let key = public::of_blob(&public::blob_of(rest.0)?)?;
+        let (algorithm, rest) = rest.split_once(char::is_whitespace)?;
+        let rest = rest.trim_start();
+        let (blob, comment) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        let key = public::of_blob(&public::blob_of(blob)?)?;
         if key.algorithm != algorithm {
             return None;
         }
-        let comment = rest.1.trim();
+        let comment = comment.trim();
         Some(Self { options, key, comment: (!comment.is_empty()).then(|| comment.to_owned()) })
+    }
+}
+
+/// An option as it is told: of a variable for the environment the name alone, as its value may be a secret.
+fn told(option: &str) -> String {
+    let (name, value) = option.split_at_checked("environment=".len()).unwrap_or((option, ""));
+    match value.split_once('=') {
+        Some((variable, _)) if name.eq_ignore_ascii_case("environment=") => format!("{name}{variable}=…\""),
+        _ => option.to_owned(),
     }
 }
 
@@ -131,11 +149,11 @@ fn options(text: &str) -> Option<(Vec<String>, &str)> {
             '\\' if quoted => escaped = true,
             '"' => quoted = !quoted,
             ',' if !quoted => {
-                options.push(text[start..at].to_owned());
+                options.push(told(&text[start..at]));
                 start = at + 1;
             }
             char if char.is_whitespace() && !quoted => {
-                options.push(text[start..at].to_owned());
+                options.push(told(&text[start..at]));
                 return Some((options, text[at..].trim_start()));
             }
             _ => {}
@@ -159,19 +177,19 @@ mod tests {
         found
     }
 
-    // The example of OpenSSH's own regression tests has its fingerprint beside it; this one was made with
-    // ssh-keygen, whose `-lf` says what is expected here.
+    /// A key of OpenSSH's form that nobody has the other half of.
     const ED25519: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
 
     #[test]
     fn keys_with_and_without_options() {
         let text = format!(
             "# none\n{ED25519} anna@laptop\nfrom=\"10.0.0.0/8,!10.1.1.1\",command=\"echo \\\"a, b\\\"\",no-pty {ED25519}\n\
-             ssh-ed25519 AAAA\nssh-rsa {}\n",
-            ED25519.split(' ').nth(1).unwrap()
+             ssh-ed25519 AAAA\nssh-rsa {}\nenvironment=\"TOKEN=geheim\",NO-PTY {}  c  d\n",
+            ED25519.split(' ').nth(1).unwrap(),
+            ED25519.replace(' ', "\t ")
         );
         let found = read("/home/anna/.ssh/authorized_keys", text.as_bytes());
-        let [plain, limited] = found.keys.as_slice() else { panic!("{found:#?}") };
+        let [plain, limited, spaced] = found.keys.as_slice() else { panic!("{found:#?}") };
         assert_eq!(
             (plain.user.as_deref(), plain.comment.as_deref(), plain.line),
             (Some("anna"), Some("anna@laptop"), 2)
@@ -186,6 +204,9 @@ mod tests {
             limited.options,
             ["from=\"10.0.0.0/8,!10.1.1.1\"", "command=\"echo \\\"a, b\\\"\"", "no-pty"]
         );
+        assert_eq!(spaced.options, ["environment=\"TOKEN=…\"", "NO-PTY"]);
+        assert_eq!((spaced.comment.as_deref(), &spaced.fingerprint), (Some("c  d"), &plain.fingerprint));
+        assert!(!format!("{found:?}").contains("geheim"));
         let reasons: Vec<_> = found.gaps.iter().map(|gap| gap.reason.as_str()).collect();
         assert_eq!(reasons, ["line 4: no key that can be read", "line 5: no key that can be read"]);
     }

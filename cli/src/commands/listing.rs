@@ -22,17 +22,30 @@ where
     F: Future<Output = Result<Response<Streaming<B>>, Status>>,
 {
     connect::with(&place.place()?, Need::Answers, async |services| {
-        let mut answer = ask(services).await?.into_inner();
-        let mut printer = Printer::new(format, stdout())?;
-        while let Some(batch) = answer.message().await? {
-            for row in rows(batch) {
-                printer.push(&row)?;
-            }
-        }
-        if printer.finish()? == 0 && matches!(format, Format::Table | Format::Wide) {
+        let printed = print_rows(ask(services).await?.into_inner(), format, rows).await?;
+        if printed == 0 && matches!(format, Format::Table | Format::Wide) {
             progress::say(&format!("no {}", R::NOUN));
         }
         Ok(())
     })
     .await
+}
+
+/// Prints the rows of an answer as they come, and gives their number.
+pub async fn print_rows<B, R, I>(
+    mut answer: Streaming<B>,
+    format: Format,
+    mut rows: impl FnMut(B) -> I,
+) -> Result<u64>
+where
+    R: Row,
+    I: IntoIterator<Item = R>,
+{
+    let mut printer = Printer::new(format, stdout())?;
+    while let Some(batch) = answer.message().await? {
+        for row in rows(batch) {
+            printer.push(&row)?;
+        }
+    }
+    Ok(printer.finish()?)
 }

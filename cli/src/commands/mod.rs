@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+mod accounts;
 mod asset;
 mod assets;
 mod cat;
@@ -8,11 +9,13 @@ mod coverage;
 mod extract;
 mod files;
 mod gaps;
+mod keys;
 mod listing;
 mod logins;
 mod packages;
 mod reading;
 mod scan;
+mod settings;
 mod snapshots;
 mod worker;
 
@@ -27,7 +30,10 @@ pub enum Command {
     Asset(asset::Asset),
     Snapshots(snapshots::Snapshots),
     Packages(packages::Packages),
-    Logins(logins::Logins),
+    Logins(Box<logins::Logins>),
+    Accounts(accounts::Accounts),
+    Keys(keys::Keys),
+    Settings(settings::Settings),
     Files(files::Files),
     Coverage(coverage::Coverage),
     Gaps(gaps::Gaps),
@@ -52,6 +58,9 @@ impl Command {
             Self::Snapshots(snapshots) => snapshots.run().await,
             Self::Packages(packages) => packages.run().await,
             Self::Logins(logins) => logins.run().await,
+            Self::Accounts(accounts) => accounts.run().await,
+            Self::Keys(keys) => keys.run().await,
+            Self::Settings(settings) => settings.run().await,
             Self::Files(files) => files.run().await,
             Self::Coverage(coverage) => coverage.run().await,
             Self::Gaps(gaps) => gaps.run().await,

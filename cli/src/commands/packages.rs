@@ -2,7 +2,7 @@
 
 use super::listing;
 use crate::{
-    args::{OutputArgs, PlaceArgs, ScopeArgs},
+    args::{OutputArgs, PlaceArgs, RootArgs, ScopeArgs},
     connect::Services,
     failure::Result,
 };
@@ -15,6 +15,7 @@ use coldread_proto::v1::PackagesRequest;
     coldread packages --name 'openssh*'\n  \
     coldread packages --name openssl --version '< 3.0.2'\n  \
     coldread packages --asset web-1 --type deb -o ndjson\n  \
+    coldread packages --root '/var/lib/docker/*'\n  \
     coldread packages --all | grep config-files")]
 pub struct Packages {
     /// Only packages whose name matches, e.g. 'openssh*'
@@ -29,6 +30,8 @@ pub struct Packages {
     /// Also packages that are not (fully) installed: only configured, half installed …
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    root: RootArgs,
     #[command(flatten)]
     scope: ScopeArgs,
     #[command(flatten)]
@@ -50,6 +53,7 @@ impl Packages {
             r#type: self.r#type.unwrap_or_default(),
             all: self.all,
             version: self.version.map(|versions| versions.to_string()).unwrap_or_default(),
+            root: self.root.root,
         };
         let ask = async |services: Services| services.query().packages(request).await;
         listing::print(&self.place, self.output.output, ask, |batch| batch.packages).await

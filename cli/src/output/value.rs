@@ -40,7 +40,18 @@ pub enum Value<'a> {
     Origin(&'a PackageOrigin),
     /// Other records that tell of the same.
     Evidence(&'a [Evidence]),
+    /// A day: a point in time of which tables show the date alone.
+    Day(Timestamp),
+    /// `SHA256:` and base64, which tables cut short.
+    Fingerprint(&'a str),
+    /// Several texts, of which tables show how many there are and the first few.
+    Texts(&'a [String]),
 }
+
+/// Texts of a list that a narrow table shows.
+const FEW: usize = 3;
+/// Characters of a fingerprint that a narrow table shows, its `SHA256:` included.
+const FINGERPRINT: usize = 19;
 
 impl<'a> Value<'a> {
     /// Text that may be absent.
@@ -78,6 +89,24 @@ impl<'a> Value<'a> {
         time.map_or(Self::Absent, |time| Self::Time(Timestamp::new(time.seconds, time.nanos)))
     }
 
+    /// A day that may be absent.
+    pub fn day(time: Option<coldread_proto::v1::Time>) -> Self {
+        match Self::time(time) {
+            Self::Time(time) => Self::Day(time),
+            other => other,
+        }
+    }
+
+    /// Bytes that are absent where there are none.
+    pub fn filled_bytes(bytes: &'a [u8]) -> Self {
+        if bytes.is_empty() { Self::Absent } else { Self::Bytes(bytes) }
+    }
+
+    /// Several texts, absent where there are none.
+    pub fn texts(texts: &'a [String]) -> Self {
+        if texts.is_empty() { Self::Absent } else { Self::Texts(texts) }
+    }
+
     /// Whether json leaves it out.
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
@@ -95,15 +124,15 @@ impl<'a> Value<'a> {
     pub fn csv(&self) -> Cow<'a, str> {
         match *self {
             Self::Absent => Cow::Borrowed(""),
-            Self::Text(text) | Self::Id(text) => Cow::Borrowed(text),
+            Self::Text(text) | Self::Id(text) | Self::Fingerprint(text) => Cow::Borrowed(text),
             Self::Bytes(bytes) => String::from_utf8_lossy(bytes),
             Self::Hex(bytes) => Cow::Owned(Hex(bytes).to_string()),
             Self::Number(number) | Self::Size(number) => Cow::Owned(number.to_string()),
             Self::Mode(mode) => Cow::Owned(mode.to_string()),
             Self::Bool(set) => Cow::Borrowed(if set { "true" } else { "false" }),
-            Self::Time(time) => Cow::Owned(time.to_string()),
-            Self::Device(..) | Self::Xattrs(_) | Self::Origin(_) | Self::Evidence(_) => {
-                // Maps of strings and pairs of numbers: there is nothing in them that json cannot say.
+            Self::Time(time) | Self::Day(time) => Cow::Owned(time.to_string()),
+            Self::Device(..) | Self::Xattrs(_) | Self::Origin(_) | Self::Evidence(_) | Self::Texts(_) => {
+                // Maps and lists of strings, and pairs of numbers: there is nothing in them that json cannot say.
                 Cow::Owned(serde_json::to_string(self).unwrap_or_default())
             }
         }
@@ -124,6 +153,22 @@ impl<'a> Value<'a> {
                     _ => full,
                 }
             }
+            Self::Day(time) => {
+                let full = time.to_string();
+                match full.split_once('T') {
+                    Some((day, _)) if !wide => day.to_owned(),
+                    _ => full,
+                }
+            }
+            Self::Fingerprint(text) if !wide => {
+                plain(&text.chars().take(FINGERPRINT).collect::<String>()).into_owned()
+            }
+            Self::Texts(texts) => {
+                let shown = if wide { texts } else { texts.get(..FEW).unwrap_or(texts) };
+                let more = texts.len() - shown.len();
+                let more = if more > 0 { format!(" +{more}") } else { String::new() };
+                plain(&shown.join(", ")).into_owned() + &more
+            }
             Self::Device(major, minor) => format!("{major}:{minor}"),
             Self::Origin(origin) => plain(&String::from_utf8_lossy(&origin.path)).into_owned(),
             Self::Evidence(evidence) => {
@@ -143,13 +188,13 @@ impl Serialize for Value<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Absent => serializer.serialize_none(),
-            Self::Text(text) | Self::Id(text) => serializer.serialize_str(text),
+            Self::Text(text) | Self::Id(text) | Self::Fingerprint(text) => serializer.serialize_str(text),
             Self::Bytes(bytes) => serializer.serialize_str(&String::from_utf8_lossy(bytes)),
             Self::Hex(bytes) => serializer.collect_str(&Hex(bytes)),
             Self::Number(number) | Self::Size(number) => serializer.serialize_u64(*number),
             Self::Mode(mode) => serializer.serialize_u32(*mode),
             Self::Bool(set) => serializer.serialize_bool(*set),
-            Self::Time(time) => serializer.collect_str(time),
+            Self::Time(time) | Self::Day(time) => serializer.collect_str(time),
             Self::Device(major, minor) => {
                 let mut pair = serializer.serialize_seq(Some(2))?;
                 pair.serialize_element(major)?;
@@ -177,6 +222,7 @@ impl Serialize for Value<'_> {
                 map.end()
             }
             Self::Evidence(evidence) => serializer.collect_seq(evidence.iter().map(OneEvidence)),
+            Self::Texts(texts) => serializer.collect_seq(*texts),
         }
     }
 }
@@ -239,6 +285,20 @@ mod tests {
         let time = Value::Time(Timestamp::new(0, 7));
         assert_eq!(time.cell(false), "1970-01-01 00:00:00");
         assert_eq!(time.cell(true), "1970-01-01T00:00:00.000000007Z");
+    }
+
+    #[test]
+    fn tables_show_a_few_of_many() {
+        let texts: Vec<String> = ["a", "b\n", "c", "d", "e"].map(str::to_owned).to_vec();
+        assert_eq!(Value::Texts(&texts).cell(false), "a, b\\n, c +2");
+        assert_eq!(Value::Texts(&texts[..3]).cell(false), "a, b\\n, c");
+        assert_eq!(Value::Texts(&texts).cell(true), "a, b\\n, c, d, e");
+        assert_eq!(Value::Texts(&texts[..2]).csv(), "[\"a\",\"b\\n\"]");
+        let print = format!("SHA256:{}", "x".repeat(43));
+        assert_eq!(Value::Fingerprint(&print).cell(false), "SHA256:xxxxxxxxxxxx");
+        assert_eq!(Value::Fingerprint(&print).cell(true), print);
+        let day = Value::Day(Timestamp::new(86_400, 0));
+        assert_eq!((day.cell(false), day.csv().into_owned()), ("1970-01-02".into(), day.cell(true)));
     }
 
     #[test]

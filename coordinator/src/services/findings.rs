@@ -2,35 +2,45 @@
 
 use super::scope::Names;
 use coldread_model::{
-    LoginEvent, LoginKind, Package, PackageType, Timestamp,
+    LoginEvent, LoginKind, LoginSource, Package, PackageType, Timestamp,
     version::{FilterError, VersionFilter},
 };
 use coldread_proto::{ServiceError, v1};
+
+/// A word of a closed list, none where there is no word.
+pub(super) fn word<T>(
+    text: &str,
+    what: &str,
+    from_name: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, ServiceError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = || ServiceError::Invalid(format!("{:?} is not {what}", crate::limits::cut(text)));
+    from_name(text).map(Some).ok_or_else(wrong)
+}
 
 /// Which packages are wanted.
 pub(crate) struct PackageFilter {
     names: Names,
     kind: Option<PackageType>,
     versions: Option<VersionFilter>,
+    roots: Names,
     all: bool,
 }
 
 impl PackageFilter {
     /// Reads a question.
     pub(crate) fn new(request: &v1::PackagesRequest) -> Result<Self, ServiceError> {
-        let kind = match request.r#type.as_str() {
-            "" => None,
-            word => Some(PackageType::from_name(word).ok_or_else(|| {
-                ServiceError::Invalid(format!("{:?} is not a type of package", crate::limits::cut(word)))
-            })?),
-        };
+        let kind = word(&request.r#type, "a type of package", PackageType::from_name)?;
         let versions = match request.version.trim() {
             "" => None,
             text => Some(text.parse().map_err(|error: FilterError| {
                 ServiceError::Invalid(crate::limits::cut(&error.to_string()))
             })?),
         };
-        Ok(Self { names: Names::new(&request.name)?, kind, versions, all: request.all })
+        let (names, roots) = (Names::new(&request.name)?, Names::new(&request.root)?);
+        Ok(Self { names, kind, versions, roots, all: request.all })
     }
 
     /// Whether the package is wanted.
@@ -38,6 +48,7 @@ impl PackageFilter {
         (self.all || package.state.is_installed())
             && self.kind.is_none_or(|kind| kind == package.kind)
             && self.names.matches(&package.name)
+            && self.roots.matches(&package.root)
             && self.versions.as_ref().is_none_or(|versions| versions.takes(package.kind, &package.version))
     }
 }
@@ -50,6 +61,8 @@ pub(crate) struct LoginFilter {
     pub(super) since: Option<Timestamp>,
     /// Events before then.
     pub(super) until: Option<Timestamp>,
+    source: Option<LoginSource>,
+    roots: Names,
     all: bool,
 }
 
@@ -59,9 +72,11 @@ impl LoginFilter {
         let time = |time: Option<v1::Time>| time.map(Timestamp::try_from).transpose();
         Ok(Self {
             failed: request.failed,
-            users: if request.user.is_empty() { None } else { Some(Names::new(&request.user)?) },
+            users: Names::some(&request.user)?,
             since: time(request.since)?,
             until: time(request.until)?,
+            source: word(&request.source, "a source of logins", LoginSource::from_name)?,
+            roots: Names::new(&request.root)?,
             all: request.all,
         })
     }
@@ -74,7 +89,10 @@ impl LoginFilter {
         );
         let kind = if self.failed { event.kind == LoginKind::Failed } else { self.all || usual };
         let user = |names: &Names| event.user.as_deref().is_some_and(|user| names.matches(user));
+        let tells = |source| event.source == source || event.evidence.iter().any(|one| one.source == source);
         kind && self.users.as_ref().is_none_or(user)
+            && self.source.is_none_or(tells)
+            && self.roots.matches(&event.root)
             && self.since.is_none_or(|since| event.time.is_some_and(|time| time >= since))
             && self.until.is_none_or(|until| event.time.is_some_and(|time| time < until))
     }
@@ -83,7 +101,7 @@ impl LoginFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use coldread_model::LoginSource;
+    use coldread_model::Evidence;
 
     #[test]
     fn packages_are_chosen_by_version() {
@@ -96,6 +114,8 @@ mod tests {
         assert!(old.wants(&package("3.0.2~beta1-1")) && old.wants(&package("1.1.1n-0")));
         assert!(!old.wants(&package("3.0.10-1")) && !old.wants(&package("1:1.0")));
         assert!(filter("").unwrap().wants(&package("9")));
+        let elsewhere = v1::PackagesRequest { root: "/srv/*".to_owned(), ..Default::default() };
+        assert!(!PackageFilter::new(&elsewhere).unwrap().wants(&package("9")));
         assert!(filter("older than 3").is_err());
     }
 
@@ -119,5 +139,15 @@ mod tests {
         assert!(wants(v1::LoginsRequest { since: at(10), until: at(11), ..Default::default() }, &login));
         assert!(!wants(v1::LoginsRequest { until: at(10), ..Default::default() }, &login));
         assert!(!wants(v1::LoginsRequest { since: at(0), all: true, ..Default::default() }, &sudo));
+        let evidence = Evidence { source: LoginSource::Journal, origin: Vec::new(), offset: 0 };
+        let joined = LoginEvent { evidence: vec![evidence], ..login };
+        for (source, root, wanted) in
+            [("wtmp", "/", true), ("journal", "", true), ("btmp", "", false), ("wtmp", "/srv/*", false)]
+        {
+            let (source, root) = (source.to_owned(), root.to_owned());
+            assert_eq!(wants(v1::LoginsRequest { source, root, ..Default::default() }, &joined), wanted);
+        }
+        let strange = v1::LoginsRequest { source: "rumour".to_owned(), ..Default::default() };
+        assert!(LoginFilter::new(&strange).is_err());
     }
 }

@@ -1,18 +1,19 @@
 //! Questions about what was found.
 
 use super::{
+    access::{AccountFilter, KeyFilter, SettingFilter, WindowFilter},
     files,
     findings::{LoginFilter, PackageFilter},
-    scope,
+    scope, summary,
 };
 use crate::{
     cluster::Cluster,
     error, resolve,
     stream::{self, Answer},
 };
-use coldread_model::{CoverageClass, Part, SnapshotManifest};
+use coldread_model::{CoverageClass, FoundRefs, Part, RowsRef, SnapshotManifest, rows::Row};
 use coldread_proto::{
-    ServiceError,
+    Message, ServiceError,
     v1::{self, query_server::Query},
 };
 use coldread_store::{Snapshot, Store};
@@ -30,6 +31,28 @@ impl QueryService {
     fn store(&self) -> Arc<Store> {
         Arc::clone(&self.0.store)
     }
+}
+
+/// Streams the rows of one kind that are wanted, of each snapshot in scope.
+fn found<T: Row, R: Message + 'static, B: Send + 'static>(
+    store: Arc<Store>,
+    scope: Option<v1::Scope>,
+    wrap: fn(Vec<R>) -> B,
+    batches: fn(&FoundRefs) -> &[RowsRef],
+    wants: impl Fn(&T) -> bool + Send + 'static,
+    message: fn(&str, T) -> R,
+) -> Answer<B> {
+    stream::rows(wrap, move |out| {
+        scope::each(&store, scope, |snapshot| {
+            for row in store.rows(batches(&snapshot.manifest.found).iter().copied()) {
+                let row = row.map_err(error::of_store)?;
+                if wants(&row) {
+                    out.push(message(&snapshot.manifest.asset, row))?;
+                }
+            }
+            Ok(())
+        })
+    })
 }
 
 fn rows(manifest: &SnapshotManifest) -> u64 {
@@ -161,21 +184,14 @@ impl Query for QueryService {
     ) -> Result<Response<Self::PackagesStream>, Status> {
         let (request, store) = (request.into_inner(), self.store());
         let filter = PackageFilter::new(&request)?;
-        let answer = stream::rows(
+        Ok(Response::new(found(
+            store,
+            request.scope,
             |packages| v1::PackageBatch { packages },
-            move |out| {
-                scope::each(&store, request.scope, |snapshot| {
-                    for package in store.packages(&snapshot.manifest) {
-                        let package = package.map_err(error::of_store)?;
-                        if filter.wants(&package) {
-                            out.push(v1::Package::from_model(&snapshot.manifest.asset, package))?;
-                        }
-                    }
-                    Ok(())
-                })
-            },
-        );
-        Ok(Response::new(answer))
+            |found| &found.packages,
+            move |package| filter.wants(package),
+            v1::Package::from_model,
+        )))
     }
 
     type LoginsStream = Answer<v1::LoginBatch>;
@@ -201,6 +217,94 @@ impl Query for QueryService {
             },
         );
         Ok(Response::new(answer))
+    }
+
+    type SumUpLoginsStream = Answer<v1::UserLoginsBatch>;
+
+    async fn sum_up_logins(
+        &self,
+        request: Request<v1::SumUpLoginsRequest>,
+    ) -> Result<Response<Self::SumUpLoginsStream>, Status> {
+        let (request, store) = (request.into_inner(), self.store());
+        let question = summary::Question::new(&request)?;
+        let answer = stream::rows(
+            |users| v1::UserLoginsBatch { users },
+            move |out| {
+                scope::each(&store, request.scope, |snapshot| {
+                    question.answer(&store, &snapshot.manifest, |row| out.push(row))
+                })
+            },
+        );
+        Ok(Response::new(answer))
+    }
+
+    type LogWindowsStream = Answer<v1::LogWindowBatch>;
+
+    async fn log_windows(
+        &self,
+        request: Request<v1::LogWindowsRequest>,
+    ) -> Result<Response<Self::LogWindowsStream>, Status> {
+        let (request, store) = (request.into_inner(), self.store());
+        let filter = WindowFilter::new(&request)?;
+        Ok(Response::new(found(
+            store,
+            request.scope,
+            |windows| v1::LogWindowBatch { windows },
+            |found| &found.windows,
+            move |window| filter.wants(window),
+            v1::LogWindow::from_model,
+        )))
+    }
+
+    type AccountsStream = Answer<v1::AccountBatch>;
+
+    async fn accounts(
+        &self,
+        request: Request<v1::AccountsRequest>,
+    ) -> Result<Response<Self::AccountsStream>, Status> {
+        let (request, store) = (request.into_inner(), self.store());
+        let filter = AccountFilter::new(&request)?;
+        Ok(Response::new(found(
+            store,
+            request.scope,
+            |accounts| v1::AccountBatch { accounts },
+            |found| &found.accounts,
+            move |account| filter.wants(account),
+            v1::Account::from_model,
+        )))
+    }
+
+    type KeysStream = Answer<v1::KeyBatch>;
+
+    async fn keys(&self, request: Request<v1::KeysRequest>) -> Result<Response<Self::KeysStream>, Status> {
+        let (request, store) = (request.into_inner(), self.store());
+        let filter = KeyFilter::new(&request)?;
+        Ok(Response::new(found(
+            store,
+            request.scope,
+            |keys| v1::KeyBatch { keys },
+            |found| &found.keys,
+            move |key| filter.wants(key),
+            v1::Key::from_model,
+        )))
+    }
+
+    type SettingsStream = Answer<v1::SettingBatch>;
+
+    async fn settings(
+        &self,
+        request: Request<v1::SettingsRequest>,
+    ) -> Result<Response<Self::SettingsStream>, Status> {
+        let (request, store) = (request.into_inner(), self.store());
+        let filter = SettingFilter::new(&request)?;
+        Ok(Response::new(found(
+            store,
+            request.scope,
+            |settings| v1::SettingBatch { settings },
+            |found| &found.settings,
+            move |setting| filter.wants(setting),
+            v1::Setting::from_model,
+        )))
     }
 
     type FilesStream = Answer<v1::FileBatch>;

@@ -4,7 +4,7 @@ use crate::{error, limits};
 use coldread_model::{ObjectId, SnapshotManifest, manifest::Head};
 use coldread_proto::{ServiceError, v1};
 use coldread_store::{Snapshot, Store};
-use globset::{Glob, GlobMatcher};
+use globset::{GlobBuilder, GlobMatcher};
 
 /// Digits that a snapshot's id can be cut to.
 const MIN_PREFIX_DIGITS: usize = 8;
@@ -16,10 +16,24 @@ pub(crate) struct Names(Option<GlobMatcher>);
 impl Names {
     /// Reads a pattern.
     pub(crate) fn new(pattern: &str) -> Result<Self, ServiceError> {
+        Self::compile(pattern, false)
+    }
+
+    /// Reads a pattern for letters in either case.
+    pub(crate) fn in_any_case(pattern: &str) -> Result<Self, ServiceError> {
+        Self::compile(pattern, true)
+    }
+
+    /// Reads a pattern on what may be absent: none matches what is absent too.
+    pub(crate) fn some(pattern: &str) -> Result<Option<Self>, ServiceError> {
+        if pattern.is_empty() { Ok(None) } else { Self::new(pattern).map(Some) }
+    }
+
+    fn compile(pattern: &str, any_case: bool) -> Result<Self, ServiceError> {
         if pattern.is_empty() {
             return Ok(Self(None));
         }
-        let glob = Glob::new(pattern).map_err(|error| {
+        let glob = GlobBuilder::new(pattern).case_insensitive(any_case).build().map_err(|error| {
             ServiceError::Invalid(format!("pattern {:?}: {}", limits::cut(pattern), error.kind()))
         })?;
         Ok(Self(Some(glob.compile_matcher())))
@@ -119,8 +133,8 @@ fn is_known(store: &Store, asset: &str) -> Result<bool, ServiceError> {
     Ok(!asset.is_empty() && store.newest(asset).map_err(error::of_store)?.is_some())
 }
 
-/// Whether a name may stand for several assets.
-fn is_pattern(name: &str) -> bool {
+/// Whether a name may stand for several.
+pub(super) fn is_pattern(name: &str) -> bool {
     name.is_empty() || name.contains(['*', '?', '[', '{', '\\'])
 }
 

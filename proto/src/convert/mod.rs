@@ -1,14 +1,18 @@
 //! Between the model and its messages, one file a subject.
 
+mod accounts;
 mod coverage;
 mod files;
 mod gaps;
+mod keys;
 mod logins;
 mod objects;
 mod packages;
 mod scans;
+mod settings;
 mod system;
 mod time;
+mod windows;
 
 use std::fmt;
 

@@ -5,7 +5,7 @@ use crate::{
     store::Store,
 };
 use coldread_model::{
-    Account, LogWindow, LoginEvent, Package, RowsRef, Setting, SnapshotManifest, Timestamp,
+    LogWindow, LoginEvent, Package, RowsRef, SnapshotManifest, Timestamp,
     rows::{Row, RowsIter},
 };
 
@@ -72,20 +72,5 @@ impl Store {
     /// What time each login record of a snapshot covers, sorted.
     pub fn log_windows(&self, manifest: &SnapshotManifest) -> impl Iterator<Item = Result<LogWindow>> {
         self.rows(manifest.found.windows.clone())
-    }
-
-    /// The users and groups of a snapshot, sorted.
-    pub fn accounts(&self, manifest: &SnapshotManifest) -> impl Iterator<Item = Result<Account>> {
-        self.rows(manifest.found.accounts.clone())
-    }
-
-    /// The keys of a snapshot, sorted.
-    pub fn keys(&self, manifest: &SnapshotManifest) -> impl Iterator<Item = Result<coldread_model::Key>> {
-        self.rows(manifest.found.keys.clone())
-    }
-
-    /// The settings of logins of a snapshot, sorted.
-    pub fn settings(&self, manifest: &SnapshotManifest) -> impl Iterator<Item = Result<Setting>> {
-        self.rows(manifest.found.settings.clone())
     }
 }

@@ -1,0 +1,59 @@
+//! `coldread keys`.
+
+use super::listing;
+use crate::{
+    args::{OutputArgs, PlaceArgs, RootArgs, ScopeArgs},
+    connect::Services,
+    failure::Result,
+};
+use coldread_model::KeyKind;
+use coldread_proto::v1::KeysRequest;
+
+/// List SSH keys: which open accounts, which prove machines, and private keys that lie about
+///
+/// Keys are told by their fingerprint, as ssh-keygen -l shows it. Of a private key it says whether a passphrase
+/// protects it, never the key.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    coldread keys --asset web-1\n  \
+    coldread keys --kind private -o wide\n  \
+    coldread keys --fingerprint SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDryQhEBDBLTDTRjAo\n  \
+    coldread keys -o ndjson | jq 'select(.encrypted == false)'")]
+pub struct Keys {
+    /// Only keys of users whose name matches, e.g. root or 'adm*'
+    #[arg(long, value_name = "GLOB", default_value = "", hide_default_value = true)]
+    user: String,
+    /// Only keys of this kind
+    #[arg(long, value_name = "KIND", value_parser = kinds())]
+    kind: Option<String>,
+    /// Only the key with this fingerprint: where else is it?
+    #[arg(long, value_name = "SHA256:…", default_value = "", hide_default_value = true)]
+    fingerprint: String,
+    #[command(flatten)]
+    root: RootArgs,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+/// The kinds that there are.
+fn kinds() -> clap::builder::PossibleValuesParser {
+    KeyKind::ALL.iter().map(|one| one.name()).collect::<Vec<_>>().into()
+}
+
+impl Keys {
+    pub async fn run(self) -> Result<()> {
+        let request = KeysRequest {
+            scope: Some(self.scope.scope()),
+            user: self.user,
+            kind: self.kind.unwrap_or_default(),
+            fingerprint: self.fingerprint,
+            root: self.root.root,
+        };
+        let ask = async |services: Services| services.query().keys(request).await;
+        listing::print(&self.place, self.output.output, ask, |batch| batch.keys).await
+    }
+}

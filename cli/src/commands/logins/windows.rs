@@ -1,0 +1,43 @@
+//! `coldread logins windows`.
+
+use super::{listing, sources};
+use crate::{
+    args::{OutputArgs, PlaceArgs, RootArgs, ScopeArgs},
+    connect::Services,
+    failure::Result,
+};
+use coldread_proto::v1::LogWindowsRequest;
+
+/// List what time each login record covers: since when it can have known
+///
+/// `since` and `until` are the first and the last time of a file's records, those that are no login event included.
+/// Logs are rotated away: of what came before, their files tell nothing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    coldread logins windows --asset web-1\n  \
+    coldread logins windows --source btmp -o ndjson")]
+pub struct Windows {
+    /// Only this kind of record
+    #[arg(long, value_name = "SOURCE", value_parser = sources())]
+    source: Option<String>,
+    #[command(flatten)]
+    root: RootArgs,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+impl Windows {
+    pub async fn run(self) -> Result<()> {
+        let request = LogWindowsRequest {
+            scope: Some(self.scope.scope()),
+            source: self.source.unwrap_or_default(),
+            root: self.root.root,
+        };
+        let ask = async |services: Services| services.query().log_windows(request).await;
+        listing::print(&self.place, self.output.output, ask, |batch| batch.windows).await
+    }
+}
