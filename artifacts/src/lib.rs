@@ -28,6 +28,7 @@ pub mod packages;
 pub mod probe;
 pub mod registry;
 pub mod roots;
+mod secrets;
 pub mod sqlite;
 pub mod view;
 pub mod wants;

@@ -24,6 +24,21 @@ pub fn store() -> (Place, TempDir) {
     (Place::Store(dir.path().join("store")), dir)
 }
 
+/// Every query for rows, each asking for all that it can tell.
+pub const QUESTIONS: [&str; 11] = [
+    "assets",
+    "packages --all",
+    "logins --all",
+    "logins summary",
+    "logins windows",
+    "accounts --all",
+    "keys",
+    "settings",
+    "files --all",
+    "coverage",
+    "gaps",
+];
+
 /// What every query says, by its command line.
 pub type Everything = Vec<(String, String)>;
 
@@ -78,11 +93,7 @@ impl Place {
     /// was committed, which two scans have not in common.
     #[track_caller]
     pub fn everything(&self) -> Everything {
-        let mut lines: Vec<String> =
-            ["assets", "packages --all", "logins --all", "files --all", "coverage", "gaps"]
-                .iter()
-                .map(|line| format!("{line} -o ndjson"))
-                .collect();
+        let mut lines: Vec<String> = QUESTIONS.iter().map(|line| format!("{line} -o ndjson")).collect();
         for asset in texts(&self.rows(&["assets"]), "asset") {
             lines.push(format!("asset show {asset} -o json"));
         }

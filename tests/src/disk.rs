@@ -51,6 +51,24 @@ pub fn filled(image: &Path, filesystem: &str, mib: u64, fill: impl FnOnce(&Path)
     fill(mounted.path());
 }
 
+/// Makes an ext4 filesystem of `mib` MiB that holds what a folder does.
+#[track_caller]
+pub fn of_folder(image: &Path, folder: &Path, mib: u64) {
+    File::create(image).unwrap().set_len(mib * MIB).unwrap();
+    let words = ["-q", "-t", "ext4", "-d"].map(OsStr::new);
+    tool("mke2fs", &[&words[..], &[folder.as_os_str(), image.as_os_str()]].concat());
+}
+
+/// Writes files below a folder, with the directories on the way.
+#[track_caller]
+pub fn put(folder: &Path, files: &[(&str, &[u8])]) {
+    for (path, bytes) in files {
+        let path = folder.join(path.trim_start_matches('/'));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
 /// A small Debian-like system: os-release, one package, one login record and some files.
 pub fn system(root: &Path, name: &str) {
     for folder in ["etc", "usr/lib", "var/lib/dpkg", "var/log", "home"] {

@@ -10,6 +10,7 @@
 pub mod ask;
 pub mod crash;
 pub mod disk;
+pub mod hive;
 pub mod host;
 pub mod program;
 pub mod sample;

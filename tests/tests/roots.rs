@@ -3,18 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{fs, path::Path};
-use tests::{ask, host};
+use tests::{ask, disk, host};
 
 fn dpkg(root: &Path, package: &str) {
     let status = format!(
         "Package: {package}\nStatus: install ok installed\nVersion: 1\nArchitecture: amd64\nMaintainer: x\n\n"
     );
-    put(&root.join("var/lib/dpkg/status"), &status);
-}
-
-fn put(path: &Path, text: &str) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
+    disk::put(root, &[("var/lib/dpkg/status", status.as_bytes())]);
 }
 
 #[test]
@@ -28,9 +23,9 @@ fn packages_of_layers_and_chroots_have_their_own_root_and_system() {
     let machine = tree.join("var/lib/machines/build");
     let jail = tree.join("srv/jail");
     dpkg(&tree, "on-the-host");
-    put(&tree.join("etc/os-release"), "ID=debian\nVERSION_ID=\"12\"\n");
-    put(&layer.join("lib/apk/db/installed"), "P:in-a-layer\nV:2-r0\nA:x86_64\n\n");
-    put(&layer.join("etc/os-release"), "ID=alpine\nVERSION_ID=3.19\n");
+    disk::put(&tree, &[("etc/os-release", b"ID=debian\nVERSION_ID=\"12\"\n")]);
+    let database: (_, &[u8]) = ("lib/apk/db/installed", b"P:in-a-layer\nV:2-r0\nA:x86_64\n\n");
+    disk::put(&layer, &[database, ("etc/os-release", b"ID=alpine\nVERSION_ID=3.19\n")]);
     // A link that would lead out, were it not followed as in a chroot.
     dpkg(&machine.join("real"), "in-a-machine");
     fs::rename(machine.join("real/var/lib/dpkg"), machine.join("real/dpkg")).unwrap();
@@ -40,11 +35,7 @@ fn packages_of_layers_and_chroots_have_their_own_root_and_system() {
     dpkg(&jail.join("inner/jail"), "deeper");
 
     let image = dir.path().join("disk.img");
-    fs::File::create(&image).unwrap().set_len(32 << 20).unwrap();
-    host::tool(
-        "mke2fs",
-        &["-q".as_ref(), "-t".as_ref(), "ext4".as_ref(), "-d".as_ref(), tree.as_os_str(), image.as_os_str()],
-    );
+    disk::of_folder(&image, &tree, 32);
     let (place, _store) = ask::store();
     place.scan(&image, "host", &["--content", "none"]).exits(0);
     let found: Vec<(String, String, String, String)> = place

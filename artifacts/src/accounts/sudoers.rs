@@ -8,6 +8,7 @@ use crate::{
     Context, Extractor, Input, Output,
     input::FileGaps,
     lines::{Lines, ViewReader},
+    secrets::masked,
     wants::{Reading, Want},
 };
 use coldread_model::{Account, AccountKind, GapKind, Part, Parts, Setting};
@@ -28,7 +29,7 @@ impl Extractor for Sudoers {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {
@@ -252,9 +253,9 @@ fn list(text: &str) -> Vec<String> {
     text.split(',').map(|one| one.trim().trim_matches('"').to_owned()).filter(|one| !one.is_empty()).collect()
 }
 
-/// With one space where there was any white space.
+/// With one space where there was any white space, and without secrets.
 fn squeezed(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    masked(&text.split_whitespace().collect::<Vec<_>>().join(" ")).into_owned()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::{owner_of, public};
 use crate::{
     Context, Extractor, Input, Output,
     lines::{Lines, ViewReader},
+    secrets::masked,
     wants::{Reading, Want},
 };
 use coldread_model::{GapKind, Key, KeyKind, Part, Parts};
@@ -25,7 +26,7 @@ impl Extractor for AuthorizedKeys {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {
@@ -131,12 +132,13 @@ impl Entry {
     }
 }
 
-/// An option as it is told: of a variable for the environment the name alone, as its value may be a secret.
+/// An option as it is told: of a variable for the environment the name alone, as its value may be a secret; of a
+/// command all but the secrets that it marks.
 fn told(option: &str) -> String {
     let (name, value) = option.split_at_checked("environment=".len()).unwrap_or((option, ""));
     match value.split_once('=') {
         Some((variable, _)) if name.eq_ignore_ascii_case("environment=") => format!("{name}{variable}=…\""),
-        _ => option.to_owned(),
+        _ => masked(option).into_owned(),
     }
 }
 

@@ -30,7 +30,7 @@ impl Extractor for PrivateKeys {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {

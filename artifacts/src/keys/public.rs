@@ -130,7 +130,8 @@ pub(super) const CURVES: [(&str, u32); 3] = [("nistp256", 256), ("nistp384", 384
 impl<'a> Strings<'a> {
     /// A number above zero.
     fn positive(&mut self) -> Option<&'a [u8]> {
-        self.string().filter(|number| number.first().is_some_and(|first| *first < 0x80) && bits_of(number) > 0)
+        self.string()
+            .filter(|number| number.first().is_some_and(|first| *first < 0x80) && bits_of(number) > 0)
     }
 
     /// A key of so many bytes; gives its bits.

@@ -5,6 +5,7 @@
 use crate::{
     Context, Extractor, Input, Output,
     lines::{Lines, ViewReader},
+    secrets::masked,
     wants::{Reading, Want},
 };
 use coldread_model::{GapKind, Part, Parts, Setting};
@@ -62,7 +63,7 @@ impl Extractor for SshdConfig {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {
@@ -109,7 +110,7 @@ impl Extractor for SshdConfig {
                     subject: "sshd".to_owned(),
                     condition: condition.clone(),
                     name: (*name).to_owned(),
-                    value: value.to_owned(),
+                    value: masked(value).into_owned(),
                     origin: input.path.to_vec(),
                     line: number,
                 });

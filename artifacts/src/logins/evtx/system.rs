@@ -3,7 +3,10 @@
 //! Source: Microsoft Learn, "Event IDs 41, 1074, 6005, 6006, 6008" (shutdown event tracker), "Event 7045".
 
 use super::{Reader, joined};
-use crate::evtx::{Event, Header};
+use crate::{
+    evtx::{Event, Header},
+    secrets::masked,
+};
 use coldread_model::{LoginEvent, LoginKind};
 
 pub(super) fn reader(provider: &str, id: u32) -> Option<Reader> {
@@ -54,7 +57,7 @@ fn service(header: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     let fact = |word: &str, name: &str| event.field(name).map(|value| format!("{word} {value}"));
     row.detail = joined([
         fact("service installed:", "ServiceName"),
-        fact("image", "ImagePath"),
+        event.field("ImagePath").map(|image| format!("image {}", masked(image))),
         fact("start", "StartType"),
     ]);
     row

@@ -66,7 +66,7 @@ impl Extractor for System {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn wants(&self) -> &'static [Want] {

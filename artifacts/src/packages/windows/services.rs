@@ -4,7 +4,10 @@
 //! (types and start types).
 
 use super::package;
-use crate::hive::{Key, Records};
+use crate::{
+    hive::{Key, Records},
+    secrets::masked,
+};
 use coldread_model::{GapKind, PackageType};
 
 /// The key of the control set that was in use.
@@ -35,7 +38,8 @@ fn service(records: &mut Records<'_, '_>, key: &Key) {
     };
     let mut service = package(records, kind, key.name.clone(), String::new(), None);
     let library = records.subkey(key, "Parameters").and_then(|key| records.text(&key, "ServiceDll"));
-    service.source_name = library.or_else(|| records.text(key, "ImagePath"));
+    let program = library.or_else(|| records.text(key, "ImagePath"));
+    service.source_name = program.map(|program| masked(&program).into_owned());
     let start = records.number(key, "Start");
     service.module = start.and_then(|start| {
         let words = ["boot", "system", "auto", "manual", "disabled"];
