@@ -35,15 +35,15 @@ fn ages_are_those_of_chage() {
     }
     let dir = tempfile::tempdir().unwrap();
     let mut dice = Dice::new(11);
+    // What is below zero shadow's own tools do not take.
     let mut pick = |choices: &[&str], most: u64| match dice.below(3) {
         0 => choices[dice.below(choices.len() as u64) as usize].to_owned(),
         _ => dice.below(most).to_string(),
     };
     let (mut passwd, mut shadow) = (Vec::new(), Vec::new());
     for user in 0..USERS {
-        let (changed, max) =
-            (pick(&["", "0", "-1"], 21_000), pick(&["", "-1", "0", "9999", "10000", "99999"], 400));
-        let expires = pick(&["", "-1", "0"], 30_000);
+        let (changed, max) = (pick(&["", "0"], 21_000), pick(&["", "0", "9999", "10000", "99999"], 400));
+        let expires = pick(&["", "0"], 30_000);
         writeln!(passwd, "user{user}:x:{}:100::/:/bin/sh", 1000 + user).unwrap();
         writeln!(shadow, "user{user}:*:{changed}:0:{max}:7::{expires}:").unwrap();
     }

@@ -73,14 +73,12 @@ impl<R: Row> Table<R> {
         let mut table = comfy_table::Table::new();
         table.force_no_tty().load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
         if self.widths.is_none() {
-            table.set_header(self.columns.iter().map(|&index| title(R::COLUMNS[index].name)));
+            let titles = self.columns.iter().map(|&index| Cell::new(title(R::COLUMNS[index].name)));
+            table.set_header(lines::<R>(comfy_table::Row::from(titles.collect::<Vec<_>>())));
         }
         for cells in self.block.drain(..) {
-            let mut row = comfy_table::Row::from(cells.into_iter().map(Cell::new_owned).collect::<Vec<_>>());
-            if R::CUT {
-                row.max_height(1);
-            }
-            table.add_row(row);
+            let cells: Vec<_> = cells.into_iter().map(Cell::new_owned).collect();
+            table.add_row(lines::<R>(comfy_table::Row::from(cells)));
         }
         let content = table.column_max_content_widths().into_iter().map(usize::from).collect();
         let widths = &*self.widths.get_or_insert_with(|| {
@@ -110,6 +108,14 @@ impl<R: Row> Table<R> {
         }
         Ok(())
     }
+}
+
+/// A row of one line, where cells are cut.
+fn lines<R: Row>(mut row: comfy_table::Row) -> comfy_table::Row {
+    if R::CUT {
+        row.max_height(1);
+    }
+    row
 }
 
 fn title(name: &str) -> String {

@@ -209,8 +209,8 @@ fn homes(tree: &mut Tree) -> Result<Vec<Known>, Failure> {
         tree.dir(&format!("{home}/.ssh"), own.mode(0o700))?;
         tree.file(&format!("{home}/.bashrc"), "PS1='\\u@\\h:\\w\\$ '\n", own)?;
         tree.file(&format!("{home}/.bash_history"), "ls -la\ncd /srv/daten\ndf -h\n", own.mode(0o600))?;
-        // Nobody has the other half: the 32 bytes are the digits of the user's number.
-        let key = format!("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{:043} {}\n", person.uid, person.name);
+        // Nobody has the other half: the 32 bytes are four bits and the digits of the user's number, as base64.
+        let key = format!("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA{:042} {}\n", person.uid, person.name);
         tree.file(&format!("{home}/.ssh/authorized_keys"), key, own.mode(0o600))?;
         for nth in 1..=4 {
             let text = format!("Notiz {nth} von {}: die Übergabe ist am {nth}. des Monats.\n", person.name);
