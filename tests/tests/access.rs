@@ -256,10 +256,10 @@ fn settings_are_told_with_their_condition_and_line() {
     assert_eq!(
         rows,
         [
-            json!({"asset": "web-1", "subject": "sshd", "name": "PasswordAuthentication", "value": "no",
-                   "condition": "User otto", "root": "/", "origin": "/etc/ssh/sshd_config", "line": 4}),
             json!({"asset": "web-1", "subject": "sshd", "name": "PermitRootLogin", "value": "prohibit-password",
                    "root": "/", "origin": "/etc/ssh/sshd_config", "line": 1}),
+            json!({"asset": "web-1", "subject": "sshd", "name": "PasswordAuthentication", "value": "no",
+                   "condition": "User otto", "root": "/", "origin": "/etc/ssh/sshd_config", "line": 4}),
             json!({"asset": "web-1", "subject": "sudoers", "name": "Defaults", "value": "env_reset", "root": "/",
                    "origin": "/etc/sudoers", "line": 1}),
         ]

@@ -16,7 +16,7 @@ impl Row for Key {
         Column::new("fingerprint", |key| {
             key.fingerprint.as_deref().map_or(Value::Absent, Value::Fingerprint)
         }),
-        Column::new("comment", |key| Value::text(key.comment.as_ref())).flexible(),
+        Column::new("comment", |key| Value::text(key.comment.as_ref())).wide(),
         Column::new("options", |key| Value::texts(&key.options)).wide(),
         Column::new("encrypted", |key| key.encrypted.map_or(Value::Absent, Value::Bool)),
         Column::new("root", |key| Value::Text(&key.root)).wide(),
