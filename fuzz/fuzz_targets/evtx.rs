@@ -1,13 +1,16 @@
-//! Windows event logs of any bytes: a whole file, and the same bytes as the content of one record.
+//! Windows event logs: a whole file, and the input as the content of one record.
 #![no_main]
 
 use coldread_artifacts::logins::evtx::Evtx;
+use coldread_fuzz::files::{self, Files};
 use libfuzzer_sys::fuzz_target;
 
 const PATH: &str = "/Windows/System32/winevt/Logs/Security.evtx";
 
+static FILES: Files = Files::of("evtx", &[], files::evtx_without_checksums);
+
 fuzz_target!(|bytes: &[u8]| {
-    coldread_fuzz::extract(&Evtx, PATH, bytes, None);
+    coldread_fuzz::extract(&Evtx, PATH, &FILES.file(bytes).0, None);
     coldread_fuzz::extract(&Evtx, PATH, &record_of(bytes), None);
 });
 

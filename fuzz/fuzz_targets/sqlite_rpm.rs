@@ -1,10 +1,14 @@
-//! RPM databases in SQLite, with a write-ahead log, of any bytes.
+//! RPM databases in SQLite, with a write-ahead log.
 #![no_main]
 
 use coldread_artifacts::packages::rpm::Rpm;
+use coldread_fuzz::files::{self, Files};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: (&[u8], &[u8])| {
-    let (database, log) = input;
-    coldread_fuzz::extract(&Rpm, "/var/lib/rpm/rpmdb.sqlite", database, Some(("-wal", log)));
+static FILES: Files = Files::of("sqlite_rpm", &["-wal"], files::no_checksums);
+
+fuzz_target!(|input: &[u8]| {
+    let (database, log) = FILES.file(input);
+    let log = log.as_ref().map(|(ending, log)| (*ending, log.as_slice()));
+    coldread_fuzz::extract(&Rpm, "/var/lib/rpm/rpmdb.sqlite", &database, log);
 });

@@ -9,7 +9,9 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(survey) = Survey::from_bytes(bytes) else { return };
-    assert_eq!(Survey::from_bytes(&survey.to_bytes()).as_ref(), Ok(&survey));
+    // Ranges that touch are joined when they are encoded, so it is the encoded form that stays the same.
+    let encoded = survey.to_bytes();
+    assert_eq!(Survey::from_bytes(&encoded).map(|survey| survey.to_bytes()), Ok(encoded));
     let tree = Tree::build(&survey, survey.inodes.first().map_or(2, |inode| inode.number));
     for_each_row(&tree, |_, _, _| {});
     let mut joined = survey.clone();

@@ -2,6 +2,7 @@
 
 #[path = "../../fsparse/tests/mutation/exercise.rs"]
 mod exercise;
+pub mod files;
 #[path = "../../fsparse/tests/mutation/images.rs"]
 mod images;
 #[path = "../../fsparse/tests/mutation/journals.rs"]
@@ -30,6 +31,34 @@ pub struct Change {
     offset: u16,
     /// What is done there.
     how: How,
+}
+
+impl Change {
+    /// Makes the change. `place` finds the byte with an offset in a sector; bytes are not empty.
+    fn apply(&self, bytes: &mut [u8], place: impl Fn(usize, usize) -> usize) {
+        let at = place(usize::from(self.sector), usize::from(self.offset));
+        let mut put = |new: &[u8]| {
+            let len = new.len().min(bytes.len() - at);
+            bytes[at..at + len].copy_from_slice(&new[..len]);
+        };
+        match self.how {
+            How::Byte(value) => put(&[value]),
+            How::Two(value) => put(&value.to_le_bytes()),
+            How::Four(value) => put(&value.to_le_bytes()),
+            How::FourSwapped(value) => put(&value.to_be_bytes()),
+            How::Eight(value) => put(&value.to_le_bytes()),
+            How::EightSwapped(value) => put(&value.to_be_bytes()),
+            How::Add(value) => bytes[at] = bytes[at].wrapping_add_signed(value),
+            How::Copy(from, sectors) => {
+                let from = place(usize::from(from), 0);
+                let at = at - at % 512;
+                let len = (usize::from(sectors % 8) + 1) * 512;
+                let len = len.min(bytes.len() - from).min(bytes.len() - at);
+                bytes.copy_within(from..from + len, at);
+            }
+            How::Zeros(len) => put(&vec![0; usize::from(len)]),
+        }
+    }
 }
 
 /// A kind of change.
@@ -83,28 +112,7 @@ impl Images {
         let image = &images[usize::from(damage.image) % images.len()];
         let mut bytes = image.bytes.clone();
         for change in damage.changes.iter().take(MAX_CHANGES) {
-            let at = image.place(usize::from(change.sector), usize::from(change.offset));
-            let mut put = |new: &[u8]| {
-                let len = new.len().min(bytes.len() - at);
-                bytes[at..at + len].copy_from_slice(&new[..len]);
-            };
-            match change.how {
-                How::Byte(value) => put(&[value]),
-                How::Two(value) => put(&value.to_le_bytes()),
-                How::Four(value) => put(&value.to_le_bytes()),
-                How::FourSwapped(value) => put(&value.to_be_bytes()),
-                How::Eight(value) => put(&value.to_le_bytes()),
-                How::EightSwapped(value) => put(&value.to_be_bytes()),
-                How::Add(value) => bytes[at] = bytes[at].wrapping_add_signed(value),
-                How::Copy(from, sectors) => {
-                    let from = image.place(usize::from(from), 0);
-                    let at = at - at % 512;
-                    let len = (usize::from(sectors % 8) + 1) * 512;
-                    let len = len.min(bytes.len() - from).min(bytes.len() - at);
-                    bytes.copy_within(from..from + len, at);
-                }
-                How::Zeros(len) => put(&vec![0; usize::from(len)]),
-            }
+            change.apply(&mut bytes, |sector, offset| image.place(sector, offset));
         }
         if damage.repaired {
             image.repair(&mut bytes);
