@@ -187,8 +187,10 @@ impl Embedded {
 /// Opens the store, waiting a little while another command has it.
 async fn open(dir: &Path) -> Result<Coordinator, StartError> {
     let started = Instant::now();
+    // One worker that uses all cores within a task: to cut a disk would only copy what is found from task to task.
+    let config = CoordinatorConfig { shard_bytes: u64::MAX, ..CoordinatorConfig::new(dir) };
     loop {
-        match Coordinator::start(CoordinatorConfig::new(dir)).await {
+        match Coordinator::start(config.clone()).await {
             Err(StartError::Store(StoreError::Busy { .. })) if started.elapsed() < STORE_WAIT => {
                 time::sleep(Duration::from_millis(20)).await;
             }

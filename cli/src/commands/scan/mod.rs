@@ -75,7 +75,8 @@ pub struct Scan {
     /// Memory for what is read ahead, e.g. 64MiB [default: 256MiB]; on a cluster the workers have their own
     #[arg(long, value_name = "SIZE", value_parser = size::parse, conflicts_with = "server")]
     memory: Option<u64>,
-    /// Cut volumes into tasks of about this size, e.g. 64MiB [default: 8GiB, or the coordinator's]
+    /// Cut volumes into tasks of about this size, e.g. 64MiB [default: the coordinator's; in this process a disk is one
+    /// task on all cores]
     #[arg(long, value_name = "N", value_parser = size::parse)]
     shard_bytes: Option<u64>,
     /// With --server: follow the scans until they end. A scan in this process is always followed
