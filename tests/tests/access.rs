@@ -297,6 +297,65 @@ fn the_summary_is_that_of_the_events() {
     }
 }
 
+/// "0 failed logins since 1 November" is an answer; 0 alone is none.
+#[test]
+fn the_summary_says_since_when_or_that_nothing_can_be_known() {
+    let log = sample::expected()["logins"]["btmp"]["failed"].as_u64().unwrap();
+    let windows = scanned().rows(&["logins", "windows", "--asset", "speicher"]);
+    let btmp = only(&windows, &json!({"source": "btmp"}));
+    assert_eq!((&btmp["records"], &btmp["origin"]), (&json!(log), &json!("/var/log/btmp")));
+    assert_eq!(scanned().rows(&["logins", "windows", "--source", "btmp"]).len(), 1);
+    let firsts = |source: &str| {
+        let of = windows.iter().filter(|row| row["source"] == source);
+        of.map(|row| row["since"].as_str().unwrap()).min().unwrap()
+    };
+    let (logins, failures) = (firsts("wtmp").min(firsts("authlog")), firsts("btmp").min(firsts("authlog")));
+    for row in scanned().rows(&["logins", "summary", "--asset", "speicher"]) {
+        assert_eq!(
+            (&row["logins_since"], &row["failures_since"]),
+            (&json!(logins), &json!(failures)),
+            "{row}"
+        );
+        assert_eq!((&row["since"], row["note"].is_null()), (&json!(logins.max(failures)), true), "{row}");
+    }
+    // In whole seconds, as tables show times.
+    let second = |time: &str| time[..19].replace('T', " ");
+    let says = |words: &[&str], line: &str| {
+        let table = scanned().run(&[&["logins", "summary"], words].concat()).exits(0);
+        assert!(table.text().lines().any(|said| said == line), "{line}\n{}", table.text());
+    };
+    let last = windows.iter().map(|row| row["until"].as_str().unwrap()).max().unwrap();
+    let (logins, failures, last) = (second(logins), second(failures), second(last));
+    says(
+        &["--asset", "speicher", "--user", "clara"],
+        &format!(
+            "speicher: 0 failed logins of clara since {failures}; 5 logins of clara since {logins}; last record {last}"
+        ),
+    );
+    // What is asked for may begin later than the logs.
+    says(
+        &["--asset", "speicher", "--since", "2025-11-05", "--user", "clara"],
+        &format!(
+            "speicher: 0 failed logins of clara since 2025-11-05 00:00:00; 0 logins of clara since 2025-11-05 00:00:00; \
+             last record {last}"
+        ),
+    );
+    if lacks_built() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    disk::put(dir.path(), &[("tree/etc/os-release", b"ID=debian\n")]);
+    let image = dir.path().join("bare.img");
+    disk::of_folder(&image, &dir.path().join("tree"), 8);
+    let (place, _store) = ask::store();
+    place.scan(&image, "bare", &["--content", "none"]).exits(0);
+    let rows = place.rows(&["logins", "summary"]);
+    assert_eq!(rows, [json!({"asset": "bare", "logins": 0, "failures": 0, "address_count": 0, "root": "/"})]);
+    let table = place.run(&["logins", "summary"]).exits(0);
+    let unknown = "unknown, as no log was found that would tell of them";
+    assert_eq!(table.text(), format!("bare: failed logins {unknown}; logins {unknown}\n"));
+}
+
 #[test]
 fn the_summary_names_addresses_and_who_was_not_there() {
     if lacks_built() {
