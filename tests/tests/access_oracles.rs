@@ -108,6 +108,9 @@ fn fingerprints_are_those_of_ssh_keygen() {
         ("ecdsa", "256", "RFC4716"),
         ("ecdsa", "384", "RFC4716"),
         ("ecdsa", "521", "RFC4716"),
+        ("ecdsa", "256", "PEM"),
+        ("ecdsa", "521", "PEM"),
+        ("ecdsa", "384", "PKCS8"),
         ("ed25519", "256", "RFC4716"),
         ("dsa", "1024", "RFC4716"),
     ]

@@ -1,7 +1,7 @@
 //! Private keys that lie about: whether a passphrase protects them, and the fingerprint of their public half.
 //!
 //! Sources: OpenSSH `PROTOCOL.key`; RFC 8017, appendix A.1.2 (RSAPrivateKey); RFC 1421, section 4.6 (`Proc-Type`);
-//! RFC 5958 (PKCS #8) and RFC 7468, section 10; PuTTY, "Appendix C: PPK file format".
+//! RFC 5915 and 5480 (elliptic curves); RFC 5958 (PKCS #8) and RFC 7468, section 10; PuTTY, "Appendix C: PPK file format".
 
 use super::{
     owner_of,
@@ -165,6 +165,9 @@ fn one(line: u64, label: &str, der: &[u8], encrypted: bool) -> Option<Found> {
         "RSA PRIVATE KEY" if !encrypted => known(rsa(der)?, false),
         "RSA PRIVATE KEY" => plain("ssh-rsa", None),
         "DSA PRIVATE KEY" => plain("ssh-dss", None),
+        "EC PRIVATE KEY" if !encrypted => {
+            ec(der, None).map_or_else(|| plain("ecdsa", None), |key| known(key, false))
+        }
         "EC PRIVATE KEY" => plain("ecdsa", None),
         "PRIVATE KEY" => pkcs8(der).map_or_else(|| plain("pkcs8", None), |key| known(key, false)),
         "ENCRYPTED PRIVATE KEY" => Found { encrypted: true, ..plain("pkcs8", None) },
@@ -183,15 +186,38 @@ fn rsa(der: &[u8]) -> Option<PublicKey> {
 /// The object identifier of RSA, 1.2.840.113549.1.1.1.
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 
-/// The public half of an unencrypted PKCS #8 key, where it is RSA's.
+/// The object identifier of keys on elliptic curves, 1.2.840.10045.2.1 (RFC 5480, section 2.1.1).
+const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+/// Object identifiers of the curves that OpenSSH has, and its names for them (RFC 5656, section 10.1).
+const CURVES: [(&[u8], &str); 3] = [
+    (&[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07], "nistp256"),
+    (&[0x2b, 0x81, 0x04, 0x00, 0x22], "nistp384"),
+    (&[0x2b, 0x81, 0x04, 0x00, 0x23], "nistp521"),
+];
+
+/// The public half of an ECPrivateKey (RFC 5915, section 3), if it is there; the curve may be named outside of it.
+fn ec(der: &[u8], curve: Option<&[u8]>) -> Option<PublicKey> {
+    let mut sequence = Der(Der(der).value(0x30)?);
+    sequence.value(0x02)?;
+    sequence.value(0x04)?;
+    let named = sequence.value(0xa0).and_then(|parameters| Der(parameters).value(0x06));
+    let (_, curve) = CURVES.iter().find(|(oid, _)| Some(*oid) == named.or(curve))?;
+    // No bits of the last byte are unused.
+    let point = Der(sequence.value(0xa1)?).value(0x03)?.strip_prefix(&[0])?;
+    let algorithm = format!("ecdsa-sha2-{curve}");
+    public::of_blob(&public::blob(&[algorithm.as_bytes(), curve.as_bytes(), point]))
+}
+
+/// The public half of an unencrypted PKCS #8 key, where it is RSA's or on a curve of OpenSSH's.
 fn pkcs8(der: &[u8]) -> Option<PublicKey> {
     let mut sequence = Der(Der(der).value(0x30)?);
     sequence.value(0x02)?;
     let mut algorithm = Der(sequence.value(0x30)?);
-    if algorithm.value(0x06)? != RSA {
-        return None;
+    match algorithm.value(0x06)? {
+        RSA => rsa(sequence.value(0x04)?),
+        EC => ec(sequence.value(0x04)?, algorithm.value(0x06)),
+        _ => None,
     }
-    rsa(sequence.value(0x04)?)
 }
 
 /// Takes values of the distinguished encoding off the front of bytes (X.690, section 8.1).
@@ -311,6 +337,30 @@ mod tests {
     }
 
     #[test]
+    fn keys_on_curves() {
+        let point = [&[0, 4][..], &[9; 64]].concat();
+        let (oid, _) = CURVES[0];
+        let key =
+            |parts: &[&[u8]]| tlv(0x30, &[&[&tlv(2, &[&[1]])[..], &tlv(4, &[b"geheim"])], parts].concat());
+        let (named, public) = (tlv(0xa0, &[&tlv(6, &[oid])]), tlv(0xa1, &[&tlv(3, &[&point])]));
+        let algorithm = tlv(0x30, &[&tlv(6, &[EC]), &tlv(6, &[oid])]);
+        let pkcs8 = tlv(0x30, &[&tlv(2, &[&[0]]), &algorithm, &tlv(4, &[&key(&[&public])])]);
+        let text = [
+            pem("EC PRIVATE KEY", "", &key(&[&named, &public])),
+            pem("PRIVATE KEY", "", &pkcs8),
+            // Without the public half, and on a curve that OpenSSH has not.
+            pem("EC PRIVATE KEY", "", &key(&[&named])),
+            pem("EC PRIVATE KEY", "", &key(&[&tlv(0xa0, &[&tlv(6, &[b"?"])]), &public])),
+        ];
+        let found: Vec<_> = find(&text.concat()).into_iter().map(Result::unwrap).collect();
+        let shown: Vec<_> = found.iter().map(|key| (key.algorithm.as_str(), key.bits)).collect();
+        let [open, unnamed] = [("ecdsa-sha2-nistp256", Some(256)), ("ecdsa", None)];
+        assert_eq!(shown, [open, open, unnamed, unnamed]);
+        assert_eq!(found[0].fingerprint, found[1].fingerprint);
+        assert!(found[0].fingerprint.is_some() && found[2].fingerprint.is_none());
+    }
+
+    #[test]
     fn a_key_of_puttys() {
         let blob = STANDARD.encode(public::blob(&[b"ssh-ed25519", &[7; 32]]));
         let text = format!(
@@ -327,7 +377,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_key_is_read(der in prop::collection::vec(any::<u8>(), 0..60), cut in 0usize..200) {
-            for label in ["OPENSSH PRIVATE KEY", "RSA PRIVATE KEY", "PRIVATE KEY"] {
+            for label in ["OPENSSH PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "PRIVATE KEY"] {
                 let mut bytes = openssh(b"none");
                 bytes.truncate(cut);
                 bytes.extend(&der);

@@ -125,7 +125,7 @@ impl Shape {
 }
 
 /// The curves of RFC 5656, section 10.1, that OpenSSH has: name, bits.
-pub(super) const CURVES: [(&str, u32); 3] = [("nistp256", 256), ("nistp384", 384), ("nistp521", 521)];
+const CURVES: [(&str, u32); 3] = [("nistp256", 256), ("nistp384", 384), ("nistp521", 521)];
 
 impl<'a> Strings<'a> {
     /// A number above zero.
