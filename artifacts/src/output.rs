@@ -97,6 +97,7 @@ pub fn finish(context: &Context, parts: impl IntoIterator<Item = Findings>) -> F
         all.settings.extend(part.settings);
         all.gaps.extend(part.gaps);
     }
+    all.system.choose_default();
     sort_each_once(&mut all.packages);
     // Equal rows are kept: a log may say the same twice, and each has its own offset or was repeated.
     all.logins.sort_unstable();

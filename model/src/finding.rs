@@ -4,8 +4,9 @@ use crate::{
     account::{Account, Key, Setting},
     gap::Gap,
     login::{LogWindow, LoginEvent},
-    package::Package,
+    package::{Package, PackageType},
     time::Timestamp,
+    version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,8 @@ pub struct SystemIdentity {
     pub edition: Option<String>,
     /// When the system was installed, where it says so.
     pub installed_at: Option<Timestamp>,
+    /// The entry that the boot loader starts unless told otherwise: a name, or a pattern on names (systemd-boot).
+    pub boot_entry: Option<String>,
     /// Kernel images that are there, in the order of their paths.
     pub kernels: Vec<Kernel>,
 }
@@ -58,6 +61,7 @@ impl SystemIdentity {
         text(&mut self.build, part.build);
         text(&mut self.edition, part.edition);
         self.installed_at = self.installed_at.or(part.installed_at);
+        text(&mut self.boot_entry, part.boot_entry);
         self.kernels.extend(part.kernels);
         self.kernels.sort_by(|a, b| (&a.path, a).cmp(&(&b.path, b)));
         // A boot loader's file and the image itself tell of the same kernel.
@@ -65,6 +69,11 @@ impl SystemIdentity {
             let same = later.path == kept.path;
             if same {
                 kept.default = kept.default.max(later.default);
+                kept.entry = kept.entry.take().or(later.entry.take());
+                // A boot loader's file may name the image alone.
+                if kept.release.is_empty() {
+                    kept.release = std::mem::take(&mut later.release);
+                }
             }
             same
         });
@@ -74,17 +83,75 @@ impl SystemIdentity {
             }
         }
     }
+
+    /// Once all parts are known: of the kernels whose entries fit [`Self::boot_entry`] the newest is the default, as
+    /// systemd-boot has it, unless another boot loader's file names one.
+    pub fn choose_default(&mut self) {
+        let Some(wanted) = self.boot_entry.as_deref() else { return };
+        let wanted = wanted.strip_suffix(".conf").unwrap_or(wanted);
+        if self.kernels.iter().any(|kernel| kernel.default == Some(true)) {
+            return;
+        }
+        let fits = |kernel: &&mut Kernel| kernel.entry.as_deref().is_some_and(|entry| fits(wanted, entry));
+        let newest = self
+            .kernels
+            .iter_mut()
+            .filter(fits)
+            .max_by(|one, other| version::compare(PackageType::Rpm, &one.release, &other.release));
+        if let Some(kernel) = newest {
+            kernel.default = Some(true);
+            for kernel in &mut self.kernels {
+                kernel.default.get_or_insert(false);
+            }
+        }
+    }
+}
+
+/// Whether a name fits a pattern with `*` and `?`.
+fn fits(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let (mut at, mut place, mut star) = (0, 0, None);
+    while place < name.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                star = Some((at, place));
+                at += 1;
+            }
+            Some(one) if *one == '?' || *one == name[place] => {
+                at += 1;
+                place += 1;
+            }
+            // The last `*` takes one character more.
+            _ => match star {
+                Some((star_at, taken)) => {
+                    (at, place) = (star_at + 1, taken + 1);
+                    star = Some((star_at, taken + 1));
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[at..].iter().all(|rest| *rest == '*')
 }
 
 /// A kernel image that a boot loader could start.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Kernel {
-    /// Its release, e.g. `6.1.0-28-amd64`.
+    /// Its release, e.g. `6.1.0-28-amd64`; empty where nothing says it.
     pub release: String,
     /// The image: its path in the asset's tree.
     pub path: Vec<u8>,
     /// Whether the boot loader starts it unless told otherwise; absent where no boot loader's file says.
     pub default: Option<bool>,
+    /// The boot loader's name for it.
+    pub entry: Option<String>,
+}
+
+impl Kernel {
+    /// An image of which nothing more is known.
+    pub fn at(path: &[u8]) -> Self {
+        Self { release: String::new(), path: path.to_vec(), default: None, entry: None }
+    }
 }
 
 /// Everything that the extractors found on one asset.
@@ -115,6 +182,7 @@ mod tests {
     #[test]
     fn an_image_and_its_boot_loader_are_one_kernel() {
         let kernel = |path: &str, default| Kernel {
+            entry: None,
             release: path.trim_start_matches("/boot/vmlinuz-").to_owned(),
             path: path.as_bytes().to_vec(),
             default,
@@ -128,5 +196,50 @@ mod tests {
         add(kernel("/boot/vmlinuz-6.1", None));
         let expected = [kernel("/boot/vmlinuz-5.10", Some(false)), kernel("/boot/vmlinuz-6.1", Some(true))];
         assert_eq!(system.kernels, expected);
+        // An entry that knows the image alone, in whatever order.
+        let named = |release: &str| Kernel {
+            release: release.to_owned(),
+            default: (release.is_empty()).then_some(true),
+            ..Kernel::at(b"/boot/vmlinuz-lts")
+        };
+        for pair in [[named(""), named("6.6")], [named("6.6"), named("")]] {
+            let mut system = SystemIdentity::default();
+            for kernel in pair {
+                system.fill(SystemIdentity { kernels: vec![kernel], ..SystemIdentity::default() });
+            }
+            assert_eq!(system.kernels, [Kernel { default: Some(true), ..named("6.6") }]);
+        }
+    }
+
+    #[test]
+    fn the_newest_entry_that_fits_is_the_default() {
+        let default = |wanted: Option<&str>, grub: bool| {
+            let kernel = |release: &str| Kernel {
+                release: release.to_owned(),
+                entry: Some(format!("debian-{release}")),
+                default: (grub && release == "5.10.2").then_some(true),
+                ..Kernel::at(release.as_bytes())
+            };
+            let mut system = SystemIdentity {
+                boot_entry: wanted.map(str::to_owned),
+                kernels: ["5.10.2", "6.9.1", "6.10.1"].map(kernel).to_vec(),
+                ..SystemIdentity::default()
+            };
+            system.choose_default();
+            let found = system.kernels.into_iter().find(|kernel| kernel.default == Some(true));
+            found.map(|kernel| kernel.release)
+        };
+        for (wanted, expected) in [
+            (Some("debian-*"), Some("6.10.1")),
+            (Some("debian-6.9.1.conf"), Some("6.9.1")),
+            (Some("*-6.?.1"), Some("6.9.1")),
+            (Some("*6*9*1*"), Some("6.9.1")),
+            (Some("arch*"), None),
+            (Some("debian"), None),
+            (None, None),
+        ] {
+            assert_eq!(default(wanted, false).as_deref(), expected, "{wanted:?}");
+        }
+        assert_eq!(default(Some("debian-*"), true).as_deref(), Some("5.10.2"), "GRUB names one");
     }
 }

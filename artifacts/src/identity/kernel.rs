@@ -19,7 +19,7 @@ pub struct KernelImages;
 const MAGIC: (usize, &[u8; 4]) = (0x202, b"HdrS");
 const HEADER: usize = 0x210;
 /// The longest release and description that is read.
-const MAX_VERSION: usize = 512;
+pub(super) const MAX_VERSION: usize = 512;
 
 impl Extractor for KernelImages {
     fn name(&self) -> &'static str {
@@ -44,7 +44,7 @@ impl Extractor for KernelImages {
     fn extract(&self, input: &mut Input<'_>, _: &Context, out: &mut dyn Output) {
         let place = input.place();
         let named = release_of_path(place.path);
-        let release = match version(input.view) {
+        let release = match version_at(input.view, 0) {
             Ok(version) => version.or(named),
             Err(error) => {
                 out.gap(place.view_gap("kernel image", &error));
@@ -52,7 +52,7 @@ impl Extractor for KernelImages {
             }
         };
         match release {
-            Some(release) => out.kernel(Kernel { release, path: place.path.to_vec(), default: None }),
+            Some(release) => out.kernel(Kernel { release, ..Kernel::at(place.path) }),
             None => out.gap(place.gap(
                 GapKind::Unsupported,
                 "kernel image",
@@ -62,10 +62,13 @@ impl Extractor for KernelImages {
     }
 }
 
-/// The first word of the description in an x86 image; other images have none.
-fn version(view: &mut dyn FileView) -> Result<Option<String>, crate::view::ViewError> {
+/// The first word of the description in an x86 image that begins at `start`; other images have none.
+pub(super) fn version_at(
+    view: &mut dyn FileView,
+    start: u64,
+) -> Result<Option<String>, crate::view::ViewError> {
     let mut header = [0; HEADER];
-    if view.read_at(0, &mut header)? < HEADER || &header[MAGIC.0..MAGIC.0 + 4] != MAGIC.1 {
+    if view.read_at(start, &mut header)? < HEADER || &header[MAGIC.0..MAGIC.0 + 4] != MAGIC.1 {
         return Ok(None);
     }
     let field = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
@@ -75,7 +78,7 @@ fn version(view: &mut dyn FileView) -> Result<Option<String>, crate::view::ViewE
         return Ok(None);
     }
     let mut text = [0; MAX_VERSION];
-    let got = view.read_at(at, &mut text)?;
+    let got = view.read_at(start.saturating_add(at), &mut text)?;
     let text = text[..got].split(|byte| *byte == 0).next().unwrap_or_default();
     let word = text.split(u8::is_ascii_whitespace).next().unwrap_or_default();
     let is_release = word.first().is_some_and(u8::is_ascii_digit) && word.is_ascii();
@@ -83,7 +86,7 @@ fn version(view: &mut dyn FileView) -> Result<Option<String>, crate::view::ViewE
 }
 
 /// The release in the name of an image or of its directory.
-fn release_of_path(path: &[u8]) -> Option<String> {
+pub(super) fn release_of_path(path: &[u8]) -> Option<String> {
     let mut parts = path.rsplit(|byte| *byte == b'/');
     let (name, directory) = (parts.next()?, parts.next()?);
     let release = match memchr::memchr(b'-', name) {
@@ -137,7 +140,7 @@ impl Extractor for Grub {
             // GRUB's paths start at the volume of /boot, which may be one of its own.
             let path = if image.starts_with("/boot/") { image } else { format!("/boot{image}") };
             if let Some(release) = release_of_path(path.as_bytes()) {
-                out.kernel(Kernel { release, path: path.into_bytes(), default: Some(true) });
+                out.kernel(Kernel { release, default: Some(true), ..Kernel::at(path.as_bytes()) });
             }
         }
     }
@@ -267,7 +270,7 @@ mod tests {
 
     #[test]
     fn releases_of_images() {
-        let read = |bytes: Vec<u8>| version(&mut MemoryView::from(bytes)).unwrap();
+        let read = |bytes: Vec<u8>| version_at(&mut MemoryView::from(bytes), 0).unwrap();
         let described = image(b"6.1.0-28-amd64 (debian-kernel@lists.debian.org) #1 SMP\0");
         assert_eq!(read(described.clone()).as_deref(), Some("6.1.0-28-amd64"));
         assert_eq!(read(described[..0x800].to_vec()), None);

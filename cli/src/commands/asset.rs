@@ -3,13 +3,14 @@
 use crate::{
     args::{OutputArgs, PlaceArgs},
     connect::{self, Need},
-    eol::{Facts, Support},
+    eol::{EolArgs, Support},
     failure::{Failure, Result},
     output::{Format, Object, Printer, Row, Table, Value, human_size, plain, stdout},
+    rows::KnownAsset,
 };
-use coldread_proto::v1::{Asset as AssetRow, AssetDetail, Kernel, ShowAssetRequest, System};
+use coldread_proto::v1::{AssetDetail, Kernel, ShowAssetRequest, System};
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use std::{io::Write, path::PathBuf};
+use std::io::Write;
 
 /// Look at one asset
 #[derive(Debug, clap::Args)]
@@ -37,12 +38,8 @@ struct Show {
     /// This snapshot instead of the newest: its id, or the first 8 digits of it or more
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     snapshot: String,
-    /// End-of-life dates of operating systems from this file (of endoflife.date's shape), instead of those that ship
-    #[arg(long, value_name = "FILE")]
-    eol: Option<PathBuf>,
-    /// The day for which end of life is told [default: today]
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    at: Option<jiff::civil::Date>,
+    #[command(flatten)]
+    eol: EolArgs,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -52,12 +49,11 @@ struct Show {
 impl Asset {
     pub async fn run(self) -> Result<()> {
         let Verb::Show(show) = self.verb;
-        let facts = Facts::load(show.eol.as_deref())?;
-        let day = show.at.unwrap_or_else(|| jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date());
+        let (facts, day) = show.eol.load()?;
         let request = ShowAssetRequest { asset: show.asset, snapshot: show.snapshot };
         connect::with(&show.place.place()?, Need::Answers, async |services| {
             let detail = services.query().show_asset(request).await?.into_inner();
-            let support = detail.system.as_ref().map(|system| facts.support(system, &day.to_string()));
+            let support = detail.system.as_ref().map(|system| facts.support(system, &day));
             print(&detail, support.as_ref(), show.output.output, stdout())
         })
         .await
@@ -66,8 +62,9 @@ impl Asset {
 
 fn print(detail: &AssetDetail, support: Option<&Support>, format: Format, mut out: impl Write) -> Result<()> {
     let missing = || Failure::new("the coordinator's answer lacks the asset itself");
-    let asset = detail.asset.as_ref().ok_or_else(missing)?;
-    let detail = Detail { asset, detail, support };
+    // Of its support there is a field beside it.
+    let asset = KnownAsset { asset: detail.asset.clone().ok_or_else(missing)?, support: None };
+    let detail = Detail { asset: &asset, detail, support };
     match format {
         Format::Json | Format::Ndjson => {
             serde_json::to_writer(&mut out, &detail).map_err(std::io::Error::from)?;
@@ -88,7 +85,7 @@ fn print(detail: &AssetDetail, support: Option<&Support>, format: Format, mut ou
 
 /// An asset and the details of it.
 struct Detail<'a> {
-    asset: &'a AssetRow,
+    asset: &'a KnownAsset,
     detail: &'a AssetDetail,
     support: Option<&'a Support>,
 }
@@ -113,7 +110,7 @@ impl Detail<'_> {
         let mut line = |name: &str, value: Value<'_>| {
             if value.is_absent() { Ok(()) } else { writeln!(out, "{name:<16}{}", value.cell(true)) }
         };
-        for column in AssetRow::COLUMNS.iter().take(3) {
+        for column in KnownAsset::COLUMNS.iter().take(3) {
             line(column.name, (column.get)(asset))?;
         }
         if let Some(system) = &detail.system {
@@ -126,21 +123,22 @@ impl Detail<'_> {
             for kernel in &system.kernels {
                 let default = if kernel.default == Some(true) { ", the default" } else { "" };
                 let path = String::from_utf8_lossy(&kernel.path);
-                line("kernel", Value::Text(&format!("{} ({path}{default})", kernel.release)))?;
+                let release = if kernel.release.is_empty() { "unknown" } else { &kernel.release };
+                line("kernel", Value::Text(&format!("{release} ({path}{default})")))?;
             }
             if let Some(support) = support {
                 line("end_of_life", Value::Text(&support.text()))?;
             }
         }
-        line("source", Value::Text(&asset.source))?;
+        line("source", Value::Text(&asset.asset.source))?;
         line("container", Value::filled(&detail.container))?;
-        line("size", Value::Size(asset.size))?;
+        line("size", Value::Size(asset.asset.size))?;
         line("table_id", Value::text(detail.table_id.as_ref()))?;
         line("metadata_digest", Value::Text(&detail.metadata_digest))?;
         line("hashed", Value::Bool(detail.hashed))?;
         line("only", Value::filled(&detail.only))?;
         line("tool_version", Value::Text(&detail.tool_version))?;
-        for column in AssetRow::COLUMNS.iter().skip_while(|column| column.name != "files") {
+        for column in KnownAsset::COLUMNS.iter().skip_while(|column| column.name != "files") {
             line(column.name, (column.get)(asset))?;
         }
         let mut volumes = Table::for_stdout(wide);
@@ -160,7 +158,7 @@ impl Serialize for Detail<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { asset, detail, support } = self;
         let mut map = serializer.serialize_map(None)?;
-        for column in AssetRow::COLUMNS {
+        for column in KnownAsset::COLUMNS {
             // The system has a field of its own; volumes are all there.
             if matches!(column.name, "system" | "hostname" | "volumes") {
                 continue;
@@ -205,10 +203,22 @@ impl Serialize for SystemObject<'_> {
             if !system.id_like.is_empty() {
                 map.serialize_entry("id_like", &system.id_like)?;
             }
+            if let Some(entry) = &system.boot_entry {
+                map.serialize_entry("boot_entry", entry)?;
+            }
             if !system.kernels.is_empty() {
                 let kernel = |kernel: &Kernel| {
                     let path = String::from_utf8_lossy(&kernel.path);
-                    serde_json::json!({"release": kernel.release, "path": path, "default": kernel.default})
+                    let release = Some(&kernel.release).filter(|release| !release.is_empty());
+                    let (default, entry) = (kernel.default, &kernel.entry);
+                    let all = [
+                        ("release", release.map(|text| serde_json::json!(text))),
+                        ("path", Some(serde_json::json!(path))),
+                        ("default", default.map(|is| serde_json::json!(is))),
+                        ("entry", entry.as_ref().map(|text| serde_json::json!(text))),
+                    ];
+                    let known = all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+                    serde_json::Value::Object(known.collect())
                 };
                 map.serialize_entry("kernels", &system.kernels.iter().map(kernel).collect::<Vec<_>>())?;
             }
@@ -220,17 +230,18 @@ impl Serialize for SystemObject<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use coldread_proto::v1::{CoverageTotal, Volume};
+    use coldread_proto::v1::{Asset, CoverageTotal, Volume};
 
     fn detail() -> AssetDetail {
         AssetDetail {
-            asset: Some(AssetRow { asset: "web".to_owned(), files: 3, ..AssetRow::default() }),
+            asset: Some(Asset { asset: "web".to_owned(), files: 3, ..Asset::default() }),
             system: Some(System {
                 id: Some("debian".to_owned()),
                 kernels: vec![Kernel {
                     release: "6.1".to_owned(),
                     path: b"/boot/vmlinuz-6.1".to_vec(),
                     default: Some(true),
+                    entry: Some("debian-6.1".to_owned()),
                 }],
                 ..System::default()
             }),

@@ -17,6 +17,7 @@ impl From<SystemIdentity> for v1::System {
             build: system.build,
             edition: system.edition,
             installed: system.installed_at.map(Into::into),
+            boot_entry: system.boot_entry,
             kernels: system.kernels.into_iter().map(Into::into).collect(),
         }
     }
@@ -24,13 +25,13 @@ impl From<SystemIdentity> for v1::System {
 
 impl From<Kernel> for v1::Kernel {
     fn from(kernel: Kernel) -> Self {
-        Self { release: kernel.release, path: kernel.path, default: kernel.default }
+        Self { release: kernel.release, path: kernel.path, default: kernel.default, entry: kernel.entry }
     }
 }
 
 impl From<v1::Kernel> for Kernel {
     fn from(kernel: v1::Kernel) -> Self {
-        Self { release: kernel.release, path: kernel.path, default: kernel.default }
+        Self { release: kernel.release, path: kernel.path, default: kernel.default, entry: kernel.entry }
     }
 }
 
@@ -49,6 +50,7 @@ impl TryFrom<v1::System> for SystemIdentity {
             build: system.build,
             edition: system.edition,
             installed_at: time::optional(system.installed)?,
+            boot_entry: system.boot_entry,
             kernels: system.kernels.into_iter().map(Into::into).collect(),
         })
     }
@@ -100,7 +102,9 @@ mod tests {
                 release: "6.1".to_owned(),
                 path: b"/boot/vmlinuz-6.1".to_vec(),
                 default: Some(true),
+                entry: Some("debian".to_owned()),
             }],
+            boot_entry: Some("debian*".to_owned()),
         };
         assert_eq!(SystemIdentity::try_from(v1::System::from(system.clone())), Ok(system));
         let volume = VolumeManifest {

@@ -64,7 +64,8 @@ pub(super) fn extract(asset: &Asset<'_>, asked: Parts, job: &Job<'_>) -> Result<
     let mut collector = Collector::new(all.contexts[0].system.clone(), gaps);
     all.run(&wanted, &mut read, &mut collector)?;
     drop(wanted);
-    let system = collector.system.clone();
+    let mut system = collector.system.clone();
+    system.choose_default();
     let written = collector.finish(job, &mut *joiner::joiner())?;
     Ok(Extracted { system, found: written.found, gaps: written.gaps, read })
 }
