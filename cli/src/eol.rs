@@ -6,9 +6,31 @@
 use crate::failure::{Failure, Result};
 use coldread_proto::v1::System;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 const SHIPPED: &str = include_str!("../data/os-eol.json");
+
+/// By which facts, and for which day, end of life is told.
+#[derive(Clone, Debug, clap::Args)]
+pub struct EolArgs {
+    /// End-of-life dates of operating systems from this file (of endoflife.date's shape), instead of those that ship
+    #[arg(long, value_name = "FILE")]
+    eol: Option<PathBuf>,
+    /// The day for which end of life is told [default: today]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    at: Option<jiff::civil::Date>,
+}
+
+impl EolArgs {
+    /// The facts, and the day as `YYYY-MM-DD`.
+    pub fn load(&self) -> Result<(Facts, String)> {
+        let today = || jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        Ok((Facts::load(self.eol.as_deref())?, self.at.unwrap_or_else(today).to_string()))
+    }
+}
 
 /// End-of-life dates of operating systems.
 #[derive(Debug, Deserialize)]
@@ -120,6 +142,14 @@ impl Facts {
 }
 
 impl Support {
+    /// The state, and the day if there is one.
+    pub fn short(&self) -> String {
+        match (self.state, &self.date) {
+            (state @ ("eol" | "supported"), Some(date)) => format!("{state} {date}"),
+            (state, _) => state.to_owned(),
+        }
+    }
+
     /// In words.
     pub fn text(&self) -> String {
         let text = match (self.state, &self.date) {
@@ -272,6 +302,11 @@ mod tests {
         let words = |version| facts.support(&system("debian", Some(version)), "2030-05-05").text();
         assert_eq!(words("99"), "eol (facts of 2030-01-01)");
         assert_eq!(words("98"), "supported (facts of 2030-01-01)");
+        let short = |version| facts.support(&system("debian", Some(version)), "2030-05-05").short();
+        assert_eq!(
+            (short("98"), short("97"), short("1")),
+            ("supported".into(), "eol 2029-01-01".into(), "unknown".into())
+        );
         assert_eq!(
             words("97"),
             "eol since 2029-01-01, extended support until 2031-01-01 (facts of 2030-01-01)"

@@ -39,6 +39,8 @@ fn the_asset_is_the_system_of_the_recipe() {
     assert_eq!(rows[0]["size"], expected["size_bytes"]);
     assert_eq!(rows[0]["packages"], expected["packages"]["installed"]);
     assert_eq!(rows[0]["gaps"], 0);
+    let supported = |day: &str| scanned().rows(&["assets", "--at", day])[0]["end_of_life"]["state"].clone();
+    assert_eq!((supported("2025-11-05"), supported("2040-01-01")), ("supported".into(), "eol".into()));
     let shown = scanned().asset("speicher");
     let text = shown.to_string();
     for name in ["codename", "id", "timezone", "version_id"] {

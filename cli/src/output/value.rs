@@ -1,6 +1,7 @@
 //! One field of a row, borrowed, and how each format writes it.
 
 use super::text::{human_size, plain};
+use crate::eol::Support;
 use coldread_model::Timestamp;
 use coldread_proto::v1::{Evidence, PackageOrigin, Xattr};
 use serde::{
@@ -44,6 +45,8 @@ pub enum Value<'a> {
     Day(Timestamp),
     /// `SHA256:` and base64, which tables cut short.
     Fingerprint(&'a str),
+    /// Until when a system is supported.
+    Support(&'a Support),
     /// Several texts, of which tables show how many there are and the first few.
     Texts(&'a [String]),
 }
@@ -131,7 +134,12 @@ impl<'a> Value<'a> {
             Self::Mode(mode) => Cow::Owned(mode.to_string()),
             Self::Bool(set) => Cow::Borrowed(if set { "true" } else { "false" }),
             Self::Time(time) | Self::Day(time) => Cow::Owned(time.to_string()),
-            Self::Device(..) | Self::Xattrs(_) | Self::Origin(_) | Self::Evidence(_) | Self::Texts(_) => {
+            Self::Device(..)
+            | Self::Xattrs(_)
+            | Self::Origin(_)
+            | Self::Evidence(_)
+            | Self::Support(_)
+            | Self::Texts(_) => {
                 // Maps and lists of strings, and pairs of numbers: there is nothing in them that json cannot say.
                 Cow::Owned(serde_json::to_string(self).unwrap_or_default())
             }
@@ -170,6 +178,9 @@ impl<'a> Value<'a> {
                 plain(&shown.join(", ")).into_owned() + &more
             }
             Self::Device(major, minor) => format!("{major}:{minor}"),
+            Self::Support(support) => {
+                plain(&if wide { support.text() } else { support.short() }).into_owned()
+            }
             Self::Origin(origin) => plain(&String::from_utf8_lossy(&origin.path)).into_owned(),
             Self::Evidence(evidence) => {
                 let sources: Vec<&str> = evidence.iter().map(|one| one.source.as_str()).collect();
@@ -221,6 +232,7 @@ impl Serialize for Value<'_> {
                 }
                 map.end()
             }
+            Self::Support(support) => support.serialize(serializer),
             Self::Evidence(evidence) => serializer.collect_seq(evidence.iter().map(OneEvidence)),
             Self::Texts(texts) => serializer.collect_seq(*texts),
         }

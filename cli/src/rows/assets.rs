@@ -1,25 +1,36 @@
 //! Rows of `assets`.
 
-use crate::output::{Row, Value};
+use crate::{
+    eol::Support,
+    output::{Row, Value},
+};
 use coldread_proto::v1::Asset;
 
-type Column = crate::output::Column<Asset>;
+type Column = crate::output::Column<KnownAsset>;
 
-impl Row for Asset {
+/// An asset, and how its system is supported.
+pub struct KnownAsset {
+    pub asset: Asset,
+    /// None where nobody asked.
+    pub support: Option<Support>,
+}
+
+impl Row for KnownAsset {
     const NOUN: &'static str = "assets";
     const COLUMNS: &'static [Column] = &[
-        Column::new("asset", |asset| Value::Text(&asset.asset)),
-        Column::new("account", |asset| Value::text(asset.account.as_ref())).wide(),
-        Column::new("snapshot", |asset| Value::Id(&asset.snapshot)),
-        Column::new("system", |asset| Value::text(asset.system.as_ref())).flexible(),
-        Column::new("hostname", |asset| Value::text(asset.hostname.as_ref())).flexible(),
-        Column::new("source", |asset| Value::Text(&asset.source)).wide(),
-        Column::new("size", |asset| Value::Size(asset.size)).right(),
-        Column::new("volumes", |asset| Value::Number(asset.volumes)).right(),
-        Column::new("files", |asset| Value::Number(asset.files)).right(),
-        Column::new("packages", |asset| Value::Number(asset.packages)).right(),
-        Column::new("logins", |asset| Value::Number(asset.logins)).right(),
-        Column::new("failed_logins", |asset| Value::Number(asset.failed_logins)).right(),
-        Column::new("gaps", |asset| Value::Number(asset.gaps)).right(),
+        Column::new("asset", |known| Value::Text(&known.asset.asset)),
+        Column::new("account", |known| Value::text(known.asset.account.as_ref())).wide(),
+        Column::new("snapshot", |known| Value::Id(&known.asset.snapshot)),
+        Column::new("system", |known| Value::text(known.asset.system.as_ref())).flexible(),
+        Column::new("hostname", |known| Value::text(known.asset.hostname.as_ref())).flexible(),
+        Column::new("end_of_life", |known| known.support.as_ref().map_or(Value::Absent, Value::Support)),
+        Column::new("source", |known| Value::Text(&known.asset.source)).wide(),
+        Column::new("size", |known| Value::Size(known.asset.size)).right(),
+        Column::new("volumes", |known| Value::Number(known.asset.volumes)).right(),
+        Column::new("files", |known| Value::Number(known.asset.files)).right(),
+        Column::new("packages", |known| Value::Number(known.asset.packages)).right(),
+        Column::new("logins", |known| Value::Number(known.asset.logins)).right(),
+        Column::new("failed_logins", |known| Value::Number(known.asset.failed_logins)).right(),
+        Column::new("gaps", |known| Value::Number(known.asset.gaps)).right(),
     ];
 }

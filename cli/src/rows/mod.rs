@@ -16,6 +16,8 @@ mod users;
 mod volumes;
 mod windows;
 
+pub use assets::KnownAsset;
+
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

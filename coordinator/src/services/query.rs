@@ -11,7 +11,7 @@ use crate::{
     error, resolve,
     stream::{self, Answer},
 };
-use coldread_model::{CoverageClass, FoundRefs, Part, RowsRef, SnapshotManifest, rows::Row};
+use coldread_model::{CoverageClass, FoundRefs, Part, RowsRef, SnapshotManifest, SystemIdentity, rows::Row};
 use coldread_proto::{
     Message, ServiceError,
     v1::{self, query_server::Query},
@@ -75,7 +75,14 @@ fn asset(snapshot: &Snapshot) -> v1::Asset {
         logins: manifest.counts.logins,
         failed_logins: manifest.counts.failed_logins,
         gaps: manifest.counts.gaps,
+        identity: None,
     }
+}
+
+/// An asset with its system, as lists have it.
+fn listed(snapshot: &Snapshot) -> v1::Asset {
+    let system = SystemIdentity { kernels: Vec::new(), ..snapshot.manifest.system.clone() };
+    v1::Asset { identity: Some(system.into()), ..asset(snapshot) }
 }
 
 fn detail(store: &Store, snapshot: &Snapshot) -> Result<v1::AssetDetail, ServiceError> {
@@ -118,7 +125,7 @@ impl Query for QueryService {
         let (request, store) = (request.into_inner(), self.store());
         let answer = stream::rows(
             |assets| v1::AssetBatch { assets },
-            move |out| scope::each(&store, request.scope, |snapshot| out.push(asset(&snapshot))),
+            move |out| scope::each(&store, request.scope, |snapshot| out.push(listed(&snapshot))),
         );
         Ok(Response::new(answer))
     }
