@@ -5,6 +5,7 @@ pub mod alone;
 pub mod compare;
 pub mod host;
 pub mod images;
+pub mod logs;
 pub mod readers;
 pub mod small;
 pub mod synthetic;
