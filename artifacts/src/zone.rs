@@ -40,6 +40,12 @@ impl DiskZone {
         Some(Self { rules, known: Zone::Disk, name: Some(name.to_owned()) })
     }
 
+    /// From rules in the form of POSIX (`<std>-1:00<dst>-2:00,M3.5.0,M10.5.0/3`), under the name that the disk gives.
+    pub fn from_posix(name: Option<&str>, rules: &str) -> Option<Self> {
+        let rules = TimeZone::posix(rules).ok()?;
+        Some(Self { rules, known: Zone::Disk, name: name.map(str::to_owned) })
+    }
+
     /// A converter; it remembers where it was, as the next time is nearly always close by.
     pub fn converter(&self) -> Converter<'_> {
         Converter { zone: self, block: None }

@@ -8,6 +8,7 @@ mod services;
 #[cfg(test)]
 mod tests;
 mod updates;
+mod zone;
 
 use crate::{
     Context, Extractor, Input, Output,
@@ -39,19 +40,23 @@ impl Extractor for Software {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn wants(&self) -> &'static [Want] {
-        const WANTS: &[Want] = &[hive("/Windows/System32/config/SOFTWARE")];
+        const WANTS: &[Want] =
+            &[Want { siblings: zone::SYSTEM, ..hive("/Windows/System32/config/SOFTWARE") }];
         WANTS
     }
 
     fn extract(&self, input: &mut Input<'_>, context: &Context, out: &mut dyn Output) {
+        // Installers write the day of the machine's own clock.
+        let place = input.place();
+        let zone = zone::of_system(place, &mut input.companions, out).unwrap_or_else(|| context.zone.clone());
         let Some(mut records) = Records::open(input, out) else { return };
         let bits = identity::read(&mut records);
-        programs::read(&mut records, "Microsoft", bits, &context.zone);
-        programs::read(&mut records, "Wow6432Node\\Microsoft", Some("x86"), &context.zone);
+        programs::read(&mut records, "Microsoft", bits, &zone);
+        programs::read(&mut records, "Wow6432Node\\Microsoft", Some("x86"), &zone);
         updates::read(&mut records);
         appx::of_machine(&mut records);
         dotnet::framework(&mut records);

@@ -205,6 +205,53 @@ fn services_drivers_name_and_zone() {
     assert_eq!(found.system.timezone.as_deref(), Some("W. Europe Standard Time"));
 }
 
+/// Times of installation of two programs, of a summer and of a winter day, by what SYSTEM says of the zone.
+fn installed_in(zone: impl FnOnce(&mut Node)) -> Vec<i64> {
+    let mut hive = software();
+    let list = hive.key("Microsoft\\Windows\\CurrentVersion\\Uninstall");
+    list.key("a").text("DisplayName", "a").text("InstallDate", "20230701");
+    list.key("b").text("DisplayName", "b").text("InstallDate", "20231201");
+    let mut system = Node::root();
+    system.key("Select").number("Current", 1);
+    zone(system.key("ControlSet001\\Control\\TimeZoneInformation"));
+    let (mut found, mut view) = (Findings::default(), MemoryView::from(hive.build()));
+    let mut beside = MemoryView::from(system.build());
+    let mut input = Input::new(b"/Windows/System32/config/SOFTWARE", "p2", &mut view);
+    input.companions.push(crate::Companion { suffix: "SYSTEM", view: &mut beside });
+    Software.extract(&mut input, &Context::default(), &mut found);
+    assert_eq!(found.gaps, []);
+    let midnights = [1_688_169_600, 1_701_388_800];
+    let times = found.packages.iter().filter_map(|one| one.installed_at.map(|at| at.seconds));
+    times.zip(midnights).map(|(time, midnight)| (time - midnight) / 60).collect()
+}
+
+#[test]
+fn days_of_installation_are_those_of_the_machine() {
+    const LAST_OF_MARCH: [u8; 16] = [0, 0, 3, 0, 5, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    const LAST_OF_OCTOBER: [u8; 16] = [0, 0, 10, 0, 5, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let berlin = |key: &mut Node| {
+        key.number("Bias", 60_u32.wrapping_neg()).number("StandardBias", 0);
+        key.number("DaylightBias", 60_u32.wrapping_neg());
+        key.data("DaylightStart", 3, &LAST_OF_MARCH).data("StandardStart", 3, &LAST_OF_OCTOBER);
+    };
+    assert_eq!(installed_in(berlin), [-120, -60]);
+    let without_summer = |key: &mut Node| {
+        berlin(key);
+        key.number("DynamicDaylightTimeDisabled", 1);
+    };
+    assert_eq!(installed_in(without_summer), [-60, -60]);
+    assert_eq!(installed_in(|key| _ = key.number("Bias", 330_u32.wrapping_neg())), [-330, -330]);
+    assert_eq!(installed_in(|key| _ = key.number("Bias", 570)), [570, 570]);
+    // Nothing is said, or nothing that a zone can be: UTC, assumed.
+    assert_eq!(installed_in(|_| ()), [0, 0]);
+    assert_eq!(installed_in(|key| _ = key.number("Bias", 1 << 31)), [0, 0]);
+    let odd = |key: &mut Node| {
+        berlin(key);
+        key.data("DaylightStart", 3, &[0xff; 16]).data("StandardStart", 3, &[1]);
+    };
+    assert_eq!(installed_in(odd), [-60, -60]);
+}
+
 #[test]
 fn what_cannot_be_read_is_a_gap_and_the_rest_is_read() {
     assert_eq!(read(&Software, b"no hive".to_vec()).gaps.len(), 1);
