@@ -13,7 +13,8 @@
 //!   in either; a failure there must be on the same terminal.
 //!
 //! An event takes the best of those that wait, one for one, so that five failures that two logs tell of stay
-//! five. Of one file no two events are joined, and of two files of one kind only copies, to the nanosecond.
+//! five. Of one file no two events are joined, and of two files of one kind only copies, to the nanosecond. Past
+//! [`MAX_RECORDS`] records of one event more of them are an event of their own.
 //! What is joined is told by the log, which has more to say, completed from the others, with all of them as
 //! evidence.
 //!
@@ -29,6 +30,9 @@ mod sessions;
 use coldread_model::{LoginEvent, LoginSource, Timestamp};
 use same::Same;
 use sessions::Sessions;
+
+/// Records that are joined to one event at most: hostile disks may hold any number of copies.
+const MAX_RECORDS: usize = 32;
 
 /// Joins the events of an asset, given in the order of time.
 #[derive(Debug, Default)]
@@ -73,12 +77,11 @@ impl Joined {
 
     /// Joins another to it: who has more to say goes first, whichever came first.
     fn join(&mut self, other: Self) {
-        let (mut main, mut rest) = (self.event.clone(), other.event);
-        if rank(rest.source) < rank(main.source) {
-            std::mem::swap(&mut main, &mut rest);
+        let mut rest = other.event;
+        if rank(rest.source) < rank(self.event.source) {
+            std::mem::swap(&mut self.event, &mut rest);
         }
-        complete(&mut main, rest);
-        self.event = main;
+        complete(&mut self.event, rest);
         self.log_pid = self.log_pid.or(other.log_pid);
         self.has_record |= other.has_record;
         self.has_log |= other.has_log;

@@ -1,6 +1,6 @@
 //! Which events are one.
 
-use super::{Joined, apart, is_log, is_record, seconds};
+use super::{Joined, MAX_RECORDS, apart, is_log, is_record, seconds};
 use coldread_model::{LoginEvent, LoginKind, LoginSource, Timestamp};
 use std::{
     collections::{HashMap, VecDeque},
@@ -148,6 +148,9 @@ fn name(user: Option<&str>) -> Option<&[u8]> {
 /// How well `event` fits to what is held: smaller is better, `None` where it is another.
 fn fit(held: &Held, event: &LoginEvent, time: Timestamp) -> Option<(bool, i128)> {
     let other = &held.joined.event;
+    if held.members.len() > MAX_RECORDS {
+        return None;
+    }
     let equal = other.root == event.root
         && other.kind == event.kind
         && name(other.user.as_deref()) == name(event.user.as_deref())

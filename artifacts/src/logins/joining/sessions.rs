@@ -1,17 +1,14 @@
 //! When sessions end.
 
-use super::{Joined, apart, seconds};
+use super::{Joined, MAX_RECORDS, apart, seconds};
 use coldread_model::{LoginEvent, LoginKind, LoginSource, SessionEnd, Timestamp};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-/// Sessions that are open at once; of more the oldest is given up.
-const MAX_OPEN: usize = 65_536;
+/// Sessions and logouts that are held at once, of all roots; of more the oldest of a root is given up.
+const MAX_HELD: usize = 65_536;
 
 /// Roots (containers) that are followed.
 const MAX_ROOTS: usize = 4096;
-
-/// Logouts that wait for another record of them.
-const MAX_CLOSED: usize = 4096;
 
 /// How long another record of one logout may take.
 const LOGOUT: i128 = seconds(30);
@@ -31,6 +28,8 @@ enum Key {
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     roots: HashMap<String, Machine>,
+    /// Sessions and logouts that are held.
+    held: usize,
 }
 
 /// The sessions of one root.
@@ -41,6 +40,10 @@ struct Machine {
     by_key: HashMap<Key, u64>,
     /// Logouts of late, with the keys of their sessions.
     closed: VecDeque<(Joined, Vec<Key>)>,
+    /// How many of them left the front so far: a number minus this is a place in `closed`.
+    left: u64,
+    /// The number of the last logout of each key.
+    closed_by_key: HashMap<Key, u64>,
     /// The last start and the last stop, held for other records of them.
     started: Option<Joined>,
     stopped: Option<Joined>,
@@ -55,6 +58,7 @@ impl Sessions {
             return emit(joined.event);
         }
         let machine = self.roots.entry(joined.event.root.clone()).or_default();
+        let before = machine.held();
         machine.forget(time, emit);
         match joined.event.kind {
             LoginKind::Login => machine.login(joined, emit),
@@ -62,6 +66,10 @@ impl Sessions {
             LoginKind::Boot => machine.boot(joined, time, emit),
             LoginKind::Shutdown => machine.shutdown(joined, time, emit),
             _ => emit(joined.event),
+        }
+        self.held = self.held - before + machine.held();
+        while self.held > MAX_HELD && machine.give_up(emit) {
+            self.held -= 1;
         }
     }
 
@@ -101,17 +109,42 @@ impl Machine {
     /// Gives what no other record can belong to any more.
     fn forget(&mut self, now: Timestamp, emit: &mut dyn FnMut(LoginEvent)) {
         let old = |joined: &Joined, most| joined.event.time.is_none_or(|time| apart(time, now) > most);
-        while self.closed.front().is_some_and(|(logout, _)| old(logout, LOGOUT))
-            || self.closed.len() > MAX_CLOSED
-        {
-            let Some((logout, _)) = self.closed.pop_front() else { break };
-            emit(logout.event);
+        while self.closed.front().is_some_and(|(logout, _)| old(logout, LOGOUT)) {
+            self.forget_logout(emit);
         }
         for held in [&mut self.started, &mut self.stopped] {
             if held.as_ref().is_some_and(|joined| old(joined, MACHINE)) {
                 emit_held(held, emit);
             }
         }
+    }
+
+    fn held(&self) -> usize {
+        self.open.len() + self.closed.len()
+    }
+
+    /// Gives the oldest logout, else the oldest session, without waiting further; whether there was one.
+    fn give_up(&mut self, emit: &mut dyn FnMut(LoginEvent)) -> bool {
+        if self.forget_logout(emit) {
+            return true;
+        }
+        let first = self.open.keys().next().copied().and_then(|first| self.remove(first));
+        first.is_some_and(|first| {
+            emit(first.event);
+            true
+        })
+    }
+
+    fn forget_logout(&mut self, emit: &mut dyn FnMut(LoginEvent)) -> bool {
+        let Some((logout, keys)) = self.closed.pop_front() else { return false };
+        for key in &keys {
+            if self.closed_by_key.get(key) == Some(&self.left) {
+                self.closed_by_key.remove(key);
+            }
+        }
+        self.left += 1;
+        emit(logout.event);
+        true
     }
 
     fn login(&mut self, joined: Joined, emit: &mut dyn FnMut(LoginEvent)) {
@@ -131,12 +164,6 @@ impl Machine {
             }
         }
         self.open.insert(number, joined);
-        if self.open.len() > MAX_OPEN
-            && let Some(first) = self.open.keys().next().copied()
-            && let Some(first) = self.remove(first)
-        {
-            emit(first.event);
-        }
     }
 
     /// Takes a session out, with its keys.
@@ -165,19 +192,22 @@ impl Machine {
                 logout.event.user.clone_from(&session.event.user);
             }
             emit(session.event);
+            let number = self.left + self.closed.len() as u64;
+            self.closed_by_key.extend(keys.iter().map(|key| (key.clone(), number)));
             self.closed.push_back((logout, keys));
             return;
         }
         // The end of a session that another record has ended already.
-        let twin = self.closed.iter_mut().find(|(closed, keys)| {
+        let last = self.closed_by_key.get(&key).and_then(|number| usize::try_from(number - self.left).ok());
+        let twin = last.and_then(|place| self.closed.get_mut(place)).filter(|(closed, _)| {
             let other = (logout.has_record && !closed.has_record) || (logout.has_log && !closed.has_log);
             // Windows writes that a user wants to log out, and then that the session has ended.
             let windows = [&logout, closed].iter().all(|one| one.event.source == LoginSource::Evtx);
-            (other || windows) && keys.contains(&key)
+            other || windows
         });
         match twin {
-            Some((closed, _)) => closed.join(logout),
-            None => emit(logout.event),
+            Some((closed, _)) if closed.event.evidence.len() < MAX_RECORDS => closed.join(logout),
+            _ => emit(logout.event),
         }
     }
 
@@ -200,15 +230,15 @@ impl Machine {
                     _ => at > until,
                 })
         };
-        for (number, session) in std::mem::take(&mut self.open) {
-            if of_this_start(&session) {
-                self.open.insert(number, session);
-            } else {
+        // Sessions are in the order of time: those of this start are the last.
+        while let Some((number, session)) = self.open.first_key_value()
+            && !of_this_start(session)
+        {
+            let number = *number;
+            if let Some(session) = self.remove(number) {
                 emit(end(session, until, ended));
             }
         }
-        let open = &self.open;
-        self.by_key.retain(|_, number| open.contains_key(number));
         emit_held(&mut self.stopped, emit);
         emit_held(&mut self.started, emit);
         self.started = Some(boot);

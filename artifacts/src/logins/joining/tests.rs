@@ -184,6 +184,34 @@ fn windows_logs_on_before_it_tells_of_its_start() {
     assert_eq!(ended(&joined, LoginKind::Logout), [(None, None, 2), (None, None, 1)]);
 }
 
+#[test]
+fn a_flood_of_sessions_stays_bounded_and_whole() {
+    use LoginSource::Wtmp;
+    const SESSIONS: usize = 70_000;
+    let mut joining = Joining::default();
+    let (mut early, mut all) = (0, 0);
+    for number in 0..SESSIONS {
+        let root = format!("/srv/{}", number % 3);
+        let mut session = login(Wtmp, 1000 + number as i64, 1, Some(&format!("pts/{number}")));
+        session.root = root;
+        joining.push(session, &mut |_| early += 1);
+    }
+    let mut open = 0;
+    joining.finish(&mut |event| {
+        all += 1;
+        open += usize::from(event.ended == Some(SessionEnd::Open));
+    });
+    assert_eq!((early + all, open), (SESSIONS, 65_536));
+    // Copies of one record past the bound are events of their own, and none is lost.
+    let copies = (0..100).map(|number| LoginEvent {
+        origin: format!("/var/log/wtmp.{number}").into_bytes(),
+        ..login(Wtmp, 1000, 1, Some("pts/0"))
+    });
+    let joined = join(copies.collect());
+    assert_eq!(joined.iter().map(records).collect::<Vec<_>>().iter().sum::<usize>(), 100);
+    assert_eq!(joined.len(), 100_usize.div_ceil(33));
+}
+
 fn any_event() -> impl Strategy<Value = LoginEvent> {
     use LoginSource::{Authlog, Btmp, Evtx, Journal, Lastlog, Syslog, Utmp, Wtmp};
     let sources = prop::sample::select(vec![Authlog, Btmp, Evtx, Journal, Lastlog, Syslog, Utmp, Wtmp]);
