@@ -14,6 +14,9 @@ const PAGES: usize = 64;
 /// behind them again and again.
 const READS_PER_PAGE: u64 = 64;
 
+/// Reads of pages of one file, however long it is.
+const MAX_READS: u64 = 1 << 20;
+
 pub(super) struct Bytes<'a> {
     view: &'a mut dyn FileView,
     window: Vec<u8>,
@@ -25,13 +28,21 @@ pub(super) struct Bytes<'a> {
 
 impl<'a> Bytes<'a> {
     pub(super) fn new(view: &'a mut dyn FileView) -> Self {
-        let reads_left = (view.len() / PAGE as u64).saturating_add(1).saturating_mul(READS_PER_PAGE);
+        let reads_left =
+            (view.len() / PAGE as u64).saturating_add(1).saturating_mul(READS_PER_PAGE).min(MAX_READS);
         let pages = vec![(u64::MAX, Vec::new()); PAGES];
         Self { view, window: Vec::new(), start: 0, pages, scratch: Vec::new(), reads_left }
     }
 
     pub(super) fn len(&self) -> u64 {
         self.view.len()
+    }
+
+    /// The first place from `at` on where data is, not a hole; `None` after the last.
+    pub(super) fn data_from(&self, at: u64) -> Option<u64> {
+        let segments = self.view.data_segments();
+        let next = segments.partition_point(|segment| segment.end() <= at);
+        segments.get(next).map(|segment| segment.start.max(at))
     }
 
     /// `len` bytes from `at`, fewer at the file's end; the window moves there if need be. At most half a

@@ -33,6 +33,9 @@ use object::{ENTRY_FIXED, HEADER, Kind, Object};
 
 const STRUCTURE: &str = "journal object";
 
+/// Bytes of a file that are read: journald itself ends a file at 4 GiB at most.
+const MAX_BYTES: u64 = 8 << 30;
+
 /// Fields of one entry that are looked at; journald itself writes no more.
 const MAX_FIELDS: usize = 1024;
 
@@ -135,6 +138,11 @@ impl Pass<'_> {
     fn run(&mut self, out: &mut dyn Output) -> Result<(), JournalError> {
         let len = self.bytes.len();
         let mut at = self.header.size;
+        if len > MAX_BYTES {
+            let reason = format!("{len} bytes, at most {MAX_BYTES} are read");
+            self.gaps.push(out, GapKind::Limit, reason);
+        }
+        let len = len.min(MAX_BYTES);
         while at.saturating_add(HEADER as u64) <= len {
             let head = self.bytes.ahead(at, HEADER)?;
             let Some(object) = Object::read(head, at, len) else {
@@ -176,9 +184,14 @@ impl Pass<'_> {
 
     /// The next place after `at` where an object is that another follows, or the end of what is used.
     fn next_object(&mut self, at: u64) -> Result<Option<u64>, JournalError> {
-        let len = self.bytes.len();
+        let len = self.bytes.len().min(MAX_BYTES);
         let mut next = at.saturating_add(8);
         while next.saturating_add(HEADER as u64) <= len {
+            if self.bytes.held(next, HEADER).is_none() {
+                // A hole holds no object.
+                let Some(data) = self.bytes.data_from(next) else { return Ok(None) };
+                next = next.max(data / 8 * 8);
+            }
             let here = Object::read(self.bytes.ahead(next, HEADER)?, next, len);
             if let Some(here) = here {
                 let after = next.saturating_add(here.size).next_multiple_of(8);
