@@ -1,8 +1,8 @@
-//! Login records against utmpdump and the corpus.
+//! Login records against utmpdump, last, lastb and the corpus.
 
 use crate::support::{corpus, extract, output_of};
-use coldread_artifacts::Context;
-use coldread_model::{LoginEvent, LoginKind};
+use coldread_artifacts::{Context, logins::joiner::joiner};
+use coldread_model::{LoginEvent, LoginKind, SessionEnd, Timestamp};
 
 fn utmp_corpus(path: &str, file: &str) -> Option<(Vec<LoginEvent>, usize, String)> {
     let file = corpus("utmp")?.join(file);
@@ -53,6 +53,162 @@ fn a_damaged_utmp() {
     assert_eq!((events.len(), gaps), (2, 3));
     let bob = events.iter().find(|event| event.user.as_deref() == Some("bob")).unwrap();
     assert_eq!((bob.offset, bob.pid, bob.from.as_deref()), (1152, Some(3003), Some("10.0.0.5")));
+}
+
+/// All logins of a file as events that were joined, in the order of time.
+fn joined(path: &str, bytes: Vec<u8>) -> Vec<LoginEvent> {
+    let found = extract(path, bytes, 0, &Context::default());
+    assert_eq!(found.gaps, []);
+    let (mut joiner, mut out) = (joiner(), Vec::new());
+    for event in found.logins {
+        joiner.push(event, &mut |event| out.push(event));
+    }
+    joiner.finish(&mut |event| out.push(event));
+    out.sort();
+    out
+}
+
+/// A time as last and lastb write it with `-F`.
+fn full(time: Timestamp) -> String {
+    let time = jiff::Timestamp::from_second(time.seconds).unwrap();
+    time.strftime("%a %b %e %H:%M:%S %Y").to_string()
+}
+
+/// User, terminal, host, start and end of each session that `last` shows, the last first.
+fn sessions_of_last(program: &str, file: &str) -> Option<Vec<[String; 5]>> {
+    const DAYS: [&str; 7] = [" Mon ", " Tue ", " Wed ", " Thu ", " Fri ", " Sat ", " Sun "];
+    let text = output_of(program, &["-F", "-w", "-f", file])?;
+    let session = |line: &str| {
+        let at = DAYS.iter().filter_map(|day| line.find(day)).min()? + 1;
+        let (who, when) = line.split_at(at);
+        let (start, rest) = when.split_at_checked(24)?;
+        let mut who = who.split_whitespace().map(str::to_owned);
+        let (user, tty) = (who.next()?, who.next()?);
+        let end = rest.trim().trim_start_matches("- ").split(" (").next()?.trim();
+        let is_open = end.contains("no logout") || end.starts_with("still");
+        let end = if is_open { "open" } else { end };
+        let is_session =
+            !matches!(user.as_str(), "reboot" | "shutdown" | "runlevel") && !line.contains(" begins ");
+        is_session.then(|| [user, tty, who.next().unwrap_or_default(), start.to_owned(), end.to_owned()])
+    };
+    Some(text.lines().filter_map(session).collect())
+}
+
+fn session(event: &LoginEvent) -> [String; 5] {
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    let end = match event.ended {
+        Some(SessionEnd::Logout) => full(event.until.unwrap()),
+        Some(SessionEnd::Shutdown) => "down".to_owned(),
+        Some(SessionEnd::Crash) => "crash".to_owned(),
+        Some(SessionEnd::Open) => "open".to_owned(),
+        _ => String::new(),
+    };
+    [text(&event.user), text(&event.tty), text(&event.from), full(event.time.unwrap()), end]
+}
+
+#[track_caller]
+fn assert_as_last_shows_it(file: &std::path::Path) -> bool {
+    let Some(expected) = sessions_of_last("last", file.to_str().unwrap()) else { return false };
+    let events = joined("/var/log/wtmp", std::fs::read(file).unwrap());
+    let logins = events.iter().filter(|event| event.kind == LoginKind::Login);
+    let mut got: Vec<_> = logins.map(session).collect();
+    got.reverse();
+    assert_eq!(got, expected, "{}", file.display());
+    true
+}
+
+#[test]
+fn sessions_of_the_corpus_as_last_shows_them() {
+    let Some(folder) = corpus("utmp") else { return };
+    assert_as_last_shows_it(&folder.join("wtmp"));
+}
+
+/// A record of x86-64 (utmp(5)).
+fn record(kind: u8, pid: u32, line: &str, user: &str, host: &str, time: u64) -> Vec<u8> {
+    let mut record = vec![0; 384];
+    let mut put = |at: usize, field: &[u8]| record[at..at + field.len()].copy_from_slice(field);
+    put(0, &[kind]);
+    put(4, &pid.to_le_bytes());
+    put(8, line.as_bytes());
+    put(40, &line.as_bytes()[line.len().saturating_sub(4)..]);
+    put(44, user.as_bytes());
+    put(76, host.as_bytes());
+    put(340, &(time as u32).to_le_bytes());
+    record
+}
+
+/// Machines that start, stop and crash, with people who come, go and stay.
+#[test]
+fn sessions_of_made_records_as_last_shows_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = 88_172_645_463_325_252_u64;
+    let mut below = |bound: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % bound
+    };
+    for round in 0..40 {
+        let mut time = 1_700_000_000;
+        let mut bytes = record(2, 0, "~", "reboot", "6.1.0", time);
+        let mut open: Vec<(u64, u32)> = Vec::new();
+        for pid in 100..100 + below(120) as u32 {
+            time += 200 + below(100_000);
+            match below(10) {
+                0 => {
+                    // Stopped or crashed, and started anew.
+                    if below(2) == 0 {
+                        bytes.extend(record(1, 0, "~", "shutdown", "6.1.0", time));
+                        time += 200 + below(1000);
+                    }
+                    bytes.extend(record(2, 0, "~", "reboot", "6.1.0", time));
+                    open.clear();
+                }
+                1..=5 => {
+                    let terminal = below(12);
+                    if open.iter().all(|(other, _)| *other != terminal) {
+                        open.push((terminal, pid));
+                        let user = ["al", "bo", "root"][below(3) as usize];
+                        bytes.extend(record(7, pid, &format!("pts/{terminal}"), user, "192.0.2.1", time));
+                    }
+                }
+                _ if !open.is_empty() => {
+                    let (terminal, pid) = open.swap_remove(below(open.len() as u64) as usize);
+                    bytes.extend(record(8, pid, &format!("pts/{terminal}"), "", "", time));
+                }
+                _ => bytes.extend(record(1, 53, "~", "runlevel", "6.1.0", time)),
+            }
+        }
+        let file = folder.path().join(format!("wtmp{round}"));
+        std::fs::write(&file, bytes).unwrap();
+        if !assert_as_last_shows_it(&file) {
+            return;
+        }
+    }
+}
+
+#[test]
+fn failures_as_lastb_shows_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = folder.path().join("btmp");
+    let user = |number: u32| ["root", "admin", "x"][number as usize % 3];
+    let records = (0..500).map(|number| {
+        let host = format!("198.51.100.{}", number % 250);
+        record(6, number + 1, "ssh:notty", user(number), &host, 1_700_000_000 + u64::from(number / 3))
+    });
+    std::fs::write(&made, records.collect::<Vec<_>>().concat()).unwrap();
+    let of_corpus = corpus("utmp").map(|folder| folder.join("btmp"));
+    for file in [Some(made), of_corpus].into_iter().flatten() {
+        let Some(mut expected) = sessions_of_last("lastb", file.to_str().unwrap()) else { return };
+        expected.sort();
+        let events = joined("/var/log/btmp", std::fs::read(&file).unwrap());
+        assert!(events.iter().all(|event| event.kind == LoginKind::Failed));
+        // A failure ends where it starts.
+        let mut got: Vec<_> = events.iter().map(session).collect();
+        got.iter_mut().for_each(|session| session[4] = session[3].clone());
+        got.sort();
+        assert_eq!(got, expected);
+    }
 }
 
 #[test]
