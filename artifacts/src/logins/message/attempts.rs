@@ -31,8 +31,12 @@ impl Attempts {
     ) -> LoginEvent {
         let mut kind = told.kind;
         if let Some(pid) = pid.filter(|pid| *pid > 0) {
-            if told.unauthenticated_end && !self.pids.contains(&pid) {
-                kind = LoginKind::Failed;
+            if told.unauthenticated_end {
+                // The number may be another process's from here on.
+                match self.pids.iter_mut().find(|known| **known == pid) {
+                    Some(known) => *known = 0,
+                    None => kind = LoginKind::Failed,
+                }
             } else if kind == LoginKind::Failed {
                 self.remember(pid);
             }

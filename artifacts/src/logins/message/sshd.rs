@@ -73,7 +73,9 @@ fn failed(rest: &[u8]) -> Option<Told<'_>> {
     let known = rest.strip_prefix(b"invalid user ").or_else(|| rest.strip_prefix(b"illegal user "));
     let (user, place) = user_from(known.unwrap_or(rest))?;
     let detail = if known.is_some() { b"invalid user" } else { place.after_protocol() };
-    Some(place.put(Told::new(LoginKind::Failed).user(user).method(method)).detail(detail))
+    // `none` only asks which methods there are; if nothing else is tried, the connection's end is the failure.
+    let kind = if method == b"none" { LoginKind::Other } else { LoginKind::Failed };
+    Some(place.put(Told::new(kind).user(user).method(method)).detail(detail))
 }
 
 fn invalid_user(rest: &[u8]) -> Option<Told<'_>> {

@@ -42,7 +42,7 @@ fn each_message_by_its_meaning() {
             "Failed password for invalid user x from y from 10.0.0.1 port 1 ssh2",
             "failed x from y 10.0.0.1 - - password",
         ),
-        ("sshd", "Failed none for invalid user  from 10.0.0.1 port 1 ssh2", "failed - 10.0.0.1 - - none"),
+        ("sshd", "Failed none for invalid user  from 10.0.0.1 port 1 ssh2", "other - 10.0.0.1 - - none"),
         ("sshd", "Invalid user bob from 10.0.0.1 port 5", "other bob 10.0.0.1 - - -"),
         (
             "sshd",

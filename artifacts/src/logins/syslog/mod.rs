@@ -11,7 +11,7 @@ mod structured;
 mod year;
 
 use super::{
-    message::{self, Attempts, MAX_TIMES, Told},
+    message::{self, Attempts, MAX_TIMES},
     window::Span,
 };
 use crate::{
@@ -21,10 +21,10 @@ use crate::{
     lines::{Line, Lines, StreamError},
     view::FileView,
     wants::{Reading, Want},
-    zone::{Converter, DiskZone},
+    zone::{Converter, DiskZone, LocalSeconds},
 };
 use coldread_model::{GapKind, LoginEvent, LoginSource, Timestamp, Zone};
-use header::{Header, Stamp};
+use header::{Stamp, Yearless};
 use year::YearCounter;
 
 const STRUCTURE: &str = "syslog line";
@@ -69,9 +69,7 @@ impl Extractor for Syslog {
         // What stops the first pass stops the second at the same place, and is told there.
         let mut years = YearCounter::default();
         let _ = each_line(input.view, &mut |line| {
-            if let Some(stamp) = header::yearless(strip_nuls(line.bytes)) {
-                years.next(stamp);
-            }
+            years.line(strip_nuls(line.bytes));
             Ok(())
         });
         let source = source_of(place.path);
@@ -83,8 +81,9 @@ impl Extractor for Syslog {
             first_year: years.first_year(end, &converter),
             converter,
             years: YearCounter::default(),
+            second: None,
             attempts: Attempts::default(),
-            last: None,
+            held: None,
             events: 0,
             span: Span::new(source),
             unread: (0, 0),
@@ -93,6 +92,7 @@ impl Extractor for Syslog {
         if let Err(error) = each_line(input.view, &mut |line| log.line(line, out)) {
             out.gap(place.stream_gap(STRUCTURE, &error));
         }
+        log.release(out);
         if let (count @ 1.., offset) = log.unread {
             let reason = format!("{count} lines without a time that is known, the first at byte {offset}");
             out.gap(place.gap(GapKind::Corrupt, STRUCTURE, reason));
@@ -138,9 +138,11 @@ struct Log<'a> {
     first_year: i32,
     converter: Converter<'a>,
     years: YearCounter,
+    /// The last local second that was read, and when that was: in a busy log many lines are of one.
+    second: Option<(Second, Option<(Timestamp, bool)>)>,
     attempts: Attempts,
-    /// The event of the line before, for `last message repeated`.
-    last: Option<LoginEvent>,
+    /// The event of the line before, held back for `last message repeated`.
+    held: Option<LoginEvent>,
     events: u64,
     /// How many lines could not be read, and where the first is.
     unread: (u64, u64),
@@ -171,31 +173,34 @@ impl Log<'_> {
             Stamp::Yearless(stamp) => self.years.next(stamp),
             _ => 0,
         };
-        let time = self.time(header.stamp, years);
-        self.span.take(time.0);
-        let (count, event) = if header.program.is_empty()
+        let (time, zone, ambiguous) = self.time(header.stamp, years);
+        self.span.take(time);
+        let at = |event| LoginEvent { time, zone, ambiguous, offset: line.offset, ..event };
+        if header.program.is_empty()
             && let Some(count) = message::last_repeated(header.message)
         {
-            (count, self.last.take())
-        } else {
-            let (count, message) = message::repeated(header.message).unwrap_or((1, header.message));
-            match message::tell(header.program, message) {
-                Some(told) => (count.saturating_mul(told.times), Some(self.event(&header, told))),
-                None => (1, None),
-            }
-        };
-        let event = event.map(|event| {
-            let (time, zone, ambiguous) = time;
-            LoginEvent { time, zone, ambiguous, offset: line.offset, ..event }
-        });
-        if let Some(event) = &event {
-            self.emit(event, count, out)?;
+            return match self.held.take() {
+                Some(event) => {
+                    out.login(event.clone());
+                    self.take(at(event), count, out)
+                }
+                None => Ok(()),
+            };
         }
-        self.last = event;
-        Ok(())
+        self.release(out);
+        let (count, message) = message::repeated(header.message).unwrap_or((1, header.message));
+        match message::tell(header.program, message) {
+            Some(told) => {
+                let count = count.saturating_mul(told.times);
+                let event = self.attempts.event(told, header.pid, self.source, self.place.path, 0);
+                self.take(at(event), count, out)
+            }
+            None => Ok(()),
+        }
     }
 
-    fn emit(&mut self, event: &LoginEvent, count: u32, out: &mut dyn Output) -> Result<(), StreamError> {
+    /// Takes an event that happened so many times; the last time is held back.
+    fn take(&mut self, event: LoginEvent, count: u32, out: &mut dyn Output) -> Result<(), StreamError> {
         if count > MAX_TIMES {
             let reason = format!("byte {}: repeated {count} times, counted as {MAX_TIMES}", event.offset);
             out.gap(self.place.gap(GapKind::Limit, STRUCTURE, reason));
@@ -208,28 +213,44 @@ impl Log<'_> {
                 event.offset
             )));
         }
-        for _ in 0..count {
+        for _ in 1..count {
             out.login(event.clone());
         }
+        self.held = Some(event).filter(|_| count > 0);
         Ok(())
     }
 
-    fn event(&mut self, header: &Header<'_>, told: Told<'_>) -> LoginEvent {
-        self.attempts.event(told, header.pid, self.source, self.place.path, 0)
+    fn release(&mut self, out: &mut dyn Output) {
+        if let Some(event) = self.held.take() {
+            out.login(event);
+        }
     }
 
     fn time(&mut self, stamp: Stamp, years: i32) -> (Option<Timestamp>, Zone, bool) {
-        let (local, nanos) = match stamp {
+        let (second, nanos) = match stamp {
             Stamp::Absolute(time) => return (Some(time), Zone::Log, false),
-            Stamp::Local(local, nanos) => (Some(local), nanos),
-            Stamp::Yearless(stamp) => {
-                (year::local(stamp, self.first_year.saturating_add(years)), stamp.nanos)
-            }
+            Stamp::Local(local, nanos) => (Second::Full(local), nanos),
+            Stamp::Yearless(stamp) => (Second::Yearless(Yearless { nanos: 0, ..stamp }, years), stamp.nanos),
         };
-        let time = local.and_then(|local| self.converter.to_utc(local, nanos));
+        let known = self.second.filter(|(last, _)| *last == second);
+        let (_, time) = known.unwrap_or_else(|| {
+            let local = match second {
+                Second::Full(local) => Some(local),
+                Second::Yearless(stamp, years) => year::local(stamp, self.first_year.saturating_add(years)),
+            };
+            (second, local.and_then(|local| self.converter.to_utc(local, 0)))
+        });
+        self.second = Some((second, time));
         let ambiguous = time.is_some_and(|(_, ambiguous)| ambiguous);
-        (time.map(|(time, _)| time), self.zone.known, ambiguous)
+        (time.map(|(time, _)| Timestamp::new(time.seconds, nanos)), self.zone.known, ambiguous)
     }
+}
+
+/// A second of the disk's clock as a line has it, and how many year ends came before it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Second {
+    Full(LocalSeconds),
+    Yearless(Yearless, i32),
 }
 
 #[cfg(test)]

@@ -53,6 +53,8 @@ fn repetitions_are_as_many_events() {
         "UTC",
     );
     assert_eq!(found.logins.len(), 5 + 65_536);
+    let offsets: Vec<_> = found.logins[..6].iter().map(|event| event.offset).collect();
+    assert_eq!(offsets, [0, 0, 0, 107, 107, 236]);
     assert_eq!(times(&found)[2..4], ["2023-12-31T23:30:00", "2023-12-31T23:31:00"]);
     assert_eq!((found.gaps.len(), found.gaps[0].kind), (1, GapKind::Limit));
 }
@@ -70,6 +72,10 @@ fn an_attempt_counts_once() {
         Jan  1 00:00:02 h sshd[7]: Failed password for invalid user bob from 1.2.3.4 port 5 ssh2\n\
         Jan  1 00:00:03 h sshd[7]: Connection closed by invalid user bob 1.2.3.4 port 5 [preauth]\n";
     assert_eq!((failed(with_key), failed(with_password)), (1, 1));
+    // The process's number comes again.
+    assert_eq!(failed(&[with_password, with_key, with_key].concat()), 3);
+    let asked = "Jan  1 00:00:00 h sshd[7]: Failed none for invalid user bob from 1.2.3.4 port 5 ssh2\n";
+    assert_eq!((failed(&[asked, with_key].concat()), failed(&[asked, with_password].concat())), (1, 1));
 }
 
 #[test]
