@@ -16,7 +16,7 @@ mod lz4;
 mod object;
 
 use super::{
-    message::{self, Attempts},
+    message::{self, Attempts, Said},
     window::Span,
 };
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
     wants::{Reading, Want},
 };
 use bytes::Bytes;
-use coldread_model::{GapKind, LoginEvent, LoginSource, Timestamp};
+use coldread_model::{GapKind, LoginSource, Timestamp, Zone};
 use fields::{Fields, Interest};
 use header::{Header, State};
 use object::{ENTRY_FIXED, HEADER, Kind, Object};
@@ -73,7 +73,7 @@ impl Extractor for Journal {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> coldread_model::Parts {
@@ -112,6 +112,7 @@ impl Extractor for Journal {
                     if let Err(error) = pass.run(out) {
                         out.gap(place.gap(error.gap_kind(), STRUCTURE, error));
                     }
+                    pass.attempts.finish(&mut |event| out.login(event));
                     pass.gaps.finish(out);
                     span = pass.span;
                 }
@@ -264,10 +265,17 @@ impl Pass<'_> {
         if self.events > EVENTS_PER_FILE {
             return Err(JournalError::Limit(format!("byte {at}: more than {EVENTS_PER_FILE} events")));
         }
-        let event = self.attempts.event(told, fields.pid(), LoginSource::Journal, self.place.path, at);
-        let event = LoginEvent { time: Some(time), ..event };
+        let said = Said {
+            pid: fields.pid(),
+            time: Some(time),
+            zone: Zone::Log,
+            ambiguous: false,
+            source: LoginSource::Journal,
+            path: self.place.path,
+            offset: at,
+        };
         for _ in 0..times {
-            out.login(event.clone());
+            self.attempts.take(&told, said, &mut |event| out.login(event));
         }
         Ok(())
     }

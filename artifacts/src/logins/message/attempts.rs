@@ -1,65 +1,186 @@
-//! From what messages tell to events, with a memory of the attempts that are under way.
+//! From what messages tell to events. The lines that one process of sshd writes of an attempt are one event with all of
+//! them as evidence: the one that counts, or the first of them where the log ends before it.
 
-use super::Told;
+use super::{Step, Told};
 use crate::logins::address;
-use coldread_model::{LoginEvent, LoginKind, LoginSource};
+use coldread_model::{Evidence, LoginEvent, LoginKind, LoginSource, Timestamp, Zone};
 
-/// Processes of sshd whose failures are remembered until their connections end.
-const RECENT: usize = 256;
+/// Attempts that are under way at once; of more the oldest is given as it is.
+const OPEN: usize = 256;
 
-/// Knows which processes have failed of late, so that an attempt counts once.
+/// Lines that are joined to one attempt; a process that writes more of them is none that sshd starts.
+const LINES: usize = 16;
+
+/// Seconds between two lines of one attempt: with the same number later it is another process. sshd gives a client two
+/// minutes to log in.
+const APART: i64 = 600;
+
+/// What is known of a message beside its words.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::logins) struct Said<'a> {
+    pub pid: Option<u32>,
+    pub time: Option<Timestamp>,
+    pub zone: Zone,
+    pub ambiguous: bool,
+    pub source: LoginSource,
+    pub path: &'a [u8],
+    pub offset: u64,
+}
+
+/// The attempts that are under way.
 pub(in crate::logins) struct Attempts {
-    pids: [u32; RECENT],
+    /// Their processes; 0 where none is. The slot that is filled next holds the oldest.
+    pids: [u32; OPEN],
+    events: Vec<Option<LoginEvent>>,
     next: usize,
 }
 
 impl Default for Attempts {
     fn default() -> Self {
-        Self { pids: [0; RECENT], next: 0 }
+        Self { pids: [0; OPEN], events: vec![None; OPEN], next: 0 }
     }
 }
 
 impl Attempts {
-    /// The event that a process's message is, still without its time.
-    pub(in crate::logins) fn event(
+    /// Takes a message; gives the events that are complete, of which it may be one.
+    pub(in crate::logins) fn take(
         &mut self,
-        told: Told<'_>,
-        pid: Option<u32>,
-        source: LoginSource,
-        path: &[u8],
-        offset: u64,
-    ) -> LoginEvent {
-        let mut kind = told.kind;
-        if let Some(pid) = pid.filter(|pid| *pid > 0) {
-            if told.unauthenticated_end {
-                // The number may be another process's from here on.
-                match self.pids.iter_mut().find(|known| **known == pid) {
-                    Some(known) => *known = 0,
-                    None => kind = LoginKind::Failed,
-                }
-            } else if kind == LoginKind::Failed {
-                self.remember(pid);
+        told: &Told<'_>,
+        said: Said<'_>,
+        emit: &mut dyn FnMut(LoginEvent),
+    ) {
+        let pid = said.pid.filter(|pid| *pid > 0 && told.step != Step::Alone);
+        let Some(pid) = pid else { return emit(event(told, said)) };
+        let slot = self.pids.iter().position(|known| *known == pid);
+        let slot = slot.filter(|slot| {
+            let same = self.events[*slot].as_ref().is_some_and(|open| is_of(open, told, said));
+            if !same {
+                self.release(*slot, emit);
             }
-        }
-        let text = |field: Option<&[u8]>| field.map(|field| String::from_utf8_lossy(field).into_owned());
-        LoginEvent {
-            user: text(told.user),
-            from: told.from.map(address::canonical),
-            port: told.port,
-            tty: text(told.tty),
-            pid,
-            session: text(told.session),
-            method: text(told.method),
-            target: text(told.target),
-            detail: text(told.detail),
-            ..LoginEvent::new(source, kind, None, path, offset)
+            same
+        });
+        match slot {
+            Some(slot) => self.go_on(slot, told, said, emit),
+            None => match told.step {
+                Step::Before | Step::Failed => self.hold(pid, event(told, said), emit),
+                Step::End => emit(LoginEvent { kind: LoginKind::Failed, ..event(told, said) }),
+                Step::Alone | Step::After | Step::Accepted => emit(event(told, said)),
+            },
         }
     }
 
-    fn remember(&mut self, pid: u32) {
-        if !self.pids.contains(&pid) {
-            self.pids[self.next % RECENT] = pid;
-            self.next = self.next.wrapping_add(1);
+    /// Takes a message of an attempt that is under way.
+    fn go_on(&mut self, slot: usize, told: &Told<'_>, said: Said<'_>, emit: &mut dyn FnMut(LoginEvent)) {
+        let Some(open) = &mut self.events[slot] else { return };
+        let has_failed = open.kind == LoginKind::Failed;
+        match told.step {
+            // The next attempt of one connection.
+            Step::Before | Step::Failed if has_failed => emit(std::mem::replace(open, event(told, said))),
+            Step::Failed => fail(open, told, said),
+            Step::End => {
+                if has_failed {
+                    join(open, told, said);
+                } else {
+                    fail(open, told, said);
+                }
+                self.release(slot, emit);
+            }
+            Step::Before | Step::After if open.evidence.len() < LINES => join(open, told, said),
+            Step::Before | Step::After => emit(event(told, said)),
+            Step::Alone | Step::Accepted => {
+                self.release(slot, emit);
+                emit(event(told, said));
+            }
         }
     }
+
+    /// After the last message: gives what is under way.
+    pub(in crate::logins) fn finish(&mut self, emit: &mut dyn FnMut(LoginEvent)) {
+        for slot in 0..OPEN {
+            self.release(slot, emit);
+        }
+    }
+
+    fn hold(&mut self, pid: u32, event: LoginEvent, emit: &mut dyn FnMut(LoginEvent)) {
+        let slot = self.next;
+        self.release(slot, emit);
+        self.pids[slot] = pid;
+        self.events[slot] = Some(event);
+        self.next = (slot + 1) % OPEN;
+    }
+
+    fn release(&mut self, slot: usize, emit: &mut dyn FnMut(LoginEvent)) {
+        self.pids[slot] = 0;
+        if let Some(event) = self.events[slot].take() {
+            emit(event);
+        }
+    }
+}
+
+/// Whether a message can be of the attempt: soon after it, and from the same address.
+fn is_of(open: &LoginEvent, told: &Told<'_>, said: Said<'_>) -> bool {
+    let soon = match (open.time, said.time) {
+        (Some(one), Some(other)) => one.seconds.abs_diff(other.seconds) <= APART.unsigned_abs(),
+        _ => true,
+    };
+    let same_place = match (&open.from, told.from) {
+        (Some(one), Some(other)) => one.as_bytes() == other || *one == address::canonical(other),
+        _ => true,
+    };
+    soon && same_place
+}
+
+/// The event that a message alone is.
+fn event(told: &Told<'_>, said: Said<'_>) -> LoginEvent {
+    LoginEvent {
+        user: text(told.user),
+        from: told.from.map(address::canonical),
+        port: told.port,
+        tty: text(told.tty),
+        zone: said.zone,
+        ambiguous: said.ambiguous,
+        pid: said.pid,
+        session: text(told.session),
+        method: text(told.method),
+        target: text(told.target),
+        detail: text(told.detail),
+        ..LoginEvent::new(said.source, told.kind, said.time, said.path, said.offset)
+    }
+}
+
+fn text(field: Option<&[u8]>) -> Option<String> {
+    field.map(|field| String::from_utf8_lossy(field).into_owned())
+}
+
+/// Joins a message that says more of an attempt.
+fn join(open: &mut LoginEvent, told: &Told<'_>, said: Said<'_>) {
+    let origin = said.path.to_vec();
+    open.evidence.push(Evidence { source: said.source, origin, offset: said.offset });
+    fill(&mut open.user, told.user, |user| text(Some(user)));
+    fill(&mut open.from, told.from, |from| Some(address::canonical(from)));
+    fill(&mut open.detail, told.detail, |detail| text(Some(detail)));
+    open.port = open.port.or(told.port);
+}
+
+fn fill(field: &mut Option<String>, told: Option<&[u8]>, make: impl Fn(&[u8]) -> Option<String>) {
+    if field.is_none() {
+        *field = told.and_then(make);
+    }
+}
+
+/// What led to it becomes evidence of the failure that a message tells.
+fn fail(open: &mut LoginEvent, told: &Told<'_>, said: Said<'_>) {
+    join(open, told, said);
+    if let Some(last) = open.evidence.last_mut() {
+        std::mem::swap(&mut last.offset, &mut open.offset);
+    }
+    if told.user.is_some_and(|user| open.user.as_ref().is_none_or(|known| known.as_bytes() != user)) {
+        open.user = text(told.user);
+    }
+    if told.detail.is_some() {
+        open.detail = text(told.detail);
+    }
+    open.kind = LoginKind::Failed;
+    (open.time, open.zone, open.ambiguous) = (said.time, said.zone, said.ambiguous);
+    (open.tty, open.method) = (text(told.tty), text(told.method));
 }

@@ -1,9 +1,9 @@
 //! What a message of syslog or the journal tells of logins.
 //!
-//! One attempt writes several lines; one of them counts as the `login` or `failed`, the others are kept as
-//! `other`. For sshd it is `Accepted …` and `Failed …`; an attempt that ends before authentication without a
-//! `Failed` line (a client without a fitting key) fails where its connection closes. For su, sudo and login
-//! it is the program's own line, for all other services PAM's.
+//! One attempt writes several lines; one of them counts as the `login` or `failed`. For sshd it is `Accepted …` and
+//! `Failed …`; an attempt that ends before authentication without a `Failed` line (a client without a fitting key)
+//! fails where its connection closes; the other lines of a failure are its evidence ([`attempts`]). For su, sudo and
+//! login it is the program's own line, for all other services PAM's; the other lines are kept as `other`.
 //!
 //! Sources: the messages in OpenSSH `auth.c`, `auth2.c` and `packet.c`; dropbear `svr-auth*.c`; Linux-PAM
 //! `pam_unix_sess.c`, `support.c` and `pam_faillock.c`; sudoers(5), "LOG FORMAT"; util-linux and shadow `su`
@@ -22,7 +22,7 @@ mod text;
 use coldread_model::LoginKind;
 use text::{number, split};
 
-pub(super) use attempts::Attempts;
+pub(super) use attempts::{Attempts, Said};
 pub(super) use text::number as whole_number;
 
 /// What a message tells. Texts are parts of the message.
@@ -37,10 +37,27 @@ pub(super) struct Told<'a> {
     pub method: Option<&'a [u8]>,
     pub target: Option<&'a [u8]>,
     pub detail: Option<&'a [u8]>,
-    /// sshd's end of a connection that was not authenticated: failed, unless a `Failed` line said so before.
-    pub unauthenticated_end: bool,
+    /// What it is of its process's attempt.
+    pub step: Step,
     /// How many equal events the message sums up.
     pub times: u32,
+}
+
+/// Which part of an attempt a message of sshd tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// None, or all of it.
+    Alone,
+    /// What leads to a failure.
+    Before,
+    /// The failure.
+    Failed,
+    /// What comes of a failure.
+    After,
+    /// The end of a connection that was not authenticated: the failure itself, unless `Failed` came before.
+    End,
+    /// The success.
+    Accepted,
 }
 
 impl<'a> Told<'a> {
@@ -55,9 +72,14 @@ impl<'a> Told<'a> {
             method: None,
             target: None,
             detail: None,
-            unauthenticated_end: false,
+            step: Step::Alone,
             times: 1,
         }
+    }
+
+    fn step(mut self, step: Step) -> Self {
+        self.step = step;
+        self
     }
 
     fn user(mut self, user: &'a [u8]) -> Self {

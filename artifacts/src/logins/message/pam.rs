@@ -1,7 +1,7 @@
 //! PAM's modules, in whatever program they run.
 
 use super::{
-    Told,
+    Step, Told,
     text::{number, split, until, value, word},
 };
 use coldread_model::LoginKind;
@@ -36,7 +36,8 @@ fn said<'a>(service: &'a [u8], step: &[u8], text: &'a [u8], alone: bool) -> Opti
     let told_elsewhere = with_rights || (!alone && matches!(service, b"sshd" | b"login" | b"remote"));
     let failed = if told_elsewhere { LoginKind::Other } else { LoginKind::Failed };
     if let Some(rest) = text.strip_prefix(b"authentication failure;") {
-        return Some(who(Told::new(failed), rest).method(service));
+        let step = if service == b"sshd" && !alone { Step::Before } else { Step::Alone };
+        return Some(who(Told::new(failed).step(step), rest).method(service));
     }
     if let Some((count, rest)) = split(text, b" more authentication failure") {
         let count = number(count.strip_prefix(b"PAM ").unwrap_or(count))?;

@@ -1,7 +1,7 @@
 //! OpenSSH's server.
 
 use super::{
-    Told,
+    Step, Told,
     text::{rsplit, split, value, word},
 };
 use coldread_model::LoginKind;
@@ -11,7 +11,7 @@ type Teller = for<'a> fn(&'a [u8]) -> Option<Told<'a>>;
 
 #[allow(clippy::unnecessary_wraps)] // some of them always tell
 mod always {
-    use super::{Place, Told};
+    use super::{Place, Step, Told};
     use coldread_model::LoginKind;
 
     /// `RSA SHA256:… found at FILE:LINE`.
@@ -21,11 +21,13 @@ mod always {
 
     pub(super) fn timeout(rest: &[u8]) -> Option<Told<'_>> {
         let rest = rest.strip_prefix(b"connection from ").unwrap_or(rest);
-        Some(Place::of(rest).put(Told::new(LoginKind::Other)).detail(b"timeout before authentication"))
+        let told = Place::of(rest).put(Told::new(LoginKind::Other).step(Step::After));
+        Some(told.detail(b"timeout before authentication"))
     }
 
     pub(super) fn root_refused(rest: &[u8]) -> Option<Told<'_>> {
-        Some(Place::of(rest).put(Told::new(LoginKind::Other).user(b"root")).detail(b"root login refused"))
+        let told = Place::of(rest).put(Told::new(LoginKind::Other).step(Step::Before));
+        Some(told.user(b"root").detail(b"root login refused"))
     }
 }
 
@@ -65,7 +67,8 @@ fn accepted(rest: &[u8]) -> Option<Told<'_>> {
     let (method, rest) = split(rest, b" for ")?;
     let (user, rest) = split(rest, b" from ")?;
     let place = Place::of(rest);
-    Some(place.put(Told::new(LoginKind::Login).user(user).method(method)).detail(place.after_protocol()))
+    let told = place.put(Told::new(LoginKind::Login).step(Step::Accepted));
+    Some(told.user(user).method(method).detail(place.after_protocol()))
 }
 
 fn failed(rest: &[u8]) -> Option<Told<'_>> {
@@ -74,19 +77,23 @@ fn failed(rest: &[u8]) -> Option<Told<'_>> {
     let (user, place) = user_from(known.unwrap_or(rest))?;
     let detail = if known.is_some() { b"invalid user" } else { place.after_protocol() };
     // `none` only asks which methods there are; if nothing else is tried, the connection's end is the failure.
-    let kind = if method == b"none" { LoginKind::Other } else { LoginKind::Failed };
-    Some(place.put(Told::new(kind).user(user).method(method)).detail(detail))
+    let told = match method {
+        b"none" => Told::new(LoginKind::Other).step(Step::Before),
+        _ => Told::new(LoginKind::Failed).step(Step::Failed),
+    };
+    Some(place.put(told.user(user).method(method)).detail(detail))
 }
 
 fn invalid_user(rest: &[u8]) -> Option<Told<'_>> {
     let (user, place) = user_from(rest)?;
-    Some(place.put(Told::new(LoginKind::Other).user(user)).detail(b"invalid user"))
+    let told = Told::new(LoginKind::Other).step(Step::Before);
+    Some(place.put(told.user(user)).detail(b"invalid user"))
 }
 
 /// `USER from ADDRESS not allowed because REASON`, and without a place.
 fn refused_user(rest: &[u8]) -> Option<Told<'_>> {
     let (who, why) = split(rest, b" not allowed because ")?;
-    let told = Told::new(LoginKind::Other).detail(why);
+    let told = Told::new(LoginKind::Other).step(Step::Before).detail(why);
     Some(match user_from(who) {
         Some((user, place)) => place.put(told.user(user)),
         None => told.user(who),
@@ -95,14 +102,13 @@ fn refused_user(rest: &[u8]) -> Option<Told<'_>> {
 
 /// `[invalid|authenticating] user USER ADDRESS port N`.
 fn end(rest: &[u8]) -> Option<Told<'_>> {
-    for (who, unauthenticated_end) in
-        [(&b"invalid user "[..], true), (b"authenticating user ", true), (b"user ", false)]
+    for (who, step) in
+        [(&b"invalid user "[..], Step::End), (b"authenticating user ", Step::End), (b"user ", Step::Alone)]
     {
         let Some(rest) = rest.strip_prefix(who) else { continue };
         let (place, port) = rsplit(rest, b" port ")?;
         let (user, from) = rsplit(place, b" ").unwrap_or((&[], place));
-        let told = Told::new(LoginKind::Other).user(user).from(from).port(leading_number(port));
-        return Some(Told { unauthenticated_end, ..told });
+        return Some(Told::new(LoginKind::Other).step(step).user(user).from(from).port(leading_number(port)));
     }
     None
 }
@@ -127,26 +133,29 @@ fn matching_key(rest: &[u8]) -> Option<Told<'_>> {
 
 fn too_many(rest: &[u8]) -> Option<Told<'_>> {
     let (user, place) = user_from(rest.strip_prefix(b"invalid user ").unwrap_or(rest))?;
-    Some(place.put(Told::new(LoginKind::Other).user(user)).detail(b"too many authentication failures"))
+    let told = Told::new(LoginKind::Other).step(Step::After);
+    Some(place.put(told.user(user)).detail(b"too many authentication failures"))
 }
 
 /// `Authentication failure for [illegal user ]USER from ADDRESS`: a `Failed` line follows.
 fn pam(rest: &[u8]) -> Option<Told<'_>> {
     let (why, who) = split(rest, b" for ")?;
     let (user, place) = user_from(who.strip_prefix(b"illegal user ").unwrap_or(who))?;
-    Some(place.put(Told::new(LoginKind::Other).user(user)).detail(why))
+    Some(place.put(Told::new(LoginKind::Other).step(Step::Before).user(user)).detail(why))
 }
 
 /// `2 more authentication failures; … rhost=ADDRESS  user=USER`: each has its own `Failed` line.
 fn more_failures(rest: &[u8]) -> Option<Told<'_>> {
     let (_, fields) = split(rest, b" more authentication failure")?;
-    let told = Told::new(LoginKind::Other).user(value(fields, b" user=")).from(value(fields, b"rhost="));
+    let told = Told::new(LoginKind::Other).step(Step::After).user(value(fields, b" user="));
+    let told = told.from(value(fields, b"rhost="));
     Some(told.tty(value(fields, b"tty=")))
 }
 
 fn denied(rest: &[u8]) -> Option<Told<'_>> {
     let (user, _) = split(rest, b" by PAM account configuration")?;
-    Some(Told::new(LoginKind::Other).user(user).detail(b"denied by PAM account configuration"))
+    let told = Told::new(LoginKind::Other).step(Step::After);
+    Some(told.user(user).detail(b"denied by PAM account configuration"))
 }
 
 /// `ADDRESS port N …`.

@@ -15,7 +15,7 @@ fn shown(program: &str, message: &str) -> Option<String> {
         text(told.session),
         text(told.method),
         told.target.map_or(String::new(), |target| format!(" >{}", String::from_utf8_lossy(target))),
-        if told.unauthenticated_end { " !" } else { "" }
+        if told.step == Step::End { " !" } else { "" }
     ))
 }
 

@@ -11,7 +11,7 @@ mod structured;
 mod year;
 
 use super::{
-    message::{self, Attempts, MAX_TIMES},
+    message::{self, Attempts, MAX_TIMES, Said, Told},
     window::Span,
 };
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     wants::{Reading, Want},
     zone::{Converter, DiskZone, LocalSeconds},
 };
-use coldread_model::{GapKind, LoginEvent, LoginSource, Timestamp, Zone};
+use coldread_model::{GapKind, LoginSource, Timestamp, Zone};
 use header::{Stamp, Yearless};
 use year::YearCounter;
 
@@ -39,7 +39,7 @@ impl Extractor for Syslog {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn finds(&self) -> coldread_model::Parts {
@@ -83,7 +83,7 @@ impl Extractor for Syslog {
             years: YearCounter::default(),
             second: None,
             attempts: Attempts::default(),
-            held: None,
+            last: Vec::new(),
             events: 0,
             span: Span::new(source),
             unread: (0, 0),
@@ -92,7 +92,7 @@ impl Extractor for Syslog {
         if let Err(error) = each_line(input.view, &mut |line| log.line(line, out)) {
             out.gap(place.stream_gap(STRUCTURE, &error));
         }
-        log.release(out);
+        log.attempts.finish(&mut |event| out.login(event));
         if let (count @ 1.., offset) = log.unread {
             let reason = format!("{count} lines without a time that is known, the first at byte {offset}");
             out.gap(place.gap(GapKind::Corrupt, STRUCTURE, reason));
@@ -141,8 +141,8 @@ struct Log<'a> {
     /// The last local second that was read, and when that was: in a busy log many lines are of one.
     second: Option<(Second, Option<(Timestamp, bool)>)>,
     attempts: Attempts,
-    /// The event of the line before, held back for `last message repeated`.
-    held: Option<LoginEvent>,
+    /// The line before if it told of logins, for `last message repeated`.
+    last: Vec<u8>,
     events: u64,
     /// How many lines could not be read, and where the first is.
     unread: (u64, u64),
@@ -175,55 +175,69 @@ impl Log<'_> {
         };
         let (time, zone, ambiguous) = self.time(header.stamp, years);
         self.span.take(time);
-        let at = |event| LoginEvent { time, zone, ambiguous, offset: line.offset, ..event };
+        let said = Said {
+            pid: header.pid,
+            time,
+            zone,
+            ambiguous,
+            source: self.source,
+            path: self.place.path,
+            offset: line.offset,
+        };
         if header.program.is_empty()
             && let Some(count) = message::last_repeated(header.message)
         {
-            return match self.held.take() {
-                Some(event) => {
-                    out.login(event.clone());
-                    self.take(at(event), count, out)
-                }
-                None => Ok(()),
-            };
+            let last = std::mem::take(&mut self.last);
+            let result = self.repeat(&last, count, said, out);
+            self.last = last;
+            return result;
         }
-        self.release(out);
         let (count, message) = message::repeated(header.message).unwrap_or((1, header.message));
+        self.last.clear();
+        let Some(told) = message::tell(header.program, message) else { return Ok(()) };
+        self.last.extend_from_slice(text);
+        self.take(&told, count, said, out)
+    }
+
+    /// What `last` told, so many times more.
+    fn repeat(
+        &mut self,
+        last: &[u8],
+        count: u32,
+        said: Said<'_>,
+        out: &mut dyn Output,
+    ) -> Result<(), StreamError> {
+        let Some(header) = header::parse(last) else { return Ok(()) };
+        let (_, message) = message::repeated(header.message).unwrap_or((1, header.message));
         match message::tell(header.program, message) {
-            Some(told) => {
-                let count = count.saturating_mul(told.times);
-                let event = self.attempts.event(told, header.pid, self.source, self.place.path, 0);
-                self.take(at(event), count, out)
-            }
+            Some(told) => self.take(&told, count, Said { pid: header.pid, ..said }, out),
             None => Ok(()),
         }
     }
 
-    /// Takes an event that happened so many times; the last time is held back.
-    fn take(&mut self, event: LoginEvent, count: u32, out: &mut dyn Output) -> Result<(), StreamError> {
+    /// Takes what a line tells, so many times.
+    fn take(
+        &mut self,
+        told: &Told<'_>,
+        count: u32,
+        said: Said<'_>,
+        out: &mut dyn Output,
+    ) -> Result<(), StreamError> {
+        let count = count.saturating_mul(told.times);
         if count > MAX_TIMES {
-            let reason = format!("byte {}: repeated {count} times, counted as {MAX_TIMES}", event.offset);
+            let reason = format!("byte {}: repeated {count} times, counted as {MAX_TIMES}", said.offset);
             out.gap(self.place.gap(GapKind::Limit, STRUCTURE, reason));
         }
         let count = count.min(MAX_TIMES);
         self.events += u64::from(count);
         if self.events > EVENTS_PER_FILE {
-            return Err(StreamError::Limit(format!(
-                "byte {}: more than {EVENTS_PER_FILE} events",
-                event.offset
-            )));
+            let reason = format!("byte {}: more than {EVENTS_PER_FILE} events", said.offset);
+            return Err(StreamError::Limit(reason));
         }
-        for _ in 1..count {
-            out.login(event.clone());
+        for _ in 0..count {
+            self.attempts.take(told, said, &mut |event| out.login(event));
         }
-        self.held = Some(event).filter(|_| count > 0);
         Ok(())
-    }
-
-    fn release(&mut self, out: &mut dyn Output) {
-        if let Some(event) = self.held.take() {
-            out.login(event);
-        }
     }
 
     fn time(&mut self, stamp: Stamp, years: i32) -> (Option<Timestamp>, Zone, bool) {

@@ -79,6 +79,67 @@ fn an_attempt_counts_once() {
 }
 
 #[test]
+fn lines_of_an_attempt_are_its_evidence() {
+    let lines = [
+        "Jan  1 00:00:00 h sshd[7]: Invalid user bob from 1.2.3.4 port 5",
+        "Jan  1 00:00:00 h sshd[8]: Invalid user al from 1.2.3.5 port 6",
+        "Jan  1 00:00:01 h sshd[7]: pam_unix(sshd:auth): authentication failure; logname= uid=0 tty=ssh rhost=1.2.3.4",
+        "Jan  1 00:00:02 h sshd[7]: Failed password for invalid user bob from 1.2.3.4 port 5 ssh2",
+        "Jan  1 00:00:03 h sshd[7]: Failed password for invalid user bob from 1.2.3.4 port 5 ssh2",
+        "Jan  1 00:00:04 h sshd[8]: Connection closed by invalid user al 1.2.3.5 port 6 [preauth]",
+        "Jan  1 00:00:04 h sshd[7]: error: maximum authentication attempts exceeded for invalid user bob from 1.2.3.4 port 5 ssh2 [preauth]",
+        "Jan  1 00:00:04 h sshd[7]: Disconnecting invalid user bob 1.2.3.4 port 5: Too many authentication failures [preauth]",
+        // Another process with the number, and one that comes in.
+        "Jan  1 00:00:05 h sshd[7]: Invalid user carl from 1.2.3.9 port 5",
+        "Jan  1 01:00:05 h sshd[7]: Failed password for dora from 1.2.3.9 port 5 ssh2",
+        "Jan  1 01:00:06 h sshd[7]: Accepted password for dora from 1.2.3.9 port 5 ssh2",
+        "Jan  1 01:00:07 h sshd[7]: Disconnected from user dora 1.2.3.9 port 5",
+    ];
+    let text = lines.join("\n");
+    let starts: Vec<u64> = lines.iter().map(|line| text.find(line).unwrap() as u64).collect();
+    let line_of = |offset: u64| starts.iter().position(|start| *start == offset).unwrap();
+    let mut found = read(text.as_bytes(), "UTC");
+    found.logins.sort();
+    let shown: Vec<_> = found
+        .logins
+        .iter()
+        .map(|event| {
+            let evidence: Vec<_> = event.evidence.iter().map(|one| line_of(one.offset)).collect();
+            let user = event.user.as_deref().unwrap_or_default();
+            (event.kind.name(), user, event.method.as_deref(), line_of(event.offset), evidence)
+        })
+        .collect();
+    let password = Some("password");
+    assert_eq!(
+        shown,
+        [
+            ("failed", "bob", password, 3, vec![2, 0]),
+            ("failed", "bob", password, 4, vec![6, 7]),
+            ("failed", "al", None, 5, vec![1]),
+            ("other", "carl", None, 8, vec![]),
+            ("failed", "dora", password, 9, vec![]),
+            ("login", "dora", password, 10, vec![]),
+            ("other", "dora", None, 11, vec![]),
+        ]
+    );
+    assert_eq!(found.logins[2].detail.as_deref(), Some("invalid user"));
+    assert!(found.logins.iter().all(|event| event.tty.is_none()));
+    assert_eq!(found.windows[0].records, 12);
+}
+
+#[test]
+fn any_number_of_attempts_are_under_way() {
+    let line =
+        |pid: u32| format!("Jan  1 00:00:00 h sshd[{pid}]: Invalid user bob from 1.2.3.4 port {pid}\n");
+    let text: String = (1..=1000).map(line).chain((0..100).map(|_| line(1000))).collect();
+    let found = read(text.as_bytes(), "UTC");
+    let lines: usize = found.logins.iter().map(|event| 1 + event.evidence.len()).sum();
+    assert_eq!((lines, found.logins.len()), (1100, 1000 + 100 - 16));
+    let most = found.logins.iter().map(|event| event.evidence.len()).max();
+    assert_eq!((most, found.gaps.len()), (Some(16), 0));
+}
+
+#[test]
 fn lines_that_say_nothing_are_counted() {
     let found = read(
         b"\n\0\0\0\0Jan  1 00:00:00 h su: (to root) al on pts/0\nnonsense\n  tail of something\n\xff\xfe\n",
