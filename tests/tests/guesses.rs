@@ -134,7 +134,11 @@ fn every_guess_counts_once_in_bounded_memory() {
         let row: Value = serde_json::from_str(line).unwrap();
         *found.entry(row["user"].as_str().unwrap().to_owned()).or_insert(0_u64) += 1;
         assert_eq!(row["source"], "authlog", "{row}");
-        joined += row["evidence"].as_array().map_or(0, |evidence| evidence.len() as u64);
+        // The three lines of the log, and the record.
+        let evidence = row["evidence"].as_array().unwrap();
+        let records = evidence.iter().filter(|one| one["source"] == "btmp").count() as u64;
+        assert_eq!(evidence.len() as u64, 2 + records, "{row}");
+        joined += records;
     }
     assert_eq!(found, expected);
     assert_eq!(joined, recorded.end - recorded.start);

@@ -12,6 +12,7 @@ fn read(path: &Path) -> Findings {
     let mut view = MemoryView::from(std::fs::read(path).unwrap());
     let mut input = Input::new(b"/var/log/journal/0/system.journal", "p1", &mut view);
     Journal.extract(&mut input, &Context::default(), &mut found);
+    found.logins.sort();
     found
 }
 

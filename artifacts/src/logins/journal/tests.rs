@@ -8,6 +8,7 @@ fn read(bytes: Vec<u8>) -> Findings {
     let mut view = MemoryView::from(bytes);
     let path = b"/var/log/journal/0/system.journal";
     Journal.extract(&mut Input::new(path, "p1", &mut view), &Context::default(), &mut found);
+    found.logins.sort();
     found
 }
 

@@ -246,8 +246,8 @@ fn days_of_installation_are_those_of_the_machine() {
     assert_eq!(installed_in(|_| ()), [0, 0]);
     assert_eq!(installed_in(|key| _ = key.number("Bias", 1 << 31)), [0, 0]);
     let odd = |key: &mut Node| {
-        berlin(key);
         key.data("DaylightStart", 3, &[0xff; 16]).data("StandardStart", 3, &[1]);
+        berlin(key);
     };
     assert_eq!(installed_in(odd), [-60, -60]);
 }
