@@ -1,7 +1,7 @@
 //! Logs and login records made up without a machine: a server that is being guessed at, one that is quiet, and a
 //! journal of both.
 
-use std::{collections::HashMap, hash::Hasher};
+use std::{collections::HashMap, fmt::Write, hash::Hasher};
 
 /// Seconds of a day.
 const DAY: u64 = 86_400;
@@ -17,17 +17,21 @@ pub enum Stamps {
 
 /// The time of a line in a November.
 fn stamp(out: &mut String, stamps: Stamps, number: u64) {
-    use std::fmt::Write;
     let second = number / 8 % (DAY * 30);
     let (day, hour, minute) = (second / DAY + 1, second % DAY / 3600, second % 3600 / 60);
-    let written = match stamps {
-        Stamps::Rfc3164 => write!(out, "Nov {day:2} {hour:02}:{minute:02}:{:02} ", second % 60),
-        Stamps::Rfc3339 => {
-            let micros = number * 7919 % 1_000_000;
-            write!(out, "2025-11-{day:02}T{hour:02}:{minute:02}:{:02}.{micros:06}+01:00 ", second % 60)
+    match stamps {
+        Stamps::Rfc3164 => {
+            put(out, format_args!("Nov {day:2} {hour:02}:{minute:02}:{:02} ", second % 60));
         }
-    };
-    written.unwrap_or_default();
+        Stamps::Rfc3339 => {
+            let (second, micros) = (second % 60, number * 7919 % 1_000_000);
+            put(out, format_args!("2025-11-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}+01:00 "));
+        }
+    }
+}
+
+fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("a string takes all");
 }
 
 /// The messages of one guess, and its process.
@@ -74,7 +78,7 @@ pub fn guesses(bytes: usize, stamps: Stamps) -> (Vec<u8>, u64) {
         let (pid, messages) = guess(number);
         for message in messages {
             stamp(&mut text, stamps, number);
-            text.push_str(&format!("web sshd[{pid}]: {message}\n"));
+            put(&mut text, format_args!("web sshd[{pid}]: {message}\n"));
         }
         number += 1;
     }
@@ -88,11 +92,11 @@ pub fn system(bytes: usize, stamps: Stamps) -> (Vec<u8>, u64) {
         stamp(&mut text, stamps, number);
         let (program, pid, message) = quiet(number);
         if number % 1000 == 0 {
-            text.push_str(&format!("web sshd[{pid}]: {}\n", guess(number).1[3]));
+            put(&mut text, format_args!("web sshd[{pid}]: {}\n", guess(number).1[3]));
         } else if pid == 0 {
-            text.push_str(&format!("web {program}: {message}\n"));
+            put(&mut text, format_args!("web {program}: {message}\n"));
         } else {
-            text.push_str(&format!("web {program}[{pid}]: {message}\n"));
+            put(&mut text, format_args!("web {program}[{pid}]: {message}\n"));
         }
         number += 1;
     }

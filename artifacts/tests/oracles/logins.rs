@@ -205,7 +205,9 @@ fn failures_as_lastb_shows_them() {
         assert!(events.iter().all(|event| event.kind == LoginKind::Failed));
         // A failure ends where it starts.
         let mut got: Vec<_> = events.iter().map(session).collect();
-        got.iter_mut().for_each(|session| session[4] = session[3].clone());
+        for session in &mut got {
+            session[4] = session[3].clone();
+        }
         got.sort();
         assert_eq!(got, expected);
     }
