@@ -142,14 +142,6 @@ impl Facts {
 }
 
 impl Support {
-    /// The state, and the day if there is one.
-    pub fn short(&self) -> String {
-        match (self.state, &self.date) {
-            (state @ ("eol" | "supported"), Some(date)) => format!("{state} {date}"),
-            (state, _) => state.to_owned(),
-        }
-    }
-
     /// In words.
     pub fn text(&self) -> String {
         let text = match (self.state, &self.date) {
@@ -302,11 +294,6 @@ mod tests {
         let words = |version| facts.support(&system("debian", Some(version)), "2030-05-05").text();
         assert_eq!(words("99"), "eol (facts of 2030-01-01)");
         assert_eq!(words("98"), "supported (facts of 2030-01-01)");
-        let short = |version| facts.support(&system("debian", Some(version)), "2030-05-05").short();
-        assert_eq!(
-            (short("98"), short("97"), short("1")),
-            ("supported".into(), "eol 2029-01-01".into(), "unknown".into())
-        );
         assert_eq!(
             words("97"),
             "eol since 2029-01-01, extended support until 2031-01-01 (facts of 2030-01-01)"

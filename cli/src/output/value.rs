@@ -179,7 +179,7 @@ impl<'a> Value<'a> {
             }
             Self::Device(major, minor) => format!("{major}:{minor}"),
             Self::Support(support) => {
-                plain(&if wide { support.text() } else { support.short() }).into_owned()
+                plain(&if wide { support.text() } else { support.state.to_owned() }).into_owned()
             }
             Self::Origin(origin) => plain(&String::from_utf8_lossy(&origin.path)).into_owned(),
             Self::Evidence(evidence) => {
