@@ -27,8 +27,8 @@ pub struct Keys {
     #[arg(long, value_name = "KIND", value_parser = kinds())]
     kind: Option<String>,
     /// Only the key with this fingerprint: where else is it?
-    #[arg(long, value_name = "SHA256:…", default_value = "", hide_default_value = true)]
-    fingerprint: String,
+    #[arg(long, value_name = "SHA256:…", value_parser = fingerprint)]
+    fingerprint: Option<String>,
     #[command(flatten)]
     root: RootArgs,
     #[command(flatten)]
@@ -44,13 +44,24 @@ fn kinds() -> clap::builder::PossibleValuesParser {
     KeyKind::ALL.iter().map(|one| one.name()).collect::<Vec<_>>().into()
 }
 
+/// A whole fingerprint as ssh-keygen shows it: any other text would find nothing, and tell nothing by that.
+fn fingerprint(text: &str) -> std::result::Result<String, String> {
+    let digest = text.strip_prefix("SHA256:").unwrap_or(text).trim_end_matches('=');
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    if digest.len() == 43 && digest.bytes().all(is_base64) {
+        Ok(format!("SHA256:{digest}"))
+    } else {
+        Err("not the SHA-256 of a key as ssh-keygen -l shows it: SHA256: and 43 characters".to_owned())
+    }
+}
+
 impl Keys {
     pub async fn run(self) -> Result<()> {
         let request = KeysRequest {
             scope: Some(self.scope.scope()),
             user: self.user,
             kind: self.kind.unwrap_or_default(),
-            fingerprint: self.fingerprint,
+            fingerprint: self.fingerprint.unwrap_or_default(),
             root: self.root.root,
         };
         let ask = async |services: Services| services.query().keys(request).await;
