@@ -20,7 +20,7 @@ use tests::{
     disk,
     hive::{self, SamUser},
     host,
-    program::{self, Answer},
+    program::{self, Answer, Running},
     truth::hex,
 };
 
@@ -304,16 +304,64 @@ fn everything(place: &Place) -> Vec<Kept> {
     kept
 }
 
+/// The secrets of the disk.
+fn secrets() -> Vec<&'static [u8]> {
+    HASHES.iter().chain(&TOKENS).map(|text| text.as_bytes()).chain([SEED, PRIME, SEALED, NT]).collect()
+}
+
+/// A disk with all secrets and markers, and the folder that it was made of.
+fn planted(dir: &Path) -> (PathBuf, PathBuf) {
+    let (folder, image) = (dir.join("tree"), dir.join("disk.img"));
+    put_keys(&folder);
+    put_system(&folder);
+    disk::of_folder(&image, &folder, 32);
+    (image, folder)
+}
+
+/// Where work crosses the wire, no log of either side has a secret, and the coordinator's store has none.
+#[test]
+fn no_secret_is_logged_by_a_coordinator_or_a_worker() {
+    if host::lacks(&["mke2fs"]) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (image, _) = planted(dir.path());
+    let store = dir.path().join("store");
+    let start = |words: &[&str]| {
+        let mut command = program::coldread();
+        Running::start(command.args(words).env("RUST_LOG", "trace"))
+    };
+    let mut coordinator =
+        start(&["coordinator", "--listen", "127.0.0.1:0", "--store", store.to_str().unwrap()]);
+    let url = format!("http://{}", coordinator.address());
+    let mut worker = start(&["worker", "--coordinator", &url]);
+    let place = Place::Server(url);
+    let mut scan = place.scan_command(&image, "planted", &["--content", "hash"]);
+    let mut kept: Vec<Kept> = said(program::run(scan.env("RUST_LOG", "trace")).exits(3)).into();
+    for line in QUESTIONS {
+        let words: Vec<&str> = line.split(' ').chain(["-o", "ndjson"]).collect();
+        kept.extend(said(program::run(&mut place.command(&words)).exits(0)));
+    }
+    worker.kill();
+    coordinator.kill();
+    for ended in [worker.finish(), coordinator.finish()] {
+        assert!(ended.stderr.contains("TRACE"), "{}: nothing was traced", ended.line);
+        kept.extend(said(ended));
+    }
+    let markers = Search::new(&MARKERS.map(str::as_bytes), |marker| vec![marker.to_vec()]);
+    assert_eq!(markers.found(&kept).len(), MARKERS.len(), "not all markers are told");
+    let search = Search::new(&secrets(), forms);
+    assert_eq!(search.found(&kept), BTreeMap::new(), "told or logged");
+    assert_eq!(search.found(&unfolded(&store)), BTreeMap::new(), "kept");
+}
+
 #[test]
 fn no_secret_is_told_kept_or_logged() {
     if host::lacks(&["mke2fs"]) {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let (folder, image) = (dir.path().join("tree"), dir.path().join("disk.img"));
-    put_keys(&folder);
-    put_system(&folder);
-    disk::of_folder(&image, &folder, 32);
+    let (image, folder) = planted(dir.path());
     let (place, _store) = ask::store();
     let mut scan = place.scan_command(&image, "planted", &["--content", "hash"]);
     let mut kept: Vec<Kept> = said(program::run(scan.env("RUST_LOG", "trace")).exits(3)).into();
@@ -321,8 +369,7 @@ fn no_secret_is_told_kept_or_logged() {
     let Place::Store(store) = &place else { panic!("{place:?}") };
     let objects = unfolded(store);
 
-    let secrets: Vec<&[u8]> =
-        HASHES.iter().chain(&TOKENS).map(|text| text.as_bytes()).chain([SEED, PRIME, SEALED, NT]).collect();
+    let secrets = secrets();
     let search = Search::new(&secrets, forms);
     // First that the search would find what is there.
     let planted = search.found(&unfolded(&folder));

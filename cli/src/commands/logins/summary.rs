@@ -19,6 +19,8 @@ use std::io::Write;
 /// a log that would tell of the one or the other, `since` the later of both, `until` the last time of any; where they
 /// are absent, no such log was found, and a count of 0 tells nothing. A tree in which nobody was found has a row too.
 ///
+/// TIME is RFC 3339, a date or a span ago such as 7d, as in `coldread logins`.
+///
 /// Counts are of what the records hold: what several of them tell of is counted once. Of an asset, 16 MiB of names
 /// and addresses are held for users who only failed and as much for those who logged in, and 10,000 addresses of a
 /// user; where that is not enough, all is counted and the row has a `note`.
@@ -122,6 +124,9 @@ fn line(tree: &UserLogins, whom: &str) -> String {
     let what = match &tree.note {
         // A row of nobody has a note where nobody looked.
         Some(note) if !is_somebody(tree) => plain(note).into_owned(),
+        _ if !is_somebody(tree) && tree.failures_since.or(tree.logins_since).is_none() => {
+            format!("logins and failed logins{whom} {UNKNOWN}")
+        }
         _ => {
             let failures = clause(tree.failures, "failed login", whom, tree.failures_since);
             let logins = clause(tree.logins, "login", whom, tree.logins_since);
@@ -135,11 +140,14 @@ fn line(tree: &UserLogins, whom: &str) -> String {
     format!("{}{root}: {what}", plain(&tree.asset))
 }
 
+/// What is said where 0 would tell nothing.
+const UNKNOWN: &str = "unknown, as no log was found that would tell of them";
+
 /// How many of something since when, as far as that can be known.
 fn clause(count: u64, noun: &str, whom: &str, since: Option<Time>) -> String {
     let known = format!("{}{whom}", counted(count, noun));
     match (count, Value::time(since)) {
-        (0, Value::Absent) => format!("{noun}s{whom} unknown, as no log was found that would tell of them"),
+        (0, Value::Absent) => format!("{noun}s{whom} {UNKNOWN}"),
         (_, Value::Absent) => format!("{known}, since when is unknown"),
         (_, since) => format!("{known} since {}", since.cell(false)),
     }
@@ -177,7 +185,6 @@ mod tests {
             trees.take(&row);
         }
         let lines: Vec<_> = trees.0.iter().map(|tree| line(tree, " of root")).collect();
-        let unknown = "unknown, as no log was found that would tell of them";
         assert_eq!(
             lines,
             [
@@ -185,8 +192,8 @@ mod tests {
                  last record 1970-01-02 00:00:00",
                 "b: 0 failed logins of root since 1970-01-02 00:00:00; 0 logins of root since 1970-01-02 00:01:00; \
                  last record 1970-01-03 00:00:00",
-                &format!("b /srv/jail: failed logins of root {unknown}; logins of root {unknown}"),
-                &format!("c: 1 failed login of root, since when is unknown; logins of root {unknown}"),
+                &format!("b /srv/jail: logins and failed logins of root {UNKNOWN}"),
+                &format!("c: 1 failed login of root, since when is unknown; logins of root {UNKNOWN}"),
                 "d: nobody looked",
             ]
         );
