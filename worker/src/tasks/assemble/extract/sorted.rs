@@ -11,6 +11,7 @@ use std::{
     os::unix::fs::FileExt,
     sync::Arc,
 };
+use zstd::bulk::{Compressor, Decompressor};
 
 /// Bytes of rows in memory before they go to a run.
 pub(super) const HELD_BYTES: usize = 24 << 20;
@@ -37,10 +38,10 @@ struct SortedRun {
 }
 
 /// The file of runs.
-#[derive(Debug)]
 struct Spill {
     file: Arc<File>,
     end: u64,
+    packer: Compressor<'static>,
 }
 
 fn failed(error: impl std::fmt::Display) -> TaskError {
@@ -52,7 +53,8 @@ fn failed(error: impl std::fmt::Display) -> TaskError {
 
 impl Spill {
     fn new() -> Result<Self, TaskError> {
-        Ok(Self { file: Arc::new(tempfile::tempfile().map_err(failed)?), end: 0 })
+        let file = Arc::new(tempfile::tempfile().map_err(failed)?);
+        Ok(Self { file, end: 0, packer: Compressor::new(ZSTD_LEVEL).map_err(failed)? })
     }
 
     /// Writes rows that come in order.
@@ -77,7 +79,7 @@ impl Spill {
     }
 
     fn block(&mut self, bytes: &[u8]) -> Result<Block, TaskError> {
-        let packed = zstd::bulk::compress(bytes, ZSTD_LEVEL).map_err(failed)?;
+        let packed = self.packer.compress(bytes).map_err(failed)?;
         self.file.write_all_at(&packed, self.end).map_err(failed)?;
         let size = |len: usize| u32::try_from(len).map_err(failed);
         let block = Block { at: self.end, stored: size(packed.len())?, raw: size(bytes.len())? };
@@ -91,6 +93,7 @@ struct RunReader<T> {
     file: Arc<File>,
     blocks: VecDeque<Block>,
     rows: RowsIter<T>,
+    unpacker: Decompressor<'static>,
 }
 
 impl<T: Row> Iterator for RunReader<T> {
@@ -104,7 +107,7 @@ impl<T: Row> Iterator for RunReader<T> {
             let block = self.blocks.pop_front()?;
             let mut packed = vec![0; block.stored as usize];
             let read = self.file.read_exact_at(&mut packed, block.at);
-            match read.and_then(|()| zstd::bulk::decompress(&packed, block.raw as usize)) {
+            match read.and_then(|()| self.unpacker.decompress(&packed, block.raw as usize)) {
                 Ok(bytes) => self.rows = RowsIter::new(bytes),
                 Err(error) => {
                     self.blocks.clear();
@@ -116,7 +119,6 @@ impl<T: Row> Iterator for RunReader<T> {
 }
 
 /// Takes rows in any order.
-#[derive(Debug)]
 pub(super) struct Sorter<T> {
     held: Vec<T>,
     bytes: usize,
@@ -180,10 +182,11 @@ impl<T: Row> Sorter<T> {
 }
 
 fn merge<T: Row>(file: &Arc<File>, runs: Vec<SortedRun>, held: Vec<T>) -> Result<Merged<T>, TaskError> {
-    let open = |run: SortedRun| -> Source<T> {
-        Box::new(RunReader { file: Arc::clone(file), blocks: run.blocks, rows: RowsIter::new(Vec::new()) })
+    let open = |run: SortedRun| -> Result<Source<T>, TaskError> {
+        let (file, unpacker) = (Arc::clone(file), Decompressor::new().map_err(failed)?);
+        Ok(Box::new(RunReader { file, blocks: run.blocks, rows: RowsIter::new(Vec::new()), unpacker }))
     };
-    let mut sources: Vec<Source<T>> = runs.into_iter().map(open).collect();
+    let mut sources: Vec<Source<T>> = runs.into_iter().map(open).collect::<Result<_, _>>()?;
     sources.push(Box::new(held.into_iter().map(Ok)));
     Merged::new(sources)
 }
