@@ -1,6 +1,6 @@
 use super::*;
-use crate::view::MemoryView;
-use coldread_model::{Findings, LoginKind};
+use crate::view::{FileView, MemoryView, ViewError};
+use coldread_model::{ByteRange, Findings, LoginKind};
 use proptest::prelude::*;
 
 fn read(bytes: Vec<u8>) -> Findings {
@@ -154,6 +154,41 @@ fn damage_costs_what_it_covers() {
     let mut unknown = clean;
     unknown[13] = 1;
     assert_eq!(read(unknown).gaps[0].kind, GapKind::Unsupported);
+}
+
+/// A file of an exabyte of which only the start is there.
+struct Sparse(Vec<u8>, [ByteRange; 1], u64);
+
+impl FileView for Sparse {
+    fn len(&self) -> u64 {
+        1 << 60
+    }
+    fn data_segments(&self) -> &[ByteRange] {
+        &self.1
+    }
+    fn read_at(&mut self, offset: u64, out: &mut [u8]) -> Result<usize, ViewError> {
+        self.2 += out.len() as u64;
+        let rest = usize::try_from(offset).ok().and_then(|at| self.0.get(at..)).unwrap_or_default();
+        let len = rest.len().min(out.len());
+        out[..len].copy_from_slice(&rest[..len]);
+        out[len..].fill(0);
+        Ok(out.len())
+    }
+}
+
+#[test]
+fn holes_cost_nothing() {
+    let (mut bytes, _) = write(false, true, 0);
+    // The last object is said to be far away, so that zeros are no end.
+    bytes[136..144].copy_from_slice(&(1_u64 << 50).to_le_bytes());
+    let data = ByteRange::new(0, bytes.len() as u64);
+    let (mut found, mut view) = (Findings::default(), Sparse(bytes, [data], 0));
+    let path = b"/var/log/journal/0/system.journal";
+    Journal.extract(&mut Input::new(path, "p1", &mut view), &Context::default(), &mut found);
+    assert_eq!(found.logins.len(), 4);
+    let kinds: Vec<_> = found.gaps.iter().map(|gap| gap.kind).collect();
+    assert_eq!(kinds, [GapKind::Limit, GapKind::Corrupt], "{:?}", found.gaps);
+    assert!(view.2 < 16 << 20, "{} bytes read", view.2);
 }
 
 proptest! {
