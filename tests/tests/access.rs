@@ -379,6 +379,20 @@ fn the_summary_names_addresses_and_who_was_not_there() {
     // What was not asked for is not known.
     let (place, _dir) = ask::store();
     place.scan(&sample::compressed(), "speicher", &["--only", "packages"]).exits(0);
+    for (line, part) in [
+        ("accounts", "accounts"),
+        ("settings", "accounts"),
+        ("keys", "keys"),
+        ("logins", "logins"),
+        ("logins windows", "logins"),
+        ("files", "files"),
+    ] {
+        let words: Vec<&str> = line.split(' ').chain(["-o", "ndjson"]).collect();
+        let says = format!("the scans of 1 asset were not asked for {part}");
+        assert_eq!(place.run(&words).exits(0).says(&[&says]).text(), "", "{line}");
+    }
+    let none = place.run(&["packages", "--name", "nothing-like-this"]).exits(0).says(&["no packages"]);
+    assert!(!none.stderr.contains("asked"), "{}", none.stderr);
     let rows = place.rows(&["logins", "summary"]);
     assert_eq!((rows.len(), &rows[0]["note"]), (1, &json!("the scan was not asked for logins")));
     let table = place.run(&["logins", "summary"]).exits(0);

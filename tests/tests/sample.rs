@@ -58,6 +58,22 @@ fn the_asset_is_the_system_of_the_recipe() {
     }
 }
 
+/// What the README shows of a scan is what it says.
+#[test]
+fn the_readme_shows_what_a_scan_says() {
+    let (place, _dir) = ask::store();
+    let readme = fs::read_to_string(tests::program::workspace().join("README.md")).unwrap();
+    let scan = place.run(&["scan".as_ref(), sample::compressed().as_os_str()]).exits(0);
+    // But for the snapshot's id, which is that of all that was found.
+    for line in scan.text().lines().skip(1) {
+        assert!(readme.lines().any(|shown| shown == line), "README does not show: {line}");
+    }
+    let summary = place.run(&["logins", "summary"]).exits(0);
+    for line in summary.text().lines().take(5).chain(summary.text().lines().last()) {
+        assert!(readme.lines().any(|shown| shown == line), "README does not show: {line}");
+    }
+}
+
 #[test]
 fn every_name_is_listed_where_its_machine_would_see_it() {
     for expected in sample::expected()["volumes"].as_array().unwrap() {

@@ -6,7 +6,7 @@ use crate::{
     connect::Services,
     failure::Result,
 };
-use coldread_model::AccountKind;
+use coldread_model::{AccountKind, Part};
 use coldread_proto::v1::AccountsRequest;
 
 /// List the users that systems know: who they are, whether a password opens them, what they may do
@@ -47,13 +47,15 @@ impl Accounts {
             (false, true) => AccountKind::Group.name(),
             (false, false) => AccountKind::User.name(),
         };
+        let scope = self.scope.scope();
         let request = AccountsRequest {
-            scope: Some(self.scope.scope()),
+            scope: Some(scope.clone()),
             name: self.user,
             kind: kind.to_owned(),
             root: self.root.root,
         };
         let ask = async |services: Services| services.query().accounts(request).await;
-        listing::print(&self.place, self.output.output, ask, |batch| batch.accounts).await
+        let about = Some((Part::Accounts, scope));
+        listing::print(&self.place, self.output.output, about, ask, |batch| batch.accounts).await
     }
 }

@@ -36,7 +36,7 @@ impl Assets {
         let (facts, day) = self.eol.load()?;
         let request = AssetsRequest { scope: Some(self.scope.scope()) };
         let ask = async |services: Services| services.query().assets(request).await;
-        listing::print(&self.place, self.output.output, ask, |batch| {
+        listing::print(&self.place, self.output.output, None, ask, |batch| {
             let known = |asset: Asset| {
                 let support = asset.identity.as_ref().map(|system| facts.support(system, &day));
                 KnownAsset { asset, support }

@@ -29,6 +29,6 @@ impl Coverage {
     pub async fn run(self) -> Result<()> {
         let request = CoverageRequest { scope: Some(self.scope.scope()) };
         let ask = async |services: Services| services.query().coverage(request).await;
-        listing::print(&self.place, self.output.output, ask, |batch| batch.rows).await
+        listing::print(&self.place, self.output.output, None, ask, |batch| batch.rows).await
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     connect::Services,
     failure::Result,
 };
+use coldread_model::Part;
 use coldread_proto::v1::FilesRequest;
 
 /// List files: names, metadata and digests, ordered by volume, parent directory and name
@@ -38,13 +39,15 @@ pub struct Files {
 
 impl Files {
     pub async fn run(self) -> Result<()> {
+        let scope = self.scope.scope();
         let request = FilesRequest {
-            scope: Some(self.scope.scope()),
+            scope: Some(scope.clone()),
             paths: self.paths,
             volume: self.volume,
             all: self.all,
         };
         let ask = async |services: Services| services.query().files(request).await;
-        listing::print(&self.place, self.output.output, ask, |batch| batch.files).await
+        let about = Some((Part::Files, scope));
+        listing::print(&self.place, self.output.output, about, ask, |batch| batch.files).await
     }
 }

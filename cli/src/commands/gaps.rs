@@ -26,6 +26,6 @@ impl Gaps {
     pub async fn run(self) -> Result<()> {
         let request = GapsRequest { scope: Some(self.scope.scope()) };
         let ask = async |services: Services| services.query().gaps(request).await;
-        listing::print(&self.place, self.output.output, ask, |batch| batch.gaps).await
+        listing::print(&self.place, self.output.output, None, ask, |batch| batch.gaps).await
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     connect::Services,
     failure::Result,
 };
-use coldread_model::KeyKind;
+use coldread_model::{KeyKind, Part};
 use coldread_proto::v1::KeysRequest;
 
 /// List SSH keys: which open accounts, which prove machines, and private keys that lie about
@@ -57,14 +57,16 @@ fn fingerprint(text: &str) -> std::result::Result<String, String> {
 
 impl Keys {
     pub async fn run(self) -> Result<()> {
+        let scope = self.scope.scope();
         let request = KeysRequest {
-            scope: Some(self.scope.scope()),
+            scope: Some(scope.clone()),
             user: self.user,
             kind: self.kind.unwrap_or_default(),
             fingerprint: self.fingerprint.unwrap_or_default(),
             root: self.root.root,
         };
         let ask = async |services: Services| services.query().keys(request).await;
-        listing::print(&self.place, self.output.output, ask, |batch| batch.keys).await
+        let about = Some((Part::Keys, scope));
+        listing::print(&self.place, self.output.output, about, ask, |batch| batch.keys).await
     }
 }

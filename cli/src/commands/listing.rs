@@ -4,15 +4,22 @@ use crate::{
     args::PlaceArgs,
     connect::{self, Need, Services},
     failure::Result,
-    output::{Format, Printer, Row, stdout},
+    output::{Format, Printer, Row, counted, stdout},
     progress,
 };
+use coldread_model::Part;
+use coldread_proto::v1::{AssetsRequest, Scope};
 use tonic::{Response, Status, Streaming};
 
-/// Asks the services at a place and prints the rows of the answer. A table for people says so when there are none.
+/// What rows are of: a part of what there is to know, of these snapshots.
+pub type About = (Part, Scope);
+
+/// Asks the services at a place and prints the rows of the answer. A table for people says so when there are none; and
+/// where nobody looked for such rows, every format does, as nothing found is not nothing read.
 pub async fn print<B, R, I, F>(
     place: &PlaceArgs,
     format: Format,
+    about: Option<About>,
     ask: impl FnOnce(Services) -> F,
     rows: impl Fn(B) -> I,
 ) -> Result<()>
@@ -22,13 +29,38 @@ where
     F: Future<Output = Result<Response<Streaming<B>>, Status>>,
 {
     connect::with(&place.place()?, Need::Answers, async |services| {
-        let printed = print_rows(ask(services).await?.into_inner(), format, rows).await?;
-        if printed == 0 && matches!(format, Format::Table | Format::Wide) {
-            progress::say(&format!("no {}", R::NOUN));
+        let printed = print_rows(ask(services.clone()).await?.into_inner(), format, rows).await?;
+        if printed > 0 {
+            return Ok(());
+        }
+        let unasked = match about {
+            Some((part, scope)) => unasked(&services, part, scope).await?.map(|count| (part, count)),
+            None => None,
+        };
+        match unasked {
+            Some((part, count)) => {
+                let (assets, part) = (counted(count, "asset"), part.name());
+                progress::say(&format!("no {}: the scans of {assets} were not asked for {part}", R::NOUN));
+            }
+            None if matches!(format, Format::Table | Format::Wide) => {
+                progress::say(&format!("no {}", R::NOUN));
+            }
+            None => {}
         }
         Ok(())
     })
     .await
+}
+
+/// Of how many of the assets nobody asked for a part; none where somebody did of all.
+async fn unasked(services: &Services, part: Part, scope: Scope) -> Result<Option<u64>> {
+    let mut answer = services.query().assets(AssetsRequest { scope: Some(scope) }).await?.into_inner();
+    let mut count = 0;
+    while let Some(batch) = answer.message().await? {
+        let lacks = |only: &str| !only.is_empty() && only.split(',').all(|one| one != part.name());
+        count += batch.assets.iter().filter(|asset| lacks(&asset.only)).count() as u64;
+    }
+    Ok(Some(count).filter(|count| *count > 0))
 }
 
 /// Prints the rows of an answer as they come, and gives their number.

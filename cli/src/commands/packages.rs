@@ -6,7 +6,7 @@ use crate::{
     connect::Services,
     failure::Result,
 };
-use coldread_model::{PackageType, version::VersionFilter};
+use coldread_model::{PackageType, Part, version::VersionFilter};
 use coldread_proto::v1::PackagesRequest;
 
 /// List installed packages
@@ -47,8 +47,9 @@ fn types() -> clap::builder::PossibleValuesParser {
 
 impl Packages {
     pub async fn run(self) -> Result<()> {
+        let scope = self.scope.scope();
         let request = PackagesRequest {
-            scope: Some(self.scope.scope()),
+            scope: Some(scope.clone()),
             name: self.name,
             r#type: self.r#type.unwrap_or_default(),
             all: self.all,
@@ -56,6 +57,7 @@ impl Packages {
             root: self.root.root,
         };
         let ask = async |services: Services| services.query().packages(request).await;
-        listing::print(&self.place, self.output.output, ask, |batch| batch.packages).await
+        let about = Some((Part::Packages, scope));
+        listing::print(&self.place, self.output.output, about, ask, |batch| batch.packages).await
     }
 }

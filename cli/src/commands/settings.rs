@@ -6,6 +6,7 @@ use crate::{
     connect::Services,
     failure::Result,
 };
+use coldread_model::Part;
 use coldread_proto::v1::SettingsRequest;
 
 /// List settings that decide who can log in, by what they configure and by name
@@ -37,13 +38,15 @@ pub struct Settings {
 
 impl Settings {
     pub async fn run(self) -> Result<()> {
+        let scope = self.scope.scope();
         let request = SettingsRequest {
-            scope: Some(self.scope.scope()),
+            scope: Some(scope.clone()),
             subject: self.subject,
             name: self.name,
             root: self.root.root,
         };
         let ask = async |services: Services| services.query().settings(request).await;
-        listing::print(&self.place, self.output.output, ask, |batch| batch.settings).await
+        let about = Some((Part::Accounts, scope));
+        listing::print(&self.place, self.output.output, about, ask, |batch| batch.settings).await
     }
 }

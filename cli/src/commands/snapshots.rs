@@ -36,6 +36,6 @@ impl Snapshots {
         let asset = self.name.or(self.asset).unwrap_or_default();
         let request = SnapshotsRequest { scope: Some(Scope { asset, snapshot: self.snapshot }) };
         let ask = async |services: Services| services.query().snapshots(request).await;
-        listing::print(&self.place, self.output.output, ask, |batch| batch.snapshots).await
+        listing::print(&self.place, self.output.output, None, ask, |batch| batch.snapshots).await
     }
 }

@@ -76,13 +76,14 @@ fn asset(snapshot: &Snapshot) -> v1::Asset {
         failed_logins: manifest.counts.failed_logins,
         gaps: manifest.counts.gaps,
         identity: None,
+        only: String::new(),
     }
 }
 
 /// An asset with its system, as lists have it.
 fn listed(snapshot: &Snapshot) -> v1::Asset {
     let system = SystemIdentity { kernels: Vec::new(), ..snapshot.manifest.system.clone() };
-    v1::Asset { identity: Some(system.into()), ..asset(snapshot) }
+    v1::Asset { identity: Some(system.into()), only: only(&snapshot.manifest), ..asset(snapshot) }
 }
 
 fn detail(store: &Store, snapshot: &Snapshot) -> Result<v1::AssetDetail, ServiceError> {

@@ -10,7 +10,7 @@ use crate::{
     failure::Result,
     time::PointInTime,
 };
-use coldread_model::LoginSource;
+use coldread_model::{LoginSource, Part};
 use coldread_proto::v1::LoginsRequest;
 
 /// List logins, logouts, failed attempts, boots and shutdowns, by time
@@ -86,8 +86,9 @@ impl Logins {
 
 impl List {
     async fn run(self) -> Result<()> {
+        let scope = self.scope.scope();
         let request = LoginsRequest {
-            scope: Some(self.scope.scope()),
+            scope: Some(scope.clone()),
             failed: self.failed,
             user: self.user,
             since: self.since.map(Into::into),
@@ -97,6 +98,7 @@ impl List {
             root: self.root.root,
         };
         let ask = async |services: Services| services.query().logins(request).await;
-        listing::print(&self.place, self.output.output, ask, |batch| batch.logins).await
+        let about = Some((Part::Logins, scope));
+        listing::print(&self.place, self.output.output, about, ask, |batch| batch.logins).await
     }
 }

@@ -68,7 +68,7 @@ impl Summary {
         let format = self.output.output;
         if !matches!(format, Format::Table | Format::Wide) {
             let ask = async |services: Services| services.query().sum_up_logins(request).await;
-            return listing::print(&self.place, format, ask, |batch| batch.users).await;
+            return listing::print(&self.place, format, None, ask, |batch| batch.users).await;
         }
         connect::with(&self.place.place()?, Need::Answers, async |services| {
             let mut trees = Trees::default();

@@ -6,6 +6,7 @@ use crate::{
     connect::Services,
     failure::Result,
 };
+use coldread_model::Part;
 use coldread_proto::v1::LogWindowsRequest;
 
 /// List what time each login record covers: since when it can have known
@@ -32,12 +33,14 @@ pub struct Windows {
 
 impl Windows {
     pub async fn run(self) -> Result<()> {
+        let scope = self.scope.scope();
         let request = LogWindowsRequest {
-            scope: Some(self.scope.scope()),
+            scope: Some(scope.clone()),
             source: self.source.unwrap_or_default(),
             root: self.root.root,
         };
         let ask = async |services: Services| services.query().log_windows(request).await;
-        listing::print(&self.place, self.output.output, ask, |batch| batch.windows).await
+        let about = Some((Part::Logins, scope));
+        listing::print(&self.place, self.output.output, about, ask, |batch| batch.windows).await
     }
 }
