@@ -59,8 +59,8 @@ pub struct Options {
     /// An image to use instead of making one, as ext4=PATH
     #[arg(long, value_name = "FS=PATH", value_parser = given_image)]
     image: Vec<(Kind, PathBuf)>,
-    /// Contenders to leave out, by a part of their name (dissect takes a minute a run)
-    #[arg(long, value_name = "NAME")]
+    /// Contenders to leave out, by a part of their name, of all works or of one: `none:dissect` (it takes a minute a run)
+    #[arg(long, value_name = "[WORK:]NAME")]
     skip: Vec<String>,
 }
 
@@ -83,6 +83,14 @@ impl Task {
             Self::None => "listing",
             Self::Packages => "packages and logins of",
             Self::Hash => "SHA-256 of",
+        }
+    }
+
+    /// Whether a `--skip` leaves a contender of this work out.
+    fn skips(self, skip: &str, contender: &str) -> bool {
+        match skip.split_once(':') {
+            Some((work, name)) => Self::from_str(work, false) == Ok(self) && contender.contains(name),
+            None => contender.contains(skip),
         }
     }
 
@@ -171,7 +179,7 @@ fn compare(
     let (harness, scratch) = (&std::env::current_exe()?, scratch.path());
     let stage = contenders::Stage { kind, image, task, entries, coldread, harness, scratch };
     let mut contenders = stage.contenders()?;
-    contenders.retain(|contender| !options.skip.iter().any(|part| contender.name.contains(part.as_str())));
+    contenders.retain(|contender| !options.skip.iter().any(|skip| task.skips(skip, &contender.name)));
     let mut rows: Vec<_> = contenders.iter().map(report::Row::of).collect();
     for temperature in [Temperature::Cold, Temperature::Warm] {
         measure::alternate(&mut contenders, options.runs, temperature, &mut |index, name, result| {
@@ -226,4 +234,17 @@ fn now() -> String {
     let time = Timestamp::new(since.as_secs() as i64, 0).to_string();
     // To the second.
     format!("{}Z", time.get(..19).unwrap_or(&time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_contender_is_left_out_of_all_works_or_of_one() {
+        assert!(Task::None.skips("dissect", "dissect target-query"));
+        assert!(Task::None.skips("none:dissect", "dissect target-query"));
+        assert!(!Task::Packages.skips("none:dissect", "dissect target-query"));
+        assert!(!Task::None.skips("none:fls", "dissect target-query"));
+    }
 }

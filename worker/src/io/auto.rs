@@ -7,7 +7,7 @@
 //! 3. a file whose file system refuses `O_DIRECT`: `pread`;
 //! 4. a file at least half of which is in the page cache, by a sample: `pread` through the cache, since
 //!    memory is faster than any disk;
-//! 5. any other file: io_uring.
+//! 5. any other file: io_uring, which still reads through the cache what the cache has.
 //!
 //! Where a single thread's queue gets no ring (the user's limit on locked memory is met), that queue reads
 //! by `pread` under rule 5 and 2, and `--io uring` makes it an error.

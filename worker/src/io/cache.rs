@@ -1,6 +1,7 @@
-//! How much of a file is in the page cache, judged from samples.
+//! How much of a file is in the page cache: all of it, judged from samples, or one range.
 
 use super::file::DiskFile;
+use coldread_model::ByteRange;
 use memmap2::MmapOptions;
 use rustix::fs::{SeekFrom, seek};
 use std::os::{fd::AsRawFd, unix::fs::MetadataExt};
@@ -18,7 +19,6 @@ struct CachestatRange {
     len: u64,
 }
 
-/// `struct cachestat` of include/uapi/linux/mman.h: all in pages.
 /// `struct cachestat` of include/uapi/linux/mman.h, all in pages: cached, dirty, under writeback, evicted,
 /// recently evicted.
 type Cachestat = [u64; 5];
@@ -43,6 +43,13 @@ pub(super) fn cached_percent(file: &DiskFile) -> Option<u64> {
         }
     }
     (seen > 0).then(|| cached * 100 / seen)
+}
+
+/// Whether every page of a range is in the page cache, as far as the kernel tells it (Linux 6.5).
+pub(super) fn is_cached(file: &DiskFile, range: ByteRange) -> bool {
+    let page = page_bytes();
+    let pages = range.end().div_ceil(page) - range.start / page;
+    cachestat(file, range.start, range.len).is_some_and(|cached| cached >= pages)
 }
 
 /// Bytes of a page, a power of two.
@@ -92,5 +99,10 @@ mod tests {
             None => println!("skipped: this kernel has no cachestat"),
         }
         assert_eq!(cached_percent(&disk), Some(100));
+        if cachestat(&disk, 0, 1).is_some() {
+            assert!(is_cached(&disk, ByteRange::new(5000, 70_000)));
+            file.as_file().set_len(2 << 20).unwrap();
+            assert!(!is_cached(&disk, ByteRange::new((1 << 20) - 1, 2)));
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! io_uring: one ring a queue, registered buffers and files, past the page cache where the file allows it.
+//! io_uring: one ring a queue, registered buffers and files, past the page cache where the file allows it and the
+//! cache does not have all that a read asks for.
 //!
 //! `push` only collects. `next` hands out what is ready; when nothing is, it takes in what has completed,
 //! fills the ring from what waits (in disk order, merged) and only then waits for the disk. Up to
@@ -12,6 +13,7 @@
 //! hangs hangs it. Should waiting fail, the buffers are leaked and never reused.
 
 use super::{
+    cache,
     file::{DirectFirst, DiskFile, MAX_AHEAD, RawRead},
     holes,
     pool::{Pool, Slab},
@@ -195,7 +197,9 @@ impl UringQueue<'_> {
             self.ring.registers_buffers = own.registered;
         }
         let (len, room) = (flight.span.len as u32, own.room().as_mut_ptr());
-        flight.direct = self.source.file.direct().is_some();
+        // What memory has needs no disk, and is copied while it is submitted.
+        let file = &self.source.file;
+        flight.direct = file.direct().is_some() && !cache::is_cached(file, flight.span);
         let file = Fixed(if flight.direct { ring::DIRECT } else { ring::CACHED });
         let entry = match own.number.filter(|_| own.registered) {
             Some(index) => opcode::ReadFixed::new(file, room, len, index).offset(flight.span.start).build(),
