@@ -1,4 +1,4 @@
-use super::{Loop, noise, read_all, readers};
+use super::{Loop, forget, noise, read_all, readers};
 use crate::io::{
     file::{DiskFile, RawRead},
     pread::PreadSource,
@@ -65,6 +65,7 @@ fn sources(bad: &[u64], errno: i32, whims: bool) -> (Vec<u8>, NamedTempFile, Vec
     let bytes = noise(SIZE, 5);
     let file = NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &bytes).unwrap();
+    forget(file.path());
     file.as_file().sync_all().unwrap();
     let disk = || {
         let calls = AtomicU64::new(0);
@@ -158,6 +159,7 @@ fn a_file_system_that_refuses_direct_reads_is_read_through_the_cache() {
     let bytes = noise(SIZE, 5);
     let file = NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &bytes).unwrap();
+    forget(file.path());
     let disk = Arc::new(DiskFile::open(file.path()).unwrap());
     if disk.direct().is_none() {
         println!("skipped: this file system has no O_DIRECT to refuse");
