@@ -24,9 +24,9 @@ impl Memory {
 }
 
 impl Default for Memory {
-    /// 256 MiB.
+    /// 128 MiB.
     fn default() -> Self {
-        Self(256 << 20)
+        Self(128 << 20)
     }
 }
 
