@@ -27,6 +27,12 @@ pub trait Prober: Send {
     /// in which they were asked for.
     fn feed(&mut self, range: ByteRange, bytes: &[u8]);
 
+    /// About how many bytes of memory it takes until the next round is fed, and by what that round adds while it is
+    /// worked on. Asked after [`Prober::need`]: those that would take too much together are served one after another.
+    fn holds(&self) -> usize {
+        0
+    }
+
     /// What it found. Not called where a range could not be read: the caller tells the gap.
     fn finish(self: Box<Self>, place: &Place<'_>, context: &Context, out: &mut dyn Output);
 }

@@ -14,11 +14,32 @@ use coldread_model::{ByteRange, GapKind};
 const BATCH_BYTES: u64 = 32 << 20;
 const _: () = assert!(MAX_ROUND_BYTES <= BATCH_BYTES);
 
+/// Memory that probers may take between two rounds. One alone may take more: its own bounds are what holds it.
+const HELD_BYTES: usize = 64 << 20;
+/// What a prober is counted as at least.
+const LIGHT_BYTES: usize = 4 << 10;
+
 /// One file on its way.
 struct Candidate<'w, 'a> {
     wanted: &'w Wanted<'a>,
     /// None once it has ended.
     prober: Option<Box<dyn Prober>>,
+    /// What it waits for.
+    asked: Vec<ByteRange>,
+    turn: Turn,
+}
+
+/// What decides whose turn it is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Turn {
+    /// Whether it waits to be fed.
+    waits: bool,
+    /// Rounds that it has asked for.
+    rounds: usize,
+    /// What it takes until it is fed again.
+    holds: usize,
+    /// Whether it has been fed while it took much: it goes on before others begin to.
+    is_seated: bool,
 }
 
 /// Drives the probers of all files given to their end.
@@ -27,21 +48,39 @@ pub(super) fn probe<'a>(
     wanted: &[&Wanted<'a>],
     out: &mut dyn Output,
 ) -> Result<(), TaskError> {
-    let begin = |one: &&'_ Wanted<'a>| one.extractor.prober(one.file.stream?.size);
-    let mut candidates: Vec<Candidate<'_, 'a>> =
-        wanted.iter().map(|one| Candidate { wanted: one, prober: begin(one) }).collect();
+    let begin = |wanted: &Wanted<'a>| wanted.extractor.prober(wanted.file.stream?.size);
+    let mut candidates: Vec<Candidate<'_, 'a>> = wanted
+        .iter()
+        .copied()
+        .map(|wanted| {
+            let (prober, asked) = (begin(wanted), Vec::new());
+            Candidate { wanted, prober, asked, turn: Turn::default() }
+        })
+        .collect();
     // On each volume in the order of the disk.
     candidates.sort_by_key(|one| (one.wanted.file.volume, one.wanted.file.inode));
-    for round in 0.. {
-        let mut asked: Vec<(usize, Vec<ByteRange>)> = Vec::new();
-        for (index, candidate) in candidates.iter_mut().enumerate() {
-            let Some(prober) = &mut candidate.prober else { continue };
-            match next_round(&mut **prober, round) {
+    loop {
+        for candidate in &mut candidates {
+            let Some(prober) = candidate.prober.as_deref_mut().filter(|_| !candidate.turn.waits) else {
+                continue;
+            };
+            match next_round(prober, candidate.turn.rounds) {
                 Ok(ranges) if ranges.is_empty() => candidate.finish(all, out),
-                Ok(ranges) => asked.push((index, ranges)),
+                Ok(ranges) => {
+                    candidate.turn.waits = true;
+                    candidate.turn.rounds += 1;
+                    candidate.turn.holds = prober.holds();
+                    candidate.asked = ranges;
+                }
                 Err(reason) => candidate.give_up(all, GapKind::Limit, &reason, out),
             }
         }
+        let mut turns: Vec<Turn> = candidates.iter().map(|one| one.turn).collect();
+        let mut asked = Vec::new();
+        for index in served(&mut turns) {
+            asked.push((index, std::mem::take(&mut candidates[index].asked)));
+        }
+        candidates.iter_mut().zip(turns).for_each(|(one, turn)| one.turn = turn);
         if asked.is_empty() {
             return Ok(());
         }
@@ -65,7 +104,31 @@ pub(super) fn probe<'a>(
             }
         }
     }
-    Ok(())
+}
+
+/// Whose turn it is in this round: all that wait, unless together they would take too much memory. Those that are under
+/// way go before those that have not begun.
+fn served(turns: &mut [Turn]) -> Vec<usize> {
+    let mut waiting: Vec<usize> = (0..turns.len()).filter(|index| turns[*index].waits).collect();
+    waiting.sort_by_key(|index| {
+        let turn = &turns[*index];
+        (turn.rounds <= 1, !turn.is_seated, turn.holds, *index)
+    });
+    let (mut held, mut served) = (0_usize, Vec::new());
+    for index in waiting {
+        let turn = &mut turns[index];
+        let holds = turn.holds.max(LIGHT_BYTES);
+        if held > 0 && held.saturating_add(holds) > HELD_BYTES {
+            break;
+        }
+        held = held.saturating_add(holds);
+        turn.is_seated |= holds > LIGHT_BYTES;
+        turn.waits = false;
+        served.push(index);
+    }
+    // In the order of the disk again.
+    served.sort_unstable();
+    served
 }
 
 /// How many of those that ask are served together: of one volume, and not too many bytes.
@@ -140,5 +203,48 @@ impl Candidate<'_, '_> {
     fn give_up(&mut self, all: &Extraction<'_, '_>, kind: GapKind, reason: &str, out: &mut dyn Output) {
         let name = self.wanted.extractor.name();
         self.with(all, out, |_, place, out| out.gap(place.gap(kind, name, reason)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MEGABYTE: usize = 1 << 20;
+
+    fn turn(rounds: usize, holds: usize) -> Turn {
+        Turn { waits: true, rounds, holds, is_seated: false }
+    }
+
+    #[test]
+    fn what_takes_little_is_served_together() {
+        let mut turns = vec![turn(1, 0); 10_000];
+        assert_eq!(served(&mut turns).len(), 10_000);
+        assert_eq!(served(&mut turns).len(), 0);
+        // Even of these there may be too many.
+        let mut turns = vec![turn(1, 0); 20_000];
+        assert_eq!(served(&mut turns).len(), HELD_BYTES / LIGHT_BYTES);
+        assert_eq!(served(&mut turns).len(), 20_000 - HELD_BYTES / LIGHT_BYTES);
+    }
+
+    #[test]
+    fn what_takes_much_waits_and_then_goes_on_to_its_end() {
+        let mut turns = vec![
+            turn(2, 50 * MEGABYTE),
+            turn(2, 40 * MEGABYTE),
+            turn(2, 0),
+            turn(1, 0),
+            turn(2, 99 * MEGABYTE),
+        ];
+        // Nothing begins while something under way waits.
+        assert_eq!(served(&mut turns), [1, 2]);
+        turns[1] = Turn { waits: true, ..turn(3, 45 * MEGABYTE) };
+        turns[1].is_seated = true;
+        assert_eq!(served(&mut turns), [1]);
+        assert_eq!(served(&mut turns), [0]);
+        // One that takes more than there is goes alone.
+        assert_eq!(served(&mut turns), [4]);
+        assert_eq!(served(&mut turns), [3]);
+        assert_eq!(served(&mut turns), [0; 0]);
     }
 }
