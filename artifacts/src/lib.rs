@@ -16,6 +16,7 @@ pub mod accounts;
 pub mod compressed;
 pub mod context;
 pub mod evtx;
+pub mod executable;
 pub mod fstab;
 pub mod hive;
 pub mod identity;
