@@ -49,6 +49,7 @@ pub const EXTRACTORS: &[&dyn Extractor] = &[
     &packages::snap::Snap,
     &packages::flatpak::Flatpak,
     &packages::nix::Nix,
+    &packages::python::Python,
     &identity::kernel::KernelImages,
     &identity::kernel::Grub,
     &identity::unified::UnifiedKernels,

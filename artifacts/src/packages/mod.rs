@@ -3,10 +3,13 @@
 pub mod apk;
 pub mod dpkg;
 pub mod flatpak;
+mod json;
 pub mod nix;
 pub mod pacman;
 pub mod portage;
 pub mod purl;
+pub mod python;
+mod rows;
 pub mod rpm;
 pub mod snap;
 pub mod windows;
