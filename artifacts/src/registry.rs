@@ -50,6 +50,8 @@ pub const EXTRACTORS: &[&dyn Extractor] = &[
     &packages::flatpak::Flatpak,
     &packages::nix::Nix,
     &packages::python::Python,
+    &packages::npm::Npm,
+    &packages::npm::locks::NpmLocks,
     &identity::kernel::KernelImages,
     &identity::kernel::Grub,
     &identity::unified::UnifiedKernels,

@@ -5,6 +5,7 @@ pub mod dpkg;
 pub mod flatpak;
 mod json;
 pub mod nix;
+pub mod npm;
 pub mod pacman;
 pub mod portage;
 pub mod purl;
