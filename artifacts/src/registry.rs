@@ -52,6 +52,7 @@ pub const EXTRACTORS: &[&dyn Extractor] = &[
     &packages::python::Python,
     &packages::npm::Npm,
     &packages::npm::locks::NpmLocks,
+    &packages::binaries::Binaries,
     &identity::kernel::KernelImages,
     &identity::kernel::Grub,
     &identity::unified::UnifiedKernels,

@@ -1,6 +1,7 @@
 //! Package databases.
 
 pub mod apk;
+pub mod binaries;
 pub mod dpkg;
 pub mod flatpak;
 mod json;
