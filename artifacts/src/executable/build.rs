@@ -96,11 +96,15 @@ impl Bytes {
     }
 
     fn shorts(&mut self, values: &[u16]) {
-        values.iter().for_each(|value| self.number((*value).into(), 2));
+        for value in values {
+            self.number((*value).into(), 2);
+        }
     }
 
     fn longs(&mut self, values: &[u32]) {
-        values.iter().for_each(|value| self.number((*value).into(), 4));
+        for value in values {
+            self.number((*value).into(), 4);
+        }
     }
 
     fn word(&mut self, value: u64) {
@@ -108,7 +112,9 @@ impl Bytes {
     }
 
     fn words(&mut self, values: &[u64]) {
-        values.iter().for_each(|value| self.word(*value));
+        for value in values {
+            self.word(*value);
+        }
     }
 
     fn name(&mut self, name: &str, len: usize) {

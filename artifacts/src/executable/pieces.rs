@@ -91,7 +91,7 @@ pub struct Window<'p> {
     whole: ByteRange,
 }
 
-impl<'p> Window<'p> {
+impl Window<'_> {
     /// Where in the file it begins.
     pub fn start(&self) -> u64 {
         self.whole.start

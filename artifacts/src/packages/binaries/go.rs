@@ -173,7 +173,7 @@ fn modules(text: &str) -> Vec<(&str, &str)> {
         match (word, modules.last_mut()) {
             ("mod" | "dep", _) if !path.is_empty() => modules.push((path, version)),
             ("=>", Some(last)) if !path.starts_with(['.', '/']) && !version.is_empty() => {
-                *last = (path, version)
+                *last = (path, version);
             }
             _ => {}
         }

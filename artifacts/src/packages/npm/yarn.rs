@@ -27,7 +27,7 @@ pub(super) fn read(view: &mut dyn FileView, rows: &mut Rows<'_, '_>) -> Result<(
         }
         let Some(field) = text.strip_prefix("  ") else {
             std::mem::take(&mut entry).tell(rows);
-            entry.key = text.trim_end_matches(':').to_owned();
+            text.trim_end_matches(':').clone_into(&mut entry.key);
             continue;
         };
         if field.starts_with(' ') {

@@ -162,9 +162,7 @@ impl Beside {
 fn arch(tag: &str) -> Option<String> {
     let platform = tag.splitn(3, '-').nth(2)?.split('.').next()?;
     let machine = match platform.split_once('_') {
-        Some(("win", machine)) => machine,
-        Some(("macosx", rest)) => rest.splitn(3, '_').nth(2)?,
-        Some(("manylinux" | "musllinux", rest)) => rest.splitn(3, '_').nth(2)?,
+        Some(("macosx" | "manylinux" | "musllinux", rest)) => rest.splitn(3, '_').nth(2)?,
         Some((_, machine)) => machine,
         None => platform.strip_prefix("win").filter(|bits| *bits == "32").map(|_| "x86")?,
     };
