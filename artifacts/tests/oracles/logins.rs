@@ -187,6 +187,29 @@ fn sessions_of_made_records_as_last_shows_them() {
     }
 }
 
+/// utmpdump writes records with the C library's own structure.
+#[test]
+fn records_that_utmpdump_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (made, text) = (folder.path().join("wtmp"), folder.path().join("text"));
+    let records = (0..300_u32).map(|number| {
+        let (kind, time) = ([2, 7, 8, 6, 1][number as usize % 5], 1_700_000_000 + u64::from(number) * 977);
+        let (line, user) = if kind == 2 { ("~", "reboot") } else { ("pts/7", "al") };
+        record(kind, number + 1, line, user, &format!("198.51.100.{}", number % 250), time)
+    });
+    std::fs::write(&made, records.collect::<Vec<_>>().concat()).unwrap();
+    let Some(dump) = output_of("utmpdump", &[made.to_str().unwrap()]) else { return };
+    std::fs::write(&text, dump).unwrap();
+    let output = std::process::Command::new("utmpdump").arg("-r").arg(&text).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let read = |bytes| {
+        let found = extract("/var/log/wtmp", bytes, 0, &Context::default());
+        assert_eq!((found.logins.len(), found.gaps), (300, vec![]));
+        found.logins
+    };
+    assert_eq!(read(output.stdout), read(std::fs::read(&made).unwrap()));
+}
+
 #[test]
 fn failures_as_lastb_shows_them() {
     let folder = tempfile::tempdir().unwrap();
