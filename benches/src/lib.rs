@@ -3,6 +3,7 @@
 
 pub mod alone;
 pub mod compare;
+pub mod far;
 pub mod host;
 pub mod images;
 pub mod logs;

@@ -3,12 +3,13 @@
 use benches::{
     alone,
     compare::{self, Options},
+    far::Far,
     host::Failure,
 };
 use clap::{Parser, Subcommand, ValueEnum};
 use coldread_model::task::IoMode;
 use coldread_worker::io;
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 /// Coldread and its peers side by side
 #[derive(Parser)]
@@ -35,6 +36,9 @@ enum Command {
         /// So many times, one line each
         #[arg(long, default_value_t = 1)]
         times: u32,
+        /// As if each read took so many milliseconds longer, 64 at once
+        #[arg(long, value_name = "MS", default_value_t = 0)]
+        far: u64,
     },
     /// Lists an image with the Rust crate that is the peer for its filesystem, and tells the number of names
     #[cfg(feature = "peers")]
@@ -69,8 +73,11 @@ impl Reader {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Compare(options) => println!("{}", compare::run(&options)?),
-        Command::Alone { image, io, threads, times } => {
-            let disk = io::open(&image, io.mode())?.source;
+        Command::Alone { image, io, threads, times, far } => {
+            let mut disk = io::open(&image, io.mode())?.source;
+            if far > 0 {
+                disk = Arc::new(Far::new(disk, Duration::from_millis(far)));
+            }
             for _ in 0..times {
                 println!("{}", serde_json::to_string(&alone::list(&disk, threads)?)?);
             }
