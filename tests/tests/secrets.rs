@@ -39,7 +39,7 @@ const HASHES: [&str; 8] = [
 ];
 
 /// Secrets that stand in command lines, options and settings.
-const TOKENS: [&str; 10] = [
+const TOKENS: [&str; 12] = [
     "planted-token-of-authorized-keys",
     "planted-token-of-a-forced-command",
     "planted-password-of-sudoers",
@@ -50,6 +50,8 @@ const TOKENS: [&str; 10] = [
     "planted-macaroon-of-snapd",
     "planted-password-of-fstab",
     "planted-word-of-a-history",
+    "planted-password-of-a-python-package",
+    "planted-token-of-npm",
 ];
 
 /// The seed of an ed25519 key, the random bytes of a SAM's hash, and what else is secret as bytes.
@@ -61,7 +63,7 @@ const SEALED: &[u8] =
 const NT: &[u8] = b"planted-nt-hash-of-a-user-in-SAM-of-56-bytes-as-with-AES";
 
 /// Words that are no secret: they stand beside the secrets and must be found.
-const MARKERS: [&str; 8] = [
+const MARKERS: [&str; 10] = [
     "marker-full-name",
     "marker-account",
     "marker-key-comment",
@@ -70,6 +72,8 @@ const MARKERS: [&str; 8] = [
     "marker-of-sshd",
     "marker-windows-user",
     "marker-sudo-user",
+    "marker-python",
+    "marker-npm",
 ];
 
 fn pem(label: &str, der: &[u8]) -> String {
@@ -138,6 +142,28 @@ fn put_keys(folder: &Path) {
         TOKENS[0], TOKENS[1], TOKENS[6]
     );
     disk::put(folder, &[("root/.ssh/authorized_keys", authorized.as_bytes())]);
+}
+
+/// Packages of languages, which say where they came from.
+fn put_packages(folder: &Path) {
+    let python = "usr/lib/python3/dist-packages/marker_python-1.0.dist-info";
+    let origin = format!(
+        r#"{{"url":"https://anna:{}@example.org/x.git","vcs_info":{{"vcs":"git","commit_id":"0123"}}}}"#,
+        TOKENS[10]
+    );
+    let npm = format!(
+        r#"{{"name":"marker-npm","version":"1.0.0","_resolved":"https://example.org/x.tgz?token={0}","_auth":"{0}"}}"#,
+        TOKENS[11]
+    );
+    disk::put(
+        folder,
+        &[
+            (&format!("{python}/METADATA"), b"Metadata-Version: 2.1\nName: marker-python\nVersion: 1.0\n"),
+            (&format!("{python}/direct_url.json"), origin.as_bytes()),
+            ("usr/lib/node_modules/marker-npm/package.json", npm.as_bytes()),
+            ("root/.npmrc", format!("//registry.example.org/:_authToken={}\n", TOKENS[11]).as_bytes()),
+        ],
+    );
 }
 
 fn put_system(folder: &Path) {
@@ -314,6 +340,7 @@ fn planted(dir: &Path) -> (PathBuf, PathBuf) {
     let (folder, image) = (dir.join("tree"), dir.join("disk.img"));
     put_keys(&folder);
     put_system(&folder);
+    put_packages(&folder);
     disk::of_folder(&image, &folder, 32);
     (image, folder)
 }
