@@ -33,6 +33,7 @@ mod secrets;
 pub mod sqlite;
 pub mod view;
 pub mod wants;
+pub mod zip;
 pub mod zone;
 
 pub use context::Context;
