@@ -15,7 +15,7 @@ use coldread_model::{ByteRange, GapKind};
 pub const MAX_RANGES: usize = 64;
 /// Bytes that one file may ask for in one round.
 pub const MAX_ROUND_BYTES: u64 = 4 << 20;
-/// Rounds that one file may take.
+/// Rounds that one file may take, unless its prober says otherwise.
 pub const MAX_ROUNDS: usize = 32;
 
 /// What becomes known of one file, range by range.
@@ -33,6 +33,11 @@ pub trait Prober: Send {
         0
     }
 
+    /// Rounds that it may take.
+    fn most_rounds(&self) -> usize {
+        MAX_ROUNDS
+    }
+
     /// What it found. Not called where a range could not be read: the caller tells the gap.
     fn finish(self: Box<Self>, place: &Place<'_>, context: &Context, out: &mut dyn Output);
 }
@@ -41,7 +46,9 @@ pub trait Prober: Send {
 pub fn next_round(prober: &mut dyn Prober, round: usize) -> Result<Vec<ByteRange>, String> {
     let ranges = prober.need();
     let bytes = ranges.iter().fold(0_u64, |sum, range| sum.saturating_add(range.len));
-    if ranges.is_empty() || round < MAX_ROUNDS && ranges.len() <= MAX_RANGES && bytes <= MAX_ROUND_BYTES {
+    if ranges.is_empty()
+        || round < prober.most_rounds() && ranges.len() <= MAX_RANGES && bytes <= MAX_ROUND_BYTES
+    {
         return Ok(ranges);
     }
     let count = ranges.len();
@@ -57,7 +64,7 @@ pub fn drive(
     context: &Context,
     out: &mut dyn Output,
 ) {
-    for round in 0..=MAX_ROUNDS {
+    for round in 0.. {
         let ranges = match next_round(&mut *prober, round) {
             Ok(ranges) => ranges,
             Err(reason) => return out.gap(place.gap(GapKind::Limit, structure, reason)),

@@ -2,8 +2,12 @@
 
 pub mod apk;
 pub mod binaries;
+pub mod composer;
+pub mod conda;
+pub mod dotnet;
 pub mod dpkg;
 pub mod flatpak;
+pub mod java;
 mod json;
 pub mod nix;
 pub mod npm;
@@ -13,5 +17,6 @@ pub mod purl;
 pub mod python;
 mod rows;
 pub mod rpm;
+pub mod ruby;
 pub mod snap;
 pub mod windows;

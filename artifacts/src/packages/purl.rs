@@ -60,7 +60,12 @@ impl PurlBuilder {
 /// `group:artifact` of Maven, `vendor/name` of Composer, the whole path of a Go module, `category/name` of Gentoo. An
 /// empty version is left out; so are qualifiers without a value.
 pub fn purl_of(kind: PackageType, name: &str, version: &str, qualifiers: &[(&str, Option<&str>)]) -> String {
-    let mut purl = format!("pkg:{}/", type_word(kind));
+    let word = match kind {
+        // Maven has nothing without a group, and neither has its type of URL.
+        PackageType::Maven if !name.contains(':') => "generic",
+        _ => type_word(kind),
+    };
+    let mut purl = format!("pkg:{word}/");
     let name = match kind {
         PackageType::Pypi => name.to_ascii_lowercase().replace('_', "-"),
         PackageType::Npm | PackageType::Composer | PackageType::Golang => name.to_ascii_lowercase(),
@@ -212,6 +217,7 @@ mod tests {
                 "1.9.1",
                 "pkg:maven/org.apache.xmlgraphics/batik-anim@1.9.1",
             ),
+            (PackageType::Maven, "aopalliance", "1.0", "pkg:generic/aopalliance@1.0"),
             (
                 PackageType::Nuget,
                 "EnterpriseLibrary.Common",
