@@ -202,3 +202,153 @@ fn what_a_system_package_brought_says_so() {
     assert_eq!(requests["origin"]["path"], owned);
     assert!(requests["origin"]["sha256"].is_string());
 }
+
+#[test]
+fn what_an_rpm_brought_says_so() {
+    if host::lacks(&["mke2fs", "rpm", "rpmbuild"]) {
+        return;
+    }
+    let disk = Disk::new();
+    let (tree, build) = (disk.tree(), disk.dir.path().join("build"));
+    let owned = "/usr/lib/python3.9/site-packages/six-1.15.0.dist-info/METADATA";
+    put(
+        &build.join("six.spec"),
+        &format!(
+            "Name: python3-six\nVersion: 1.15.0\nRelease: 9\nSummary: s\nLicense: MIT\nBuildArch: noarch\n%description\nd\n\
+             %install\nmkdir -p %{{buildroot}}$(dirname {owned})\n\
+             printf 'Name: six\\nVersion: 1.15.0\\n\\n' > %{{buildroot}}{owned}\n%files\n{owned}\n"
+        ),
+    );
+    let top = format!("_topdir {}", build.display());
+    let mut rpmbuild = Command::new("rpmbuild");
+    rpmbuild.args(["-bb", "--quiet", "--define", &top]).arg(build.join("six.spec"));
+    if prints(&mut rpmbuild).is_none() {
+        return;
+    }
+    let mut install = Command::new("rpm");
+    install
+        .args(["-i", "--nodeps", "--noscripts", "--ignorearch", "--dbpath", "/var/lib/rpm", "--root"])
+        .arg(&tree);
+    if prints(install.arg(build.join("RPMS/noarch/python3-six-1.15.0-9.noarch.rpm"))).is_none() {
+        return;
+    }
+    put(&tree.join("usr/lib/python3.9/site-packages/own-2.dist-info/METADATA"), "Name: own\nVersion: 2\n\n");
+    let (place, _store) = disk.scan();
+    let rows = place.rows(&["packages"]);
+    let owner = |name: &str| {
+        let row = rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("{name}: {rows:?}"));
+        row["owner"].as_str().map(str::to_owned)
+    };
+    assert_eq!(owner("six").as_deref(), Some("rpm:python3-six"));
+    assert_eq!(owner("own"), None);
+    assert_eq!(found(&place, "rpm").len(), 1);
+}
+
+/// Ruby's own listing: `NAME (default: VERSION, VERSION, …)`.
+fn gems(text: &str) -> BTreeSet<(String, String)> {
+    let mut gems = BTreeSet::new();
+    for line in text.lines() {
+        let Some((name, versions)) = line.trim_end_matches(')').split_once(" (") else { continue };
+        // A platform may follow a version.
+        let versions = versions.split(", ").map(|version| version.trim_start_matches("default: "));
+        gems.extend(versions.map(|version| (name.to_owned(), version.split(' ').next().unwrap().to_owned())));
+    }
+    gems
+}
+
+#[test]
+fn gem_lists_what_is_found() {
+    if host::lacks(&["mke2fs", "gem", "ruby"]) {
+        return;
+    }
+    let disk = Disk::new();
+    let (home, source) = (disk.tree().join("var/lib/gems/3.1.0"), disk.dir.path().join("source"));
+    for (name, version, more) in [
+        ("first_one", "1.0.0", ""),
+        ("first_one", "1.1.0.rc1", ""),
+        ("second-one", "2024.1", "s.add_dependency 'first_one', '>= 1'"),
+        ("third", "0.1", "s.platform = 'x86_64-linux'"),
+    ] {
+        put(&source.join("lib/x.rb"), "");
+        put(
+            &source.join("x.gemspec"),
+            &format!(
+                "Gem::Specification.new do |s|\n s.name = '{name}'\n s.version = '{version}'\n s.summary = 's'\n \
+                 s.authors = ['Ann']\n s.files = ['lib/x.rb']\n {more}\nend\n"
+            ),
+        );
+        let mut build = Command::new("gem");
+        build.args(["build", "-q", "x.gemspec", "-o", "x.gem"]).current_dir(&source);
+        let mut install = Command::new("gem");
+        install.args(["install", "-q", "--local", "--force", "--no-document", "--install-dir"]).arg(&home);
+        if prints(&mut build).is_none() || prints(install.arg("x.gem").current_dir(&source)).is_none() {
+            return;
+        }
+    }
+    // Those that come with Ruby are listed wherever others are installed.
+    let script = "puts Gem::Specification.select(&:default_gem?).map(&:loaded_from)";
+    for path in prints(Command::new("ruby").args(["-e", script])).unwrap_or_default().lines() {
+        put(&disk.tree().join(&path[1..]), &fs::read_to_string(path).unwrap());
+    }
+    let mut list = Command::new("gem");
+    list.args(["list", "--local", "--all"]).env("GEM_HOME", &home).env("GEM_PATH", &home);
+    let listed = gems(&prints(&mut list).unwrap());
+    assert!(listed.contains(&("first_one".to_owned(), "1.1.0.rc1".to_owned())), "{listed:?}");
+    let (place, _store) = disk.scan();
+    assert_eq!(found(&place, "gem"), listed);
+    let rows = place.rows(&["packages", "--name", "third"]);
+    assert_eq!((&rows[0]["arch"], &rows[0]["vendor"]), (&"x86_64-linux".into(), &"Ann".into()));
+    assert!(rows[0]["installed"].is_string());
+}
+
+#[test]
+fn go_says_what_is_found() {
+    if host::lacks(&["mke2fs", "go"]) {
+        return;
+    }
+    let disk = Disk::new();
+    let source = disk.dir.path().join("source");
+    put(
+        &source.join("go.mod"),
+        "module example.org/cmd\n\ngo 1.18\n\nrequire example.org/a v1.2.3\n\nreplace example.org/a => ./a\n",
+    );
+    put(
+        &source.join("main.go"),
+        "package main\n\nimport \"example.org/a\"\n\nfunc main() { println(a.A) }\n",
+    );
+    put(&source.join("a/go.mod"), "module example.org/a\n\ngo 1.18\n");
+    put(&source.join("a/a.go"), "package a\n\nconst A = 7\n");
+    let program = disk.tree().join("usr/local/bin/cmd");
+    fs::create_dir_all(program.parent().unwrap()).unwrap();
+    let mut build = Command::new("go");
+    build.args(["build", "-buildvcs=false", "-o"]).arg(&program).current_dir(&source);
+    build.env("GOFLAGS", "-mod=mod").env("GOPROXY", "off").env("GOTOOLCHAIN", "local");
+    build.env("HOME", disk.dir.path()).env("GOCACHE", disk.dir.path().join("cache"));
+    if prints(&mut build).is_none() {
+        return;
+    }
+    let shown = prints(Command::new("go").args(["version", "-m"]).arg(&program)).unwrap();
+    let (place, _store) = disk.scan();
+    assert_eq!(found(&place, "golang"), go_modules(&shown));
+}
+
+/// What `go version -m` shows of one program.
+fn go_modules(shown: &str) -> BTreeSet<(String, String)> {
+    let mut modules: Vec<(String, String)> = Vec::new();
+    for line in shown.lines() {
+        let fields: Vec<&str> = line.trim_start_matches('\t').split('\t').collect();
+        let version = fields.get(2).filter(|version| **version != "(devel)").unwrap_or(&"");
+        match fields[0] {
+            "mod" | "dep" => modules.push((fields[1].to_owned(), (*version).to_owned())),
+            "=>" if !version.is_empty() => {
+                *modules.last_mut().unwrap() = (fields[1].to_owned(), (*version).to_owned());
+            }
+            first if !line.starts_with('\t') => {
+                let version = first.split_once(": go").unwrap().1;
+                modules.push(("stdlib".to_owned(), version.split(' ').next().unwrap().to_owned()));
+            }
+            _ => {}
+        }
+    }
+    modules.into_iter().collect()
+}
