@@ -36,8 +36,8 @@ mod tests {
 
     #[test]
     fn threads_share_what_there_is_within_bounds() {
-        assert_eq!(Memory::default().ahead(2), 32 << 20);
-        assert_eq!(Memory::default().ahead(8), 8 << 20);
+        assert_eq!(Memory::default().ahead(2), 16 << 20);
+        assert_eq!(Memory::of(256 << 20).ahead(8), 8 << 20);
         assert_eq!(Memory::of(1).ahead(4), MIN_AHEAD);
         assert_eq!(Memory::of(u64::MAX).ahead(0), MAX_AHEAD);
     }
