@@ -96,7 +96,7 @@ impl Prober for JavaProber {
     }
 
     fn holds(&self) -> usize {
-        self.walk.holds()
+        self.walk.holds().saturating_add(self.found.held())
     }
 
     fn most_rounds(&self) -> usize {

@@ -148,6 +148,37 @@ fn damage_is_told_and_the_rest_read() {
 }
 
 #[test]
+fn names_and_texts_are_kept_within_bounds() {
+    // Each is some dozens of bytes in the archive, and some ten thousands unpacked.
+    let text = format!("groupId=g\nversion=1\nartifactId={}\n", "a".repeat(60_000)).into_bytes();
+    let paths: Vec<String> = (0..600).map(|n| format!("META-INF/maven/g/{n}/pom.properties")).collect();
+    let texts: Vec<_> = paths.iter().map(|path| (path.as_str(), &text[..], true)).collect();
+    // And names that are long, of members that cannot be read.
+    let long: Vec<String> = (0..400).map(|n| format!("{}{n}.jar", "n".repeat(60_000))).collect();
+    let names: Vec<_> = long.iter().map(|name| (name.as_str(), &b"no archive"[..], false)).collect();
+    for bytes in [zip(&texts), zip(&names)] {
+        let mut prober = Java.prober(bytes.len() as u64).unwrap();
+        let (mut rounds, mut most) = (0, 0);
+        loop {
+            let ranges = next_round(&mut *prober, rounds).unwrap();
+            most = most.max(prober.holds());
+            if ranges.is_empty() {
+                break;
+            }
+            for range in ranges {
+                prober.feed(range, &bytes[range.start as usize..range.end() as usize]);
+            }
+            rounds += 1;
+        }
+        assert!(most < 48 << 20, "{most}");
+        let found = read("/a.jar", &bytes);
+        assert!(found.gaps.iter().any(|gap| gap.reason.contains("too many and too long names")), "{most}");
+        let told: usize = found.gaps.iter().map(|gap| gap.reason.len()).sum();
+        assert!(told < 20 << 20, "{told}");
+    }
+}
+
+#[test]
 fn archives_without_end_are_limited() {
     // Each within the next, deeper than is looked.
     let mut deep = jar("a", "1");

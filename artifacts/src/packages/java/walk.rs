@@ -33,6 +33,9 @@ const SLACK: u64 = 64;
 const WORK_RATIO: u64 = 64;
 const FREE_WORK: u64 = 16 << 20;
 const MAX_WORK: u64 = 1 << 30;
+/// Bytes of names and texts that are kept of a file: paths of members may be long, and a directory may be read again as
+/// that of many archives.
+const MAX_HELD: usize = 16 << 20;
 
 /// What was found, of all archives of a file.
 pub(super) struct Found {
@@ -42,6 +45,8 @@ pub(super) struct Found {
     members: usize,
     /// Bytes that may still be read and unpacked.
     work: u64,
+    /// Bytes of names and texts that were kept.
+    held: usize,
     is_over: bool,
 }
 
@@ -49,7 +54,22 @@ impl Found {
     /// Nothing as yet of a file of so many bytes.
     pub(super) fn of_file(bytes: u64) -> Self {
         let work = bytes.saturating_mul(WORK_RATIO).saturating_add(FREE_WORK).min(MAX_WORK);
-        Self { artifacts: Vec::new(), faults: Vec::new(), archives: 1, members: 0, work, is_over: false }
+        let (artifacts, faults) = (Vec::new(), Vec::new());
+        Self { artifacts, faults, archives: 1, members: 0, work, held: 0, is_over: false }
+    }
+
+    /// Bytes of names and texts that were kept.
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Counts what is kept; whether it may be.
+    fn may_keep(&mut self, bytes: usize) -> bool {
+        self.held = self.held.saturating_add(bytes);
+        if self.held > MAX_HELD {
+            self.over("and too long names");
+        }
+        !self.is_over
     }
 
     fn fault(&mut self, archive: &Archive, kind: GapKind, reason: impl std::fmt::Display) {
@@ -58,7 +78,10 @@ impl Found {
         } else {
             format!("{}: ", String::from_utf8_lossy(&archive.name))
         };
-        self.faults.push((kind, format!("{within}{reason}")));
+        let reason = format!("{within}{reason}");
+        if self.may_keep(reason.len()) {
+            self.faults.push((kind, reason));
+        }
     }
 
     /// Takes from what may be done; from when nothing is left, nothing more is.
@@ -71,7 +94,9 @@ impl Found {
 
     fn over(&mut self, what: &str) {
         if !std::mem::replace(&mut self.is_over, true) {
-            self.faults.push((GapKind::Limit, format!("it holds too many {what}; the rest is not told")));
+            // Of many faults only the first ones are told one by one.
+            let reason = format!("it holds too many {what}; the rest is not told");
+            self.faults.insert(0, (GapKind::Limit, reason));
         }
     }
 }
@@ -288,6 +313,9 @@ impl Walk {
         if found.members > MAX_MEMBERS {
             return found.over("members");
         }
+        if !found.may_keep(size_of::<Member>() + entry.name.len()) {
+            return;
+        }
         let archive = &self.archives[index];
         let name = String::from_utf8_lossy(entry.name);
         if entry.is_encrypted {
@@ -331,9 +359,8 @@ impl Walk {
         }
         match (&member.kind, member.method) {
             (Kind::Archive(name), 0) => {
-                if found.one_more() {
-                    let name = within(archive, name);
-                    let depth = archive.depth + 1;
+                let (name, depth) = (within(archive, name), archive.depth + 1);
+                if found.one_more() && found.may_keep(size_of::<Archive>() + name.len()) {
                     self.begin(Archive { name, start, len: member.packed, depth, ..Archive::default() });
                 }
             }
@@ -395,10 +422,15 @@ impl Walk {
         };
         match &member.kind {
             Kind::Manifest => archive.manifest = Manifest::read(&bytes),
-            Kind::Pom(group, artifact) => archive.poms.push(Pom::read(&bytes, group, artifact)),
+            Kind::Pom(group, artifact) => {
+                let pom = Pom::read(&bytes, group, artifact);
+                if found.may_keep(pom.group.len() + pom.artifact.len() + pom.version.len()) {
+                    archive.poms.push(pom);
+                }
+            }
             Kind::Archive(name) => {
-                if found.one_more() {
-                    let (name, depth) = (within(archive, name), archive.depth + 1);
+                let (name, depth) = (within(archive, name), archive.depth + 1);
+                if found.one_more() && found.may_keep(size_of::<Archive>() + name.len()) {
                     let inner = Archive { name, len: bytes.len() as u64, depth, ..Archive::default() };
                     Self::through(inner).at_once(&bytes, found);
                 }
