@@ -224,7 +224,7 @@ fn split(path: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// [`matches_name`] with ASCII letters equal in either case.
-fn matches_in_any_case(pattern: &[u8], name: &[u8]) -> bool {
+pub fn matches_in_any_case(pattern: &[u8], name: &[u8]) -> bool {
     if pattern.contains(&b'*') {
         matches_name(&pattern.to_ascii_lowercase(), &name.to_ascii_lowercase())
     } else {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use serde_json::{Value, json};
-use std::{path::Path, sync::OnceLock};
+use std::{fs, path::Path, sync::OnceLock};
 use tempfile::TempDir;
 use tests::{
     ask::{self, Place, texts},
@@ -397,4 +397,38 @@ fn the_summary_names_addresses_and_who_was_not_there() {
     assert_eq!((rows.len(), &rows[0]["note"]), (1, &json!("the scan was not asked for logins")));
     let table = place.run(&["logins", "summary"]).exits(0);
     assert!(table.text().contains("speicher: the scan was not asked for logins"), "{}", table.text());
+}
+
+#[test]
+fn accounts_of_a_windows_disk_are_found_alone_and_in_any_case() {
+    if host::lacks_ntfs() {
+        return;
+    }
+    let (place, dir) = ask::store();
+    let image = dir.path().join("desk.img");
+    disk::filled(&image, "ntfs", 64, |root| {
+        windows(root);
+        let system = root.join("Windows/SYSTEM32");
+        fs::rename(root.join("Windows/System32"), &system).unwrap();
+        // So many names make an index of several levels.
+        for number in 0..3000 {
+            fs::write(system.join(format!("{number:05}-of-some-library.dll")), number.to_string()).unwrap();
+        }
+    });
+    place.scan(&image, "alone", &["--only", "accounts"]).exits(0);
+    place.scan(&image, "whole", &["--content", "none"]).exits(0);
+    let rows = |asset: &str| -> Vec<Value> {
+        let mut rows = place.rows(&["accounts", "--asset", asset, "--all"]);
+        for row in &mut rows {
+            row["asset"] = "".into();
+        }
+        rows
+    };
+    assert_eq!(rows("alone"), rows("whole"));
+    assert_eq!(rows("alone").len(), 5);
+    let metadata = |asset: &str| -> u64 {
+        let rows = place.rows(&["coverage", "--asset", asset]);
+        rows.iter().filter(|row| row["class"] == "metadata").map(|row| row["length"].as_u64().unwrap()).sum()
+    };
+    assert!(metadata("alone") * 4 < metadata("whole"), "{} {}", metadata("alone"), metadata("whole"));
 }

@@ -535,11 +535,10 @@ fn a_scan_for_packages_and_logins_alone_finds_the_same_and_reads_little() {
         };
         coverage.iter().filter(fits).map(|row| row["length"].as_u64().unwrap()).sum()
     };
-    // ext4 and XFS are descended; the names of NTFS are in its file table.
-    for volume in ["p1", "p2"] {
+    for volume in ["p1", "p2", "p3"] {
         assert!(bytes("metadata", "", volume) < 300 << 10, "{volume}");
-        assert!(bytes("data-read", "", volume) > 0, "{volume}");
-        assert!(bytes("data-unread", "not asked for", volume) > 32 << 20, "{volume}");
+        assert!(bytes("data-unread", "not asked for", volume) > 24 << 20, "{volume}");
+        // The share on NTFS has no packages and no logins.
+        assert_eq!(bytes("data-read", "", volume) > 0, volume != "p3", "{volume}");
     }
-    assert_eq!(bytes("data-unread", "not asked for", "p3"), 0);
 }

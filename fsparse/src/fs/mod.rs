@@ -90,16 +90,8 @@ pub trait Filesystem: Send + Sync {
 
     /// Reads single inodes and, of those that are directories, the names in them, and tells where all that
     /// lies; nothing else of the volume is looked at. Numbers that do not exist or are not in use are left
-    /// out with a gap. `None`: this filesystem's names are not found by its directories, only a survey finds
-    /// them.
-    fn directories(
-        &self,
-        geometry: &[u8],
-        numbers: &[u64],
-    ) -> Result<Option<Box<dyn SurveyMachine>>, ParseError> {
-        let _ = (geometry, numbers);
-        Ok(None)
-    }
+    /// out with a gap.
+    fn directories(&self, geometry: &[u8], numbers: &[u64]) -> Result<Box<dyn SurveyMachine>, ParseError>;
 
     /// The root directory's inode number.
     fn root(&self, geometry: &[u8]) -> Result<u64, ParseError>;

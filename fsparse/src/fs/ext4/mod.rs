@@ -58,12 +58,8 @@ impl Filesystem for Ext4 {
         Ok(Box::new(scan::Scan::of_inodes(Geometry::decode(geometry)?, numbers)))
     }
 
-    fn directories(
-        &self,
-        geometry: &[u8],
-        numbers: &[u64],
-    ) -> Result<Option<Box<dyn SurveyMachine>>, ParseError> {
-        Ok(Some(Box::new(scan::Scan::of_directories(Geometry::decode(geometry)?, numbers))))
+    fn directories(&self, geometry: &[u8], numbers: &[u64]) -> Result<Box<dyn SurveyMachine>, ParseError> {
+        Ok(Box::new(scan::Scan::of_directories(Geometry::decode(geometry)?, numbers)))
     }
 
     fn root(&self, geometry: &[u8]) -> Result<u64, ParseError> {

@@ -70,6 +70,17 @@ pub(super) struct Name<'a> {
     pub(super) name: &'a [u8],
 }
 
+impl<'a> Name<'a> {
+    /// From the attribute's value; `None` where it is a DOS name.
+    pub(super) fn parse(value: &'a [u8]) -> Result<Option<Self>, Malformed> {
+        let wrong = malformed("a file name within its attribute", value.len() as u64);
+        let length = usize::from(*value.get(64).ok_or(wrong)?);
+        let name = value.get(66..66 + length * 2).ok_or(wrong)?;
+        let parent = Reference::new(u64_at(value, 0).ok_or(wrong)?);
+        Ok((value[65] != DOS_NAMESPACE).then_some(Self { parent, name }))
+    }
+}
+
 /// Where (a part of) a value is.
 #[derive(Clone, Debug)]
 pub(super) enum Place<'a> {
@@ -161,13 +172,7 @@ impl<'a> Attributes<'a> {
                 self.standard = Some(StandardInformation::parse(value).ok_or(wrong)?);
             }
             (kind::FILE_NAME, Form::Resident(value)) => {
-                let wrong = malformed("a file name within its attribute", value.len() as u64);
-                let length = usize::from(*value.get(64).ok_or(wrong)?);
-                let name = value.get(66..66 + length * 2).ok_or(wrong)?;
-                let parent = Reference::new(u64_at(value, 0).ok_or(wrong)?);
-                if value[65] != DOS_NAMESPACE {
-                    self.names.push(Name { parent, name });
-                }
+                self.names.extend(Name::parse(value)?);
             }
             (kind::DATA | kind::REPARSE_POINT | kind::EA, form) => {
                 let (place, compression_unit, result) = match form {

@@ -4,7 +4,8 @@ use super::{
     attributes::{Attributes, Whole},
     boot::u16_at,
     geometry::ROOT,
-    hibernation::{RootIndex, is_named},
+    hibernation::is_named,
+    index::Index,
     loader::{File, Sink},
     record::{Form, Reference, kind},
     runs::{Clusters, Piece},
@@ -30,7 +31,7 @@ pub(super) struct Facts {
     pub(super) mft: Option<Mapped>,
     pub(super) log: Option<Mapped>,
     pub(super) bitmap: Option<Mapped>,
-    pub(super) root: Option<RootIndex>,
+    pub(super) root: Option<Index>,
     /// The file `hiberfil.sys` as the root directory refers to it, and its unnamed stream.
     pub(super) hibernation: Option<(Reference, Option<Mapped>)>,
     pub(super) label: Option<String>,
@@ -81,7 +82,7 @@ impl Sink for Facts {
             MFT => self.mft = self.mapped(&file),
             LOG_FILE => self.log = self.mapped(&file),
             BITMAP => self.bitmap = self.mapped(&file),
-            ROOT => self.root = RootIndex::of(&file, self.clusters),
+            ROOT => self.root = Index::of(&file, self.clusters).ok(),
             number if number != VOLUME => {
                 let header = file.records.first().map(|(header, _)| header.sequence);
                 let names = Attributes::gather(&file, self.clusters).names;

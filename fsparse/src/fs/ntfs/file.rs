@@ -4,7 +4,7 @@ use super::{
     attributes::{Attributes, ELSEWHERE, HIDDEN, Part, REPARSE, SYSTEM, StandardInformation, Wanted, Whole},
     geometry::{FIRST_USER, ROOT},
     loader::{File, Sink},
-    record::{COMPRESSED, ENCRYPTED, kind, malformed},
+    record::{COMPRESSED, ENCRYPTED, Reference, kind, malformed},
     runs::{Clusters, Piece},
     special::{self, MAX_EA_BYTES, MAX_REPARSE_BYTES, Special, tag},
     value::{Need, Value},
@@ -219,30 +219,47 @@ impl Builder {
 
     fn keep_names(&mut self, file: &File<'_>, all: &Attributes<'_>) -> Result<(), SurveyFull> {
         for found in all.listed(file.number) {
-            let mut name = std::mem::take(&mut self.scratch);
-            name.clear();
-            push_wtf8(found.name, &mut name);
-            if name.is_empty()
-                || name == b"."
-                || name == b".."
-                || name.iter().any(|byte| matches!(byte, 0 | b'/'))
-            {
-                let wrong =
-                    format!("a name that no directory can hold: {:?}", String::from_utf8_lossy(&name));
-                let gap = Gap::new(GapKind::Corrupt, "$FILE_NAME", wrong).at_inode(file.number);
-                self.survey.gaps.push(Gap { at: file.at, ..gap });
-            } else {
-                let span = self.survey.keep(&name)?;
-                self.survey.entries.push(Entry {
-                    parent: found.parent.number,
-                    parent_generation: found.parent.sequence,
-                    child: file.number,
-                    name: span,
-                });
+            let parent = found.parent;
+            let (number, at) = (file.number, file.at);
+            if let Err(gap) = self.keep_name(parent, number, found.name)? {
+                self.survey.gaps.push(Gap { at, ..gap }.at_inode(number));
             }
-            self.scratch = name;
         }
         Ok(())
+    }
+
+    /// Keeps the name of a file in a directory, or tells what is wrong with it.
+    pub(super) fn keep_name(
+        &mut self,
+        parent: Reference,
+        child: u64,
+        utf16: &[u8],
+    ) -> Result<Result<(), Gap>, SurveyFull> {
+        let mut name = std::mem::take(&mut self.scratch);
+        name.clear();
+        push_wtf8(utf16, &mut name);
+        let kept = if name.is_empty()
+            || name == b"."
+            || name == b".."
+            || name.iter().any(|byte| matches!(byte, 0 | b'/'))
+        {
+            let wrong = format!("a name that no directory can hold: {:?}", String::from_utf8_lossy(&name));
+            Err(Gap::new(GapKind::Corrupt, "$FILE_NAME", wrong))
+        } else {
+            let name = self.survey.keep(&name)?;
+            let (parent, parent_generation) = (parent.number, parent.sequence);
+            self.survey.entries.push(Entry { parent, parent_generation, child, name });
+            Ok(())
+        };
+        self.scratch = name;
+        Ok(kept)
+    }
+
+    /// From now on nothing more is kept: there is no room.
+    pub(super) fn fill(&mut self, number: u64, full: SurveyFull) {
+        if !std::mem::replace(&mut self.full, true) {
+            self.survey.gaps.push(Gap::new(GapKind::Limit, "survey", full.to_string()).at_inode(number));
+        }
     }
 
     /// Keeps a file's streams, the unnamed one first.
@@ -441,9 +458,7 @@ impl Sink for Builder {
         match kept {
             Ok(needs) => needs,
             Err(full) => {
-                self.full = true;
-                let gap = Gap::new(GapKind::Limit, "survey", full.to_string());
-                self.survey.gaps.push(gap.at_inode(file.number));
+                self.fill(file.number, full);
                 Vec::new()
             }
         }

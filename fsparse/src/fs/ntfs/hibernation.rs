@@ -5,12 +5,9 @@
 //! what the probe reads anyway, and more only where that file may be.
 
 use super::{
-    boot::{u16_at, u32_at, u64_at},
-    loader::File,
-    record::{Form, Malformed, Reference, apply_fixups, kind, malformed},
-    runs::{Clusters, Piece, decode_runs, locate},
+    index::{Index, entries, node_header},
+    record::{Malformed, Reference},
 };
-use coldread_model::ByteRange;
 use std::cmp::Ordering;
 
 /// The file's name, in the order of the index: upper case.
@@ -56,98 +53,30 @@ pub(super) enum Step {
     Nowhere,
 }
 
-/// The root directory's index of names.
-#[derive(Debug)]
-pub(super) struct RootIndex {
-    root: Vec<u8>,
-    node_bytes: u64,
-    /// Bytes that a node's number counts.
-    unit_bytes: u64,
-    pieces: Vec<Piece>,
-}
-
-impl RootIndex {
-    /// From the root directory's record; `None` where it has no sound index.
-    ///
-    /// Source: Flatcap NTFS documentation, "Attribute - $INDEX_ROOT (0x90)", "Attribute - $INDEX_ALLOCATION
-    /// (0xA0)".
-    pub(super) fn of(file: &File<'_>, clusters: Clusters) -> Option<Self> {
-        let (mut root, mut pieces) = (Vec::new(), Vec::new());
-        let attributes = file.records.iter().flat_map(|(header, record)| header.attributes(record));
-        for attribute in attributes.map_while(Result::ok) {
-            match (attribute.kind, attribute.form) {
-                (kind::INDEX_ROOT, Form::Resident(value)) => root = value.to_vec(),
-                (kind::INDEX_ALLOCATION, Form::NonResident(part)) => {
-                    decode_runs(&part, clusters, &mut pieces).ok()?;
-                }
-                _ => {}
-            }
-        }
-        pieces.sort_unstable_by_key(|piece| piece.logical);
-        let node_bytes = u32_at(&root, 8)?;
-        if !node_bytes.is_power_of_two() || !(512..=65_536).contains(&node_bytes) {
-            return None;
-        }
-        let unit_bytes = if clusters.bytes <= node_bytes { clusters.bytes } else { 512 };
-        Some(Self { root, node_bytes: node_bytes.into(), unit_bytes: unit_bytes.into(), pieces })
-    }
-
-    /// Where the search starts.
-    pub(super) fn start(&self) -> Step {
-        search(self.root.get(16..).unwrap_or_default())
-    }
-
-    /// The ranges of the volume that hold a node, with their offsets in it; nothing where not all of it is
-    /// mapped.
-    pub(super) fn node_at(&self, number: u64) -> Vec<(u64, ByteRange)> {
-        let Some(start) = number.checked_mul(self.unit_bytes) else { return Vec::new() };
-        let parts = locate(&self.pieces, start, self.node_bytes);
-        let parts: Vec<_> = parts.map(|(at, range)| (at - start, range)).collect();
-        let mapped: u64 = parts.iter().map(|(_, range)| range.len).sum();
-        if mapped == self.node_bytes { parts } else { Vec::new() }
-    }
-
-    /// Bytes of a node.
-    pub(super) fn node_bytes(&self) -> usize {
-        self.node_bytes as usize
-    }
+/// Where the search in the root directory's index starts.
+pub(super) fn search_root(index: &Index) -> Step {
+    search(index.root())
 }
 
 /// Goes through a node's bytes.
-///
-/// Source: Flatcap NTFS documentation, "Concept - Index Record".
 pub(super) fn search_node(node: &mut [u8]) -> Result<Step, Malformed> {
-    let magic = u32_at(node, 0).unwrap_or(0);
-    if magic != u32::from_le_bytes(*b"INDX") {
-        return Err(malformed("the signature \"INDX\"", u64::from(magic)));
-    }
-    apply_fixups(node)?;
-    Ok(search(node.get(24..).unwrap_or_default()))
+    node_header(node).map(search)
 }
 
 /// Goes through the entries behind an index header.
-///
-/// Source: Flatcap NTFS documentation, "Concept - Index Header", "Concept - Index Entry".
 fn search(header: &[u8]) -> Step {
-    let first = u32_at(header, 0).unwrap_or(u32::MAX) as usize;
-    let mut rest = header.get(first..).unwrap_or_default();
-    while let (Some(length), Some(flags)) = (u16_at(rest, 8), u16_at(rest, 12)) {
-        let Some((entry, after)) = rest.split_at_checked(length.into()).filter(|_| length >= 16) else {
-            break;
-        };
-        let key = entry.get(16..).unwrap_or_default();
-        let units = usize::from(key.get(64).copied().unwrap_or(0));
-        let last = flags & 2 != 0;
-        let order =
-            if last { Ordering::Greater } else { order(key.get(66..66 + units * 2).unwrap_or_default()) };
-        match order {
-            Ordering::Less => rest = after,
-            Ordering::Equal => return Step::Found(Reference::new(u64_at(entry, 0).unwrap_or(0))),
-            Ordering::Greater if flags & 1 == 0 => break,
-            Ordering::Greater => {
-                let below = entry.len().checked_sub(8).and_then(|at| u64_at(entry, at));
-                return below.map_or(Step::Nowhere, Step::Node);
+    for entry in entries(header).map_while(Result::ok) {
+        let order = match entry.key {
+            None => Ordering::Greater,
+            Some(key) => {
+                let units = usize::from(key.get(64).copied().unwrap_or(0));
+                order(key.get(66..66 + units * 2).unwrap_or_default())
             }
+        };
+        match order {
+            Ordering::Less => {}
+            Ordering::Equal => return Step::Found(entry.file),
+            Ordering::Greater => return entry.below.map_or(Step::Nowhere, Step::Node),
         }
     }
     Step::Nowhere
@@ -155,8 +84,7 @@ fn search(header: &[u8]) -> Step {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use proptest::prelude::*;
+    use super::{super::index::tests::header, *};
 
     fn utf16(text: &str) -> Vec<u8> {
         text.encode_utf16().flat_map(u16::to_le_bytes).collect()
@@ -164,25 +92,16 @@ mod tests {
 
     /// Entries as (name, its file, the node before it); the last one has no name.
     fn entries(list: &[(&str, u64, Option<u64>)]) -> Vec<u8> {
-        let mut out = vec![0; 16];
-        out[0] = 16;
-        for &(name, file, below) in list {
-            let mut entry = vec![0; 16];
-            if !name.is_empty() {
-                entry.resize(16 + 66, 0);
-                entry[16 + 64] = name.encode_utf16().count() as u8;
-                entry.extend(utf16(name));
-                entry.resize(entry.len().next_multiple_of(8), 0);
-            }
-            entry.extend(below.map(u64::to_le_bytes).into_iter().flatten());
-            let (len, flags) =
-                (entry.len() as u16, u16::from(below.is_some()) | u16::from(name.is_empty()) << 1);
-            entry[..8].copy_from_slice(&file.to_le_bytes());
-            entry[8..10].copy_from_slice(&len.to_le_bytes());
-            entry[12..14].copy_from_slice(&flags.to_le_bytes());
-            out.extend(entry);
-        }
-        out
+        let key = |name: &str| {
+            let mut key = vec![0; 66];
+            key[64] = name.encode_utf16().count() as u8;
+            [key, utf16(name)].concat()
+        };
+        let list: Vec<_> = list
+            .iter()
+            .map(|&(name, file, below)| ((!name.is_empty()).then(|| key(name)), file, below))
+            .collect();
+        header(&list)
     }
 
     #[test]
@@ -214,22 +133,6 @@ mod tests {
             (b"hib", false),
         ] {
             assert_eq!(holds_session(start), want);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_do_harm(bytes in prop::collection::vec(any::<u8>(), 0..200), small in 0u8..20) {
-            let mut bytes = bytes;
-            search(&bytes);
-            if let Some(first) = bytes.first_chunk_mut::<4>() {
-                *first = [small, 0, 0, 0];
-            }
-            search(&bytes);
-            let mut node = bytes.clone();
-            node.resize(1024, 0);
-            node[..4].copy_from_slice(b"INDX");
-            let _ = search_node(&mut node);
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! All that is known of a file is in the MFT: names, times, streams and where their bytes lie. So a survey
 //! reads MFT records and no directory index: on a consistent volume the indexes repeat the `$FILE_NAME`
-//! attributes. A unit is a run of 1024 records; an equal share of the cluster bitmap goes with it.
+//! attributes. Who looks for a few files alone follows the indexes: see [`directories`]. A unit is a run of 1024 records; an equal share of the cluster bitmap goes with it.
 //!
 //! Records that are free again are read as deleted files: see [`loader`] and [`file`] for what is believed of them.
 //!
@@ -12,10 +12,12 @@
 mod attributes;
 mod bitmap;
 mod boot;
+mod directories;
 mod facts;
 mod file;
 mod geometry;
 mod hibernation;
+mod index;
 mod loader;
 mod logfile;
 pub mod lznt1;
@@ -61,6 +63,10 @@ impl Filesystem for Ntfs {
 
     fn inodes(&self, geometry: &[u8], numbers: &[u64]) -> Result<Box<dyn SurveyMachine>, ParseError> {
         Ok(Box::new(survey::NtfsSurvey::of_numbers(Geometry::decode(geometry)?, numbers)))
+    }
+
+    fn directories(&self, geometry: &[u8], numbers: &[u64]) -> Result<Box<dyn SurveyMachine>, ParseError> {
+        Ok(Box::new(directories::Directories::new(Geometry::decode(geometry)?, numbers)))
     }
 
     fn root(&self, _geometry: &[u8]) -> Result<u64, ParseError> {

@@ -4,7 +4,7 @@ use super::{
     boot::{BOOT_BYTES, BootSector},
     facts::{BITMAP, Facts, LOG_FILE, MFT, VOLUME},
     geometry::{Geometry, ROOT, joined},
-    hibernation::{MAX_NODES, RootIndex, START_BYTES, Step, holds_session, search_node},
+    hibernation::{MAX_NODES, START_BYTES, Step, holds_session, search_node, search_root},
     loader::Loader,
     logfile::{LogState, RESTART_BYTES, log_state},
     runs::{Piece, locate},
@@ -243,7 +243,7 @@ impl NtfsProbe {
             }
         }
         self.stage = Stage::Log;
-        let first = facts.root.as_ref().map_or(Step::Nowhere, RootIndex::start);
+        let first = facts.root.as_ref().map_or(Step::Nowhere, search_root);
         self.facts = Some(facts);
         match first {
             Step::Node(_) => self.search(first, ask),

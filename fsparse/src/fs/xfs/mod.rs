@@ -61,13 +61,9 @@ impl Filesystem for Xfs {
         Ok(Box::new(survey::Surveyor::of_inodes(Geometry::from_opaque(geometry)?, numbers)))
     }
 
-    fn directories(
-        &self,
-        geometry: &[u8],
-        numbers: &[u64],
-    ) -> Result<Option<Box<dyn SurveyMachine>>, ParseError> {
+    fn directories(&self, geometry: &[u8], numbers: &[u64]) -> Result<Box<dyn SurveyMachine>, ParseError> {
         let geometry = Geometry::from_opaque(geometry)?;
-        Ok(Some(Box::new(survey::Surveyor::of_directories(geometry, numbers))))
+        Ok(Box::new(survey::Surveyor::of_directories(geometry, numbers)))
     }
 
     fn root(&self, geometry: &[u8]) -> Result<u64, ParseError> {

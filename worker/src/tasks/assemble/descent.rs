@@ -5,14 +5,13 @@
 //! depends on how deep the wanted paths lie and never on how many files there are. Symbolic links on the way
 //! are goals of their own, and the asset's fstab says on which volume a goal is to be looked for.
 //!
-//! Where a goal could be anywhere (a pattern that starts with `**`), and on filesystems whose names only a
-//! survey finds, the volume is surveyed.
+//! Where a goal could be anywhere (a pattern that starts with `**`), the volume is surveyed.
 
 use super::{
     super::{Job, TaskError, probe::run, survey::Opened},
     Surveyed, Work,
-    goals::{Goal, Goals, State, below, components, follow},
-    joined::Asset,
+    goals::{Goal, Goals, Path, State, below, components, follow},
+    joined::{Asset, WINDOWS_SIGN},
 };
 use coldread_artifacts::{EXTRACTORS, Extractor, context::CONTEXT_FILES, roots::STORES};
 use coldread_fsparse::{
@@ -46,7 +45,7 @@ struct Descent<'a> {
 /// A directory on the way: its inode, its path, and the goals that lead through it.
 struct Place {
     inode: u64,
-    path: Goal,
+    path: Path,
     states: Vec<State>,
 }
 
@@ -58,27 +57,20 @@ impl Job<'_> {
         opened: &[Option<Opened<'_>>],
     ) -> Result<Vec<Option<Surveyed>>, TaskError> {
         let everywhere =
-            wanted(work.asked).iter().any(|goal| goal.first().is_some_and(|first| first == b"**"));
-        let mut descents = Vec::with_capacity(opened.len());
-        let mut whole = Vec::with_capacity(opened.len());
-        for volume in opened {
-            let descent = match volume {
-                Some(volume) if !everywhere => Descent::new(volume, self)?,
-                _ => None,
-            };
-            // Without a way to descend, all of the volume is surveyed.
-            whole.push(match volume {
-                Some(volume) if descent.is_none() => Some(self.survey(volume, 0..volume.spec.units)?),
-                _ => None,
-            });
-            descents.push(descent);
+            wanted(work.asked).iter().any(|goal| goal.components.first().is_some_and(|first| first == b"**"));
+        if everywhere {
+            let whole = |volume: &Opened<'_>| self.survey(volume, 0..volume.spec.units);
+            let surveys = opened.iter().map(|volume| volume.as_ref().map(whole).transpose());
+            return surveys
+                .map(|survey| Ok(survey?.map(|survey| Surveyed { survey, partly: false })))
+                .collect();
         }
-        self.follow_goals(work, opened, &mut descents, &mut whole)?;
-        let surveys = descents.into_iter().zip(whole).map(|(descent, whole)| match descent {
-            Some(descent) => Some(Surveyed { survey: descent.finish(), partly: true }),
-            None => whole.map(|survey| Surveyed { survey, partly: false }),
-        });
-        Ok(surveys.collect())
+        let begin = |volume| Descent::new(volume, self);
+        let descents = opened.iter().map(|volume| volume.as_ref().map(begin).transpose());
+        let mut descents = descents.collect::<Result<Vec<_>, _>>()?;
+        self.follow_goals(work, opened, &mut descents)?;
+        let partly = |descent: Descent<'_>| Surveyed { survey: descent.finish(), partly: true };
+        Ok(descents.into_iter().map(|descent| descent.map(partly)).collect())
     }
 
     /// Follows all goals on all volumes, until links and fstab give no more of them.
@@ -87,13 +79,11 @@ impl Job<'_> {
         work: &Work<'_>,
         opened: &[Option<Opened<'_>>],
         descents: &mut [Option<Descent<'_>>],
-        whole: &mut [Option<Survey>],
     ) -> Result<(), TaskError> {
-        if descents.iter().all(Option::is_none) {
-            return Ok(());
-        }
         // What every volume might hold: without it nobody knows which volume is the root.
-        let signs: Vec<Goal> = CONTEXT_FILES.iter().map(|want| components(want.path.as_bytes())).collect();
+        let mut signs: Vec<Goal> = CONTEXT_FILES.iter().map(|want| Goal::at(want.path.as_bytes())).collect();
+        let windows = Goal::default().with(WINDOWS_SIGN.map(<[u8]>::to_vec).to_vec());
+        signs.push(Goal { any_case: true, ..windows });
         for descent in descents.iter_mut().flatten() {
             for sign in &signs {
                 descent.goals.add(sign.clone());
@@ -103,7 +93,7 @@ impl Job<'_> {
         let mut goals: Vec<Goal> = signs;
         goals.extend(wanted(work.asked));
         for _ in 0..=MAX_LINKS {
-            let mounts = mounts(work, opened, descents, whole)?;
+            let mounts = mounts(work, opened, descents)?;
             let mut news = false;
             for (volume, mount) in &mounts {
                 let Some(descent) = &mut descents[*volume] else { continue };
@@ -134,10 +124,10 @@ impl Job<'_> {
 fn wanted(asked: Parts) -> Vec<Goal> {
     let mut goals = Vec::new();
     for want in extractors(asked).iter().flat_map(|extractor| extractor.wants()) {
-        let goal = components(want.pattern.as_bytes());
+        let goal = Goal { any_case: want.any_case, ..Goal::at(want.pattern.as_bytes()) };
         let with_name = |change: &dyn Fn(&mut Vec<u8>)| {
             let mut goal = goal.clone();
-            goal.last_mut().map(change);
+            goal.components.last_mut().map(change);
             goal
         };
         goals.extend(
@@ -148,10 +138,11 @@ fn wanted(asked: Parts) -> Vec<Goal> {
         );
         goals.push(goal);
     }
-    goals.extend(CONTEXT_FILES.iter().map(|want| components(want.path.as_bytes())));
-    let stores: Vec<Goal> = STORES.iter().map(|store| components(store.as_bytes())).collect();
+    goals.extend(CONTEXT_FILES.iter().map(|want| Goal::at(want.path.as_bytes())));
+    let stores: Vec<Path> = STORES.iter().map(|store| components(store.as_bytes())).collect();
+    let inside = |store: &Path, goal: &Goal| goal.with([&store[..], &goal.components].concat());
     let inside: Vec<Goal> =
-        stores.iter().flat_map(|store| goals.iter().map(move |goal| [&store[..], goal].concat())).collect();
+        stores.iter().flat_map(|store| goals.iter().map(move |goal| inside(store, goal))).collect();
     goals.extend(inside);
     goals
 }
@@ -161,14 +152,12 @@ fn mounts(
     work: &Work<'_>,
     opened: &[Option<Opened<'_>>],
     descents: &[Option<Descent<'_>>],
-    whole: &[Option<Survey>],
-) -> Result<Vec<(usize, Goal)>, TaskError> {
+) -> Result<Vec<(usize, Path)>, TaskError> {
     let so_far: Vec<Option<Survey>> =
         descents.iter().map(|descent| descent.as_ref().map(Descent::so_far)).collect();
     let mut trees = Vec::new();
     for (index, volume) in opened.iter().enumerate() {
-        let survey = so_far[index].as_ref().or(whole[index].as_ref());
-        trees.push(match (survey, volume) {
+        trees.push(match (&so_far[index], volume) {
             (Some(survey), Some(volume)) => Some(Tree::build(survey, root_of(volume)?)),
             _ => None,
         });
@@ -184,7 +173,7 @@ fn root_of(volume: &Opened<'_>) -> Result<u64, TaskError> {
 /// A symbolic link on the way to goals.
 struct Link {
     /// The path of the directory it is in, on its volume.
-    parent: Goal,
+    parent: Path,
     target: Vec<u8>,
     /// What of the goal lies behind it.
     rest: Goal,
@@ -192,16 +181,16 @@ struct Link {
 
 impl Link {
     /// The goal in the asset's tree, where the link's volume is mounted at `mount`.
-    fn goal(&self, mount: &Goal) -> Goal {
-        let mut goal = follow(&[mount.as_slice(), &self.parent].concat(), &self.target);
-        goal.extend(self.rest.iter().cloned());
-        goal
+    fn goal(&self, mount: &[Vec<u8>]) -> Goal {
+        let mut path = follow(&[mount, &self.parent].concat(), &self.target);
+        path.extend(self.rest.components.iter().cloned());
+        self.rest.with(path)
     }
 }
 
 impl<'a> Descent<'a> {
-    /// With the root directory read; `None` where the filesystem's names are not found by its directories.
-    fn new(opened: &'a Opened<'a>, job: &Job<'_>) -> Result<Option<Self>, TaskError> {
+    /// With the root directory read.
+    fn new(opened: &'a Opened<'a>, job: &Job<'_>) -> Result<Self, TaskError> {
         let mut descent = Self {
             opened,
             root: root_of(opened)?,
@@ -210,21 +199,21 @@ impl<'a> Descent<'a> {
             read: HashMap::new(),
             names: HashMap::new(),
         };
-        Ok(descent.fetch(&[descent.root], job)?.then_some(descent))
+        descent.fetch(&[descent.root], job)?;
+        Ok(descent)
     }
 
-    /// Reads inodes, and the names in those that are directories. Whether that can be done.
-    fn fetch(&mut self, numbers: &[u64], job: &Job<'_>) -> Result<bool, TaskError> {
+    /// Reads inodes, and the names in those that are directories.
+    fn fetch(&mut self, numbers: &[u64], job: &Job<'_>) -> Result<(), TaskError> {
         let mut numbers: Vec<u64> =
             numbers.iter().copied().filter(|number| !self.read.contains_key(number)).collect();
         numbers.sort_unstable();
         numbers.dedup();
         if numbers.is_empty() {
-            return Ok(true);
+            return Ok(());
         }
         let machine = self.opened.driver.directories(&self.opened.spec.geometry, &numbers);
-        let machine = machine.map_err(|error| TaskError::Invalid(error.to_string()))?;
-        let Some(mut machine) = machine else { return Ok(false) };
+        let mut machine = machine.map_err(|error| TaskError::Invalid(error.to_string()))?;
         run(&mut *machine, &*self.opened.source, job)?;
         job.check()?;
         let before = self.survey.inodes.len();
@@ -236,7 +225,7 @@ impl<'a> Descent<'a> {
         for entry in self.survey.entries.drain(..) {
             self.names.entry(entry.parent).or_default().push(entry);
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Walks from the root along all goals and reads what is not read yet. Gives the links on the way.
@@ -271,10 +260,9 @@ impl<'a> Descent<'a> {
                     }
                     FileKind::Symlink => {
                         let target = self.survey.bytes(inode.target).to_vec();
-                        let mut rests: Vec<Goal> =
-                            self.goals.left(&step.states).map(<[Vec<u8>]>::to_vec).collect();
+                        let mut rests: Vec<Goal> = self.goals.left(&step.states).collect();
                         if step.reached {
-                            rests.push(Vec::new());
+                            rests.push(Goal::default());
                         }
                         links.extend(rests.into_iter().map(|rest| Link {
                             parent: place.path.clone(),

@@ -3,7 +3,7 @@
 //! A goal is a pattern as extractors write it: `*` within a component, `**` for any number of directories. A
 //! state says how many components of a goal are behind; stepping into a name gives the states behind it.
 
-use coldread_artifacts::wants::matches_name;
+use coldread_artifacts::wants::{matches_in_any_case, matches_name};
 use std::collections::HashSet;
 
 /// Goals that one volume may have. Each symbolic link on the way to a goal makes one more, and a hostile disk
@@ -13,7 +13,31 @@ const MAX_GOALS: usize = 4096;
 const MAX_COMPONENTS: usize = 4096;
 
 /// A pattern, component by component.
-pub(super) type Goal = Vec<Vec<u8>>;
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Goal {
+    pub(super) components: Path,
+    /// Whether ASCII letters match in either case.
+    pub(super) any_case: bool,
+}
+
+/// Names from a root down to a file.
+pub(super) type Path = Vec<Vec<u8>>;
+
+impl Goal {
+    /// The goal at a path, as it is written.
+    pub(super) fn at(path: &[u8]) -> Self {
+        Self { components: components(path), any_case: false }
+    }
+
+    /// With other components.
+    pub(super) fn with(&self, components: Path) -> Self {
+        Self { components, ..*self }
+    }
+
+    fn takes(&self, component: &[u8], name: &[u8]) -> bool {
+        if self.any_case { matches_in_any_case(component, name) } else { matches_name(component, name) }
+    }
+}
 
 /// A goal's number, and how many of its components are behind.
 pub(super) type State = (u32, u32);
@@ -39,10 +63,10 @@ pub(super) struct Step {
 impl Goals {
     /// Takes a goal in. Whether it is a new one.
     pub(super) fn add(&mut self, goal: Goal) -> bool {
-        if goal.is_empty() || self.known.contains(&goal) {
+        if goal.components.is_empty() || self.known.contains(&goal) {
             return false;
         }
-        if self.list.len() >= MAX_GOALS || goal.len() > MAX_COMPONENTS {
+        if self.list.len() >= MAX_GOALS || goal.components.len() > MAX_COMPONENTS {
             self.left_out += 1;
             return false;
         }
@@ -60,14 +84,14 @@ impl Goals {
         let mut step = Step::default();
         for &(number, behind) in states {
             let goal = &self.list[number as usize];
-            for (at, component) in goal.iter().enumerate().skip(behind as usize) {
+            for (at, component) in goal.components.iter().enumerate().skip(behind as usize) {
                 if component == b"**" {
                     step.states.push((number, at as u32));
                     // It may also stand for no directory at all.
                     continue;
                 }
-                if matches_name(component, name) {
-                    if at + 1 == goal.len() {
+                if goal.takes(component, name) {
+                    if at + 1 == goal.components.len() {
                         step.reached = true;
                     } else {
                         step.states.push((number, at as u32 + 1));
@@ -82,21 +106,24 @@ impl Goals {
     }
 
     /// What is left of the goals of some states; not of those that any directory would serve.
-    pub(super) fn left<'a>(&'a self, states: &'a [State]) -> impl Iterator<Item = &'a [Vec<u8>]> {
-        let left = states.iter().map(|&(number, behind)| &self.list[number as usize][behind as usize..]);
-        left.filter(|left| left.first().is_none_or(|component| component != b"**"))
+    pub(super) fn left<'a>(&'a self, states: &'a [State]) -> impl Iterator<Item = Goal> + 'a {
+        let left = states.iter().map(|&(number, behind)| {
+            let goal = &self.list[number as usize];
+            goal.with(goal.components[behind as usize..].to_vec())
+        });
+        left.filter(|left| left.components.first().is_none_or(|component| component != b"**"))
     }
 }
 
 /// The components of a path or pattern; `.` and empty ones are none.
-pub(super) fn components(path: &[u8]) -> Goal {
+pub(super) fn components(path: &[u8]) -> Path {
     let parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".");
     parts.map(<[u8]>::to_vec).collect()
 }
 
 /// The components of `target`, a symbolic link's, in the directory `parent`: as in a chroot, `..` stops at the
 /// root.
-pub(super) fn follow(parent: &[Vec<u8>], target: &[u8]) -> Goal {
+pub(super) fn follow(parent: &[Vec<u8>], target: &[u8]) -> Path {
     let mut place = if target.first() == Some(&b'/') { Vec::new() } else { parent.to_vec() };
     for component in components(target) {
         if component == b".." {
@@ -116,10 +143,7 @@ pub(super) fn below(goal: &Goal, mount: &[Vec<u8>]) -> Vec<Goal> {
     for name in mount {
         states = goals.step(&states, name).states;
     }
-    states
-        .iter()
-        .filter_map(|&(number, behind)| Some(goals.list.get(number as usize)?[behind as usize..].to_vec()))
-        .collect()
+    states.iter().map(|&(_, behind)| goal.with(goal.components[behind as usize..].to_vec())).collect()
 }
 
 #[cfg(test)]
@@ -129,7 +153,7 @@ mod tests {
     fn goals(patterns: &[&str]) -> Goals {
         let mut goals = Goals::default();
         for pattern in patterns {
-            goals.add(components(pattern.as_bytes()));
+            goals.add(Goal::at(pattern.as_bytes()));
         }
         goals
     }
@@ -177,13 +201,26 @@ mod tests {
         assert_eq!(follow(&parent, b"/../../srv"), components(b"/srv"));
         assert_eq!(follow(&parent, b"../../../../x"), components(b"/x"));
         let mount = components(b"/var");
-        assert_eq!(below(&components(b"/var/log/wtmp"), &mount), [components(b"log/wtmp")]);
-        assert_eq!(below(&components(b"/*/log/wtmp"), &mount), [components(b"log/wtmp")]);
-        assert_eq!(below(&components(b"/etc/passwd"), &mount), Vec::<Goal>::new());
-        assert_eq!(below(&components(b"/**/x"), &mount), [components(b"**/x")]);
+        assert_eq!(below(&Goal::at(b"/var/log/wtmp"), &mount), [Goal::at(b"log/wtmp")]);
+        assert_eq!(below(&Goal::at(b"/*/log/wtmp"), &mount), [Goal::at(b"log/wtmp")]);
+        assert_eq!(below(&Goal::at(b"/etc/passwd"), &mount), Vec::<Goal>::new());
+        assert_eq!(below(&Goal::at(b"/**/x"), &mount), [Goal::at(b"**/x")]);
         let goals = goals(&["/var/run/utmp", "/**/x"]);
         let step = goals.step(&goals.start(), b"var");
-        assert_eq!(goals.left(&step.states).collect::<Vec<_>>(), [&components(b"run/utmp")[..]]);
+        assert_eq!(goals.left(&step.states).collect::<Vec<_>>(), [Goal::at(b"run/utmp")]);
+    }
+
+    #[test]
+    fn goals_on_windows_are_reached_in_any_case() {
+        let windows = Goal { any_case: true, ..Goal::at(b"/Users/*/NTUSER.DAT") };
+        let mut goals = goals(&["/etc/passwd"]);
+        goals.add(windows.clone());
+        assert_eq!(walk(&goals, "/USERS/Ann/ntuser.dat"), (true, true));
+        assert_eq!(walk(&goals, "/ETC/passwd"), (false, false));
+        let left = Goal { any_case: true, ..Goal::at(b"*/NTUSER.DAT") };
+        assert_eq!(below(&windows, &components(b"/users")), std::slice::from_ref(&left));
+        let step = goals.step(&goals.start(), b"uSERS");
+        assert_eq!(goals.left(&step.states).collect::<Vec<_>>(), [left]);
     }
 
     #[test]
@@ -191,9 +228,11 @@ mod tests {
         let mut goals = goals(&["/a", "/a", "//a/"]);
         assert_eq!(goals.start(), [(0, 0)]);
         for i in 0..2 * MAX_GOALS {
-            goals.add(components(format!("/x/{i}").as_bytes()));
+            goals.add(Goal::at(format!("/x/{i}").as_bytes()));
         }
         assert_eq!((goals.start().len(), goals.left_out), (MAX_GOALS, MAX_GOALS as u64 + 1));
-        assert!(!goals.add(Vec::new()) && !goals.add(vec![b"x".to_vec(); MAX_COMPONENTS + 1]));
+        assert!(!goals.add(Goal::default()));
+        let long = Goal::default().with(vec![b"x".to_vec(); MAX_COMPONENTS + 1]);
+        assert!(!goals.add(long));
     }
 }

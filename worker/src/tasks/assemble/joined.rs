@@ -13,7 +13,7 @@ use coldread_model::{FileKind, Gap, GapKind, task::VolumeSpec};
 /// Files whose presence on a volume speaks for it being the root, the best first.
 const ROOT_SIGNS: [&[u8]; 4] = [b"/etc/fstab", b"/etc/os-release", b"/usr/lib/os-release", b"/etc/passwd"];
 /// Where Windows keeps its registry: a volume with this directory is a root that no fstab speaks of.
-const WINDOWS_SIGN: [&[u8]; 3] = [b"Windows", b"System32", b"config"];
+pub(super) const WINDOWS_SIGN: [&[u8]; 3] = [b"Windows", b"System32", b"config"];
 /// An fstab larger than this is none.
 const FSTAB_BYTES: u64 = 1 << 20;
 

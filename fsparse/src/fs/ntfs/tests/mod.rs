@@ -3,6 +3,7 @@
 mod corpus;
 mod damage;
 mod deleted;
+mod directories;
 mod golden;
 mod hostile;
 mod image;

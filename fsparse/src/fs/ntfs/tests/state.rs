@@ -1,7 +1,10 @@
 //! The volume's state, held against what ntfs-3g says before it mounts.
 
 use super::{image::*, inode, mounted::Mount, probe, survey};
-use crate::source::memory::MemorySource;
+use crate::{
+    fs::ntfs::index::tests::{header, node},
+    source::memory::MemorySource,
+};
 use coldread_model::{GapKind, VolumeState};
 use std::{fs, path::Path, process::Command};
 
@@ -11,38 +14,19 @@ fn hibernated(start: &[u8]) -> Image {
     image.record(50, 0, 0, &[standard(6), name(5, "hiberfil.sys", 3), plain(0x80, 512, &[(1, Some(3100))])]);
     image.cluster(3100, start);
     let key = |text: &str, file: u64| {
-        let mut entry = vec![0; 16 + 66];
-        entry[16 + 64] = text.len() as u8;
-        entry.extend(utf16(text));
-        entry.resize(entry.len().next_multiple_of(8), 0);
-        let len = entry.len() as u16;
-        entry[..8].copy_from_slice(&reference(file).to_le_bytes());
-        entry[8..10].copy_from_slice(&len.to_le_bytes());
-        entry
+        let mut key = vec![0; 66];
+        key[64] = text.len() as u8;
+        (Some([key, utf16(text)].concat()), reference(file), None)
     };
-    let last = |below: Option<u64>| {
-        let mut entry = vec![0; 16];
-        entry.extend(below.map(u64::to_le_bytes).into_iter().flatten());
-        let len = entry.len() as u16;
-        entry[8..10].copy_from_slice(&len.to_le_bytes());
-        entry[12] = 2 | u8::from(below.is_some());
-        entry
-    };
-    let mut root = vec![0; 32];
+    let mut root = vec![0; 16];
     root[8..12].copy_from_slice(&4096u32.to_le_bytes());
-    root[16] = 16;
-    root.extend(last(Some(8)));
+    root.extend(header(&[(None, 0, Some(8))]));
     // The second node of two.
-    let mut node = vec![0; 4096];
-    node[..4].copy_from_slice(b"INDX");
-    (node[4], node[6]) = (40, 9);
-    node[24] = 40;
-    let entries = [key("$MFT", 0), key("Hiberfil.sys", 50), key("z", 30), last(None)].concat();
-    node[64..64 + entries.len()].copy_from_slice(&entries);
-    node[40] = 5;
-    (1..=8).for_each(|stride| node[stride * 512 - 2] = 5);
-    image.cluster(2418, &node);
-    let nodes = plain(0xa0, 8192, &[(16, Some(2410))]);
+    let list = [key("$MFT", 0), key("Hiberfil.sys", 50), key("z", 30), (None, 0, None)];
+    image.cluster(2418, &node(&list));
+    let nodes =
+        Mapping { flags: 0, unit: 0, lowest: 0, size: 8192, initialized: 8192, runs: &[(16, Some(2410))] };
+    let nodes = mapped(0xa0, "$I30", &nodes);
     image.record(5, DIRECTORY, 0, &[standard(6), name(5, ".", 3), resident(0x90, "$I30", &root), nodes]);
     image
 }
