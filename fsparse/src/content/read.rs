@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 /// Bytes of one request.
 const REQUEST_BYTES: u64 = 1 << 20;
 /// Items under way at once: bounds what small files hold besides their bytes.
-const MAX_ACTIVE: usize = 1024;
+const MAX_ACTIVE: usize = 8192;
 
 /// A piece that arrived before its turn.
 enum Early {

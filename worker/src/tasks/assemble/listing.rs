@@ -1,15 +1,18 @@
 //! A tree's rows as chunks of the listing.
 //!
 //! One thread walks the rows and cuts them into chunks; as many others as the task has name, compress and send
-//! the chunks, which costs more than making them.
+//! the chunks, which costs more than making them. Digests are columns of their own: they follow when contents are
+//! hashed, which the disk is busy with meanwhile.
 
 use super::super::{Job, TaskError, content::Digests};
-use coldread_fsparse::tree::{Tree, for_each_row};
+use coldread_fsparse::{
+    survey::{Stream, Survey},
+    tree::{Tree, for_each_row},
+};
 use coldread_model::{
-    FileKind, Gap, GapKind, ObjectKind, RowFlags, Sha256Digest,
+    FileKind, Gap, GapKind, ObjectKind, RowFlags,
     listing::{CutChunk, DigestColumn, ListingWriter},
     manifest::ChunkRef,
-    task::AssembledVolume,
 };
 use std::{
     sync::{
@@ -31,50 +34,90 @@ struct Cut {
     /// Its place among the volume's chunks.
     place: usize,
     chunk: CutChunk,
-    digests: Option<Vec<Option<Sha256Digest>>>,
 }
 
-/// Writes all rows of a tree as chunks, with digests where they are known. The gaps tell what rows lack.
-pub(super) fn write(
-    tree: &Tree<'_>,
-    digests: Option<&Digests<'_>>,
-    job: &Job<'_>,
-    assembled: &mut AssembledVolume,
-) -> Result<Vec<Gap>, TaskError> {
+/// What a row's digest is of: an inode by its index in the survey, and which of its streams.
+type Hashed = Option<(u32, u32)>;
+
+/// A volume's rows, written.
+pub(super) struct Written {
+    /// The chunks, in order.
+    pub(super) chunks: Vec<ChunkRef>,
+    /// What the rows lack.
+    pub(super) gaps: Vec<Gap>,
+    /// Of each chunk's rows, what their digests are of; nothing where there will be none.
+    hashed: Vec<Vec<Hashed>>,
+}
+
+/// Writes all rows of a tree as chunks, without digests; notes what those would be of if there will be any.
+pub(super) fn write(tree: &Tree<'_>, will_hash: bool, job: &Job<'_>) -> Result<Written, TaskError> {
     let (sender, receiver) = sync_channel(job.threads * CHUNKS_AHEAD);
     let (receiver, failed) = (Mutex::new(receiver), AtomicBool::new(false));
-    let (gaps, sent) = thread::scope(|scope| {
+    let ((gaps, hashed), sent) = thread::scope(|scope| {
         let senders: Vec<_> =
             (0..job.threads).map(|_| scope.spawn(|| send_all(&receiver, job, &failed))).collect();
         // The sender ends with it, and so do the threads when they have sent everything.
-        let gaps = cut_all(tree, digests, sender, &failed);
+        let cut = cut_all(tree, will_hash, sender, &failed);
         let panicked = || Err(TaskError::Invalid("a listing thread ended without a result".to_owned()));
         let sent: Vec<_> =
             senders.into_iter().map(|thread| thread.join().unwrap_or_else(|_| panicked())).collect();
-        (gaps, sent)
+        (cut, sent)
     });
     let sent = sent.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut chunks: Vec<(usize, ChunkRef)> = sent.into_iter().flatten().collect();
     chunks.sort_unstable_by_key(|(place, _)| *place);
-    assembled.rows += chunks.iter().map(|(_, chunk)| u64::from(chunk.rows)).sum::<u64>();
-    assembled.chunks.extend(chunks.into_iter().map(|(_, chunk)| chunk));
-    Ok(gaps)
+    Ok(Written { chunks: chunks.into_iter().map(|(_, chunk)| chunk).collect(), gaps, hashed })
 }
 
-/// Walks the rows and cuts them into chunks, until one could not be sent.
+impl Written {
+    /// Writes the digests of all rows.
+    pub(super) fn add_digests(
+        &mut self,
+        survey: &Survey,
+        digests: &Digests<'_>,
+        job: &Job<'_>,
+    ) -> Result<(), TaskError> {
+        let share = self.chunks.len().div_ceil(job.threads).max(1);
+        let parts = self.chunks.chunks_mut(share).zip(self.hashed.chunks(share));
+        let one = |(chunks, hashed): (&mut [ChunkRef], &[Vec<Hashed>])| -> Result<(), TaskError> {
+            for (chunk, hashed) in chunks.iter_mut().zip(hashed) {
+                job.check()?;
+                let digest = |hashed: &Hashed| {
+                    let (inode, stream) = (*hashed)?;
+                    let inode = survey.inodes.get(inode as usize)?;
+                    let stream = survey.streams_of(inode).get(stream as usize)?;
+                    digests.get(inode.number, survey.bytes(stream.name))
+                };
+                let column = DigestColumn(hashed.iter().map(digest).collect());
+                chunk.digests = Some(job.context.put_object(ObjectKind::ListingDigests, column.encode())?);
+            }
+            Ok(())
+        };
+        let one = &one;
+        thread::scope(|scope| {
+            let running: Vec<_> = parts.map(|part| scope.spawn(move || one(part))).collect();
+            let panicked = || Err(TaskError::Invalid("a listing thread ended without a result".to_owned()));
+            running.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| panicked()))
+        })
+    }
+}
+
+/// Walks the rows and cuts them into chunks, until one could not be sent. Gives what rows lack, and what the digests
+/// of each chunk's rows are of.
 fn cut_all(
     tree: &Tree<'_>,
-    digests: Option<&Digests<'_>>,
+    will_hash: bool,
     sender: SyncSender<Cut>,
     failed: &AtomicBool,
-) -> Vec<Gap> {
+) -> (Vec<Gap>, Vec<Vec<Hashed>>) {
     let mut gaps = Vec::new();
     let mut writer = ListingWriter::new();
-    let mut column: Vec<Option<Sha256Digest>> = Vec::new();
-    let mut place = 0;
+    let (mut columns, mut column) = (Vec::new(), Vec::new());
+    let mut chunks = 0;
+    let survey = tree.survey();
     // The threads take chunks until the end, whatever becomes of them: sending does not fail.
     let send = move |cut| sender.send(cut).unwrap_or_default();
-    let bare = for_each_row(tree, |row, _, stream| {
+    let bare = for_each_row(tree, |row, inode, stream| {
         if failed.load(Ordering::Relaxed) {
             return;
         }
@@ -84,26 +127,29 @@ fn cut_all(
             gaps.push(Gap::new(GapKind::Limit, "extended attributes", reason).at_inode(row.volatile.inode));
             row.stable.xattrs = b"";
         }
-        if let Some(digests) = digests {
-            let hashed = row.stable.kind == FileKind::File
-                && stream.is_some()
-                && !row.stable.flags.contains(RowFlags::INTERNAL);
-            column.push(if hashed { digests.get(row.volatile.inode, row.stable.stream) } else { None });
+        if will_hash {
+            let hashed = row.stable.kind == FileKind::File && !row.stable.flags.contains(RowFlags::INTERNAL);
+            let place = |stream: &Stream| {
+                let all = survey.streams_of(tree.inode(inode)).iter();
+                all.zip(0..).find_map(|(one, place)| std::ptr::eq(one, stream).then_some((inode, place)))
+            };
+            column.push(stream.filter(|_| hashed).and_then(place));
         }
         if let Some(chunk) = writer.push(&row) {
-            let digests = digests.map(|_| std::mem::take(&mut column));
-            send(Cut { place, chunk, digests });
-            place += 1;
+            columns.push(std::mem::take(&mut column));
+            send(Cut { place: chunks, chunk });
+            chunks += 1;
         }
     });
     if let Some(chunk) = writer.finish() {
-        send(Cut { place, chunk, digests: digests.map(|_| column) });
+        columns.push(column);
+        send(Cut { place: chunks, chunk });
     }
     if bare > 0 {
         let reason = format!("{bare} further names of files are listed without attributes and streams");
         gaps.push(Gap::new(GapKind::Limit, "directory", reason));
     }
-    gaps
+    (gaps, columns)
 }
 
 /// Sends chunks until there are no more. After a failure of any thread the rest is taken and dropped, so that
@@ -135,14 +181,10 @@ fn send_all(
 fn put(cut: Cut, job: &Job<'_>) -> Result<ChunkRef, TaskError> {
     job.check()?;
     let put = |kind, bytes| job.context.put_object(kind, bytes);
-    let digests = cut
-        .digests
-        .map(|column| put(ObjectKind::ListingDigests, DigestColumn(column).encode()))
-        .transpose()?;
     Ok(ChunkRef {
         stable: put(ObjectKind::ListingStable, cut.chunk.stable)?,
         volatile: put(ObjectKind::ListingVolatile, cut.chunk.volatile)?,
-        digests,
+        digests: None,
         rows: cut.chunk.rows,
     })
 }

@@ -24,7 +24,7 @@ use coldread_model::{
     ByteRange, Gap, Part, Parts, RowFlags,
     task::{AssembleOutput, AssembledVolume, ContentMode, ProbeOutput, Share, SourceSpec, VolumeSpec},
 };
-use std::collections::HashSet;
+use std::{collections::HashSet, thread};
 
 /// An assemble task's input.
 pub(super) struct Work<'a> {
@@ -156,10 +156,10 @@ impl Job<'_> {
         let (work, spec, tree) = (part.work, part.spec, part.tree);
         let survey = tree.survey();
         let mut damaged = Vec::new();
-        let mut content = None;
         let mut hashed = vec![false; survey.inodes.len()];
         let (mut left_out, mut recovered) = (HashSet::new(), HashSet::new());
         let listed = work.asked.contains(Part::Files);
+        let mut to_hash = None;
         if listed && work.content == ContentMode::Hash {
             for_each_row(tree, |_, inode, _| hashed[inode as usize] = true);
             let mut plan = Plan::of(survey, &hashed, spec.range.len);
@@ -167,11 +167,7 @@ impl Job<'_> {
             recovered = std::mem::take(&mut plan.recovered);
             gaps.extend(plan.gaps.iter().cloned().map(|gap| gap.in_volume(&spec.name)));
             if work.whole {
-                let mut hashed = self.hash(part.volume, spec, &plan.streams)?;
-                tracing::debug!(volume = spec.name, streams = plan.streams.len(), "hashed");
-                gaps.append(&mut hashed.gaps);
-                damaged.append(&mut hashed.coverage);
-                content = Some(hashed.digests);
+                to_hash = Some(plan.streams);
             } else {
                 for (number, shard) in plan.shards(work.shard_bytes.max(1)).into_iter().enumerate() {
                     let name = format!("content-{}-{number}", spec.name);
@@ -185,11 +181,26 @@ impl Job<'_> {
             let found = self.cross_check(work.cross_check, part.volume, raw, tree)?;
             gaps.extend(found.into_iter().map(|gap| gap.in_volume(&spec.name)));
         }
-        let digests = content.as_deref().map(Digests::new);
         if listed {
-            let cut = listing::write(tree, digests.as_ref(), self, assembled)?;
+            // The listing is made while the disk is waited for.
+            let (written, content) = thread::scope(|scope| {
+                let will_hash = to_hash.is_some();
+                let written = scope.spawn(move || listing::write(tree, will_hash, self));
+                let content = to_hash.map(|streams| self.hash(part.volume, spec, &streams)).transpose();
+                let panicked = || Err(TaskError::Invalid("the listing ended without a result".to_owned()));
+                (written.join().unwrap_or_else(|_| panicked()), content)
+            });
+            let mut written = written?;
+            if let Some(mut content) = content? {
+                tracing::debug!(volume = spec.name, streams = content.digests.len(), "hashed");
+                gaps.append(&mut content.gaps);
+                damaged.append(&mut content.coverage);
+                written.add_digests(survey, &Digests::new(&content.digests), self)?;
+            }
+            gaps.extend(written.gaps.into_iter().map(|gap| gap.in_volume(&spec.name)));
+            assembled.rows += written.chunks.iter().map(|chunk| u64::from(chunk.rows)).sum::<u64>();
+            assembled.chunks.append(&mut written.chunks);
             tracing::debug!(volume = spec.name, rows = assembled.rows, "listed");
-            gaps.extend(cut.into_iter().map(|gap| gap.in_volume(&spec.name)));
         }
         let volume = ByteRange::new(spec.range.start, spec.range.len);
         let size = part.volume.spec.size_bytes;
