@@ -1,5 +1,9 @@
 //! What the fuzz targets share: damaged copies of the golden images, and files for extractors.
 
+// Of these, seeds need only a part.
+#[allow(dead_code)]
+#[path = "../../artifacts/src/executable/build.rs"]
+mod executable;
 #[path = "../../fsparse/tests/mutation/exercise.rs"]
 mod exercise;
 pub mod files;
@@ -9,6 +13,11 @@ mod images;
 mod journals;
 #[path = "../../fsparse/tests/mutation/repair.rs"]
 mod repair;
+pub mod rpm;
+pub mod seeds;
+#[allow(dead_code)]
+#[path = "../../artifacts/src/zip/build.rs"]
+mod zip;
 
 use arbitrary::Arbitrary;
 use coldread_artifacts::{
@@ -136,4 +145,14 @@ pub fn extract(extractor: &dyn Extractor, path: &str, file: &[u8], companion: Op
         .collect();
     let mut findings = Findings::default();
     extractor.extract(&mut input, &Context::default(), &mut findings);
+}
+
+/// A Java archive that has these bytes as its manifest, as what Maven wrote, and as archives within it.
+pub fn archive_of(bytes: &[u8]) -> Vec<u8> {
+    zip::zip(&[
+        ("META-INF/MANIFEST.MF", bytes, true),
+        ("META-INF/maven/g/a/pom.properties", bytes, true),
+        ("lib/a.jar", bytes, true),
+        ("lib/b.jar", bytes, false),
+    ])
 }

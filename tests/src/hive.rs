@@ -42,6 +42,12 @@ impl Key {
         self
     }
 
+    /// Adds a number (REG_DWORD).
+    pub fn number(&mut self, name: &str, number: u32) -> &mut Self {
+        self.values.push((name.to_owned(), 4, number.to_le_bytes().to_vec()));
+        self
+    }
+
     /// A clean hive with this root.
     pub fn hive(&self) -> Vec<u8> {
         let mut bins = vec![0; 32];
@@ -73,10 +79,14 @@ impl Key {
             .values
             .iter()
             .flat_map(|(name, kind, data)| {
-                let place = cell(bins, data);
+                // Four bytes lie where else their place stands.
+                let (len, place) = match data.first_chunk::<4>() {
+                    Some(number) if data.len() == 4 => (4 | 1 << 31, u32::from_le_bytes(*number)),
+                    _ => (data.len() as u32, cell(bins, data)),
+                };
                 let mut content = b"vk".to_vec();
                 content.extend((name.len() as u16).to_le_bytes());
-                content.extend([data.len() as u32, place, *kind].into_iter().flat_map(u32::to_le_bytes));
+                content.extend([len, place, *kind].into_iter().flat_map(u32::to_le_bytes));
                 // The name is in one byte a character.
                 content.extend([1, 0, 0, 0]);
                 content.extend(name.as_bytes());
