@@ -1,7 +1,7 @@
 //! The place where events of one asset come together in the order of time, before they are stored.
 
 use super::joining::Joining;
-use coldread_model::LoginEvent;
+use coldread_model::{LoginEvent, Timestamp};
 
 /// Makes of all events of an asset (of every root and source, sorted as [`LoginEvent`] orders them) those that are
 /// kept: sessions joined with their ends, one event for what several records tell of.
@@ -13,6 +13,10 @@ pub trait Joiner {
 
     /// After the last event: gives what is left to `emit`.
     fn finish(&mut self, emit: &mut dyn FnMut(LoginEvent));
+
+    /// The earliest time of what is held: nothing that is given out later is of before it, as long as what comes is in
+    /// order. None where nothing is held.
+    fn holds_from(&self) -> Option<Timestamp>;
 }
 
 impl Joiner for Joining {
@@ -22,6 +26,10 @@ impl Joiner for Joining {
 
     fn finish(&mut self, emit: &mut dyn FnMut(LoginEvent)) {
         Self::finish(self, emit);
+    }
+
+    fn holds_from(&self) -> Option<Timestamp> {
+        Self::holds_from(self)
     }
 }
 

@@ -54,12 +54,19 @@ impl Joining {
         self.same.finish(&mut |joined| sessions.push(joined, emit));
         self.sessions.finish(emit);
     }
+
+    /// The earliest time of what is held.
+    pub fn holds_from(&self) -> Option<Timestamp> {
+        self.same.holds_from().into_iter().chain(self.sessions.holds_from()).min()
+    }
 }
 
 /// An event with what was joined to it.
 #[derive(Clone, Debug)]
 struct Joined {
     event: LoginEvent,
+    /// The earliest time of its records: where a better one is joined, its time is taken.
+    first: Option<Timestamp>,
     /// The process that logs name, where the event itself may name another.
     log_pid: Option<u32>,
     /// Whether a record of logins (utmp and its like) is among its sources.
@@ -72,7 +79,7 @@ impl Joined {
     fn new(event: LoginEvent) -> Self {
         let has_log = is_log(event.source);
         let log_pid = event.pid.filter(|_| has_log);
-        Self { has_record: is_record(event.source), has_log, log_pid, event }
+        Self { has_record: is_record(event.source), has_log, log_pid, first: event.time, event }
     }
 
     /// Joins another to it: who has more to say goes first, whichever came first.
@@ -82,6 +89,7 @@ impl Joined {
             std::mem::swap(&mut self.event, &mut rest);
         }
         complete(&mut self.event, rest);
+        self.first = self.first.min(other.first);
         self.log_pid = self.log_pid.or(other.log_pid);
         self.has_record |= other.has_record;
         self.has_log |= other.has_log;

@@ -82,6 +82,11 @@ impl Same {
         }
     }
 
+    /// The earliest time of what is held: they are in the order in which they came.
+    pub(super) fn holds_from(&self) -> Option<Timestamp> {
+        self.held.front()?.joined.first
+    }
+
     fn hold(&mut self, event: LoginEvent, time: Timestamp, keys: Vec<u64>) {
         for key in &keys {
             self.by_key.entry(*key).or_default().push_back(self.left + self.held.len() as u64);

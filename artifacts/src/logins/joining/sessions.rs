@@ -82,6 +82,11 @@ impl Sessions {
             }
         }
     }
+
+    /// The earliest time of what is held.
+    pub(super) fn holds_from(&self) -> Option<Timestamp> {
+        self.roots.values().filter_map(Machine::holds_from).min()
+    }
 }
 
 /// What a login's end may name.
@@ -117,6 +122,17 @@ impl Machine {
                 emit_held(held, emit);
             }
         }
+    }
+
+    /// Sessions and logouts are each in the order in which they came.
+    fn holds_from(&self) -> Option<Timestamp> {
+        let open = self.open.values().next();
+        let closed = self.closed.front().map(|(logout, _)| logout);
+        [open, closed, self.started.as_ref(), self.stopped.as_ref()]
+            .into_iter()
+            .flatten()
+            .filter_map(|joined| joined.first)
+            .min()
     }
 
     fn held(&self) -> usize {

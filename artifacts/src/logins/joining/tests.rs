@@ -5,10 +5,21 @@ use proptest::prelude::*;
 fn join(mut events: Vec<LoginEvent>) -> Vec<LoginEvent> {
     events.sort();
     let (mut joining, mut out) = (Joining::default(), Vec::new());
+    let mut bound = None;
     for event in events {
-        joining.push(event, &mut |event| out.push(event));
+        let time = event.time;
+        joining.push(event, &mut |event| {
+            assert!(event.time >= bound, "{event:?} was written too late: {bound:?}");
+            out.push(event);
+        });
+        let holds = joining.holds_from().or(time);
+        assert!(holds >= bound, "what is held goes back from {bound:?} to {holds:?}");
+        bound = holds;
     }
-    joining.finish(&mut |event| out.push(event));
+    joining.finish(&mut |event| {
+        assert!(event.time >= bound, "{event:?} was written too late: {bound:?}");
+        out.push(event);
+    });
     out.sort();
     out
 }

@@ -1,16 +1,18 @@
 //! Taking findings as they come, and writing them as objects.
 
 use super::{
+    events::{EventSorter, HELD_BYTES},
+    logins,
     owners::Owners,
-    sorted::{HELD_BYTES, Sorter},
+    sorted::Sorter,
     times::InstallTimes,
 };
 use crate::tasks::{Job, TaskError};
 use coldread_artifacts::{Output, accounts, logins::joiner::Joiner, output::InstallTime};
 use coldread_model::{
-    Account, FoundRefs, Gap, GapKind, Kernel, Key, LogWindow, LoginEvent, LoginsRef, Package, RowsRef,
-    Setting, SystemIdentity,
-    rows::{self, BatchWriter, Row},
+    Account, FoundRefs, Gap, GapKind, Kernel, Key, LogWindow, LoginEvent, Package, RowsRef, Setting,
+    SystemIdentity,
+    rows::{BatchWriter, Row},
 };
 
 /// Bytes of packages and the smaller kinds that are held in memory, each.
@@ -25,7 +27,7 @@ const MAX_GAPS: usize = 1 << 18;
 /// Everything that was found, in bounded memory.
 pub(super) struct Collector {
     packages: Sorter<Package>,
-    logins: Sorter<LoginEvent>,
+    logins: EventSorter,
     windows: Sorter<LogWindow>,
     accounts: Sorter<Account>,
     keys: Sorter<Key>,
@@ -51,7 +53,7 @@ impl Collector {
     pub(super) fn new(system: SystemIdentity, gaps: Vec<Gap>) -> Self {
         Self {
             packages: Sorter::new(OTHERS_BYTES),
-            logins: Sorter::new(HELD_BYTES),
+            logins: EventSorter::new(HELD_BYTES),
             windows: Sorter::new(OTHERS_BYTES),
             accounts: Sorter::new(OTHERS_BYTES),
             keys: Sorter::new(OTHERS_BYTES),
@@ -105,7 +107,7 @@ impl Collector {
         let found = FoundRefs {
             packages,
             installed,
-            logins: write_logins(self.logins, joiner, job)?,
+            logins: logins::write(self.logins.sorted()?, joiner, job)?,
             windows: write_each_once(self.windows, job)?,
             accounts: write_accounts(self.accounts, job)?,
             keys: write_each_once(self.keys, job)?,
@@ -123,7 +125,7 @@ impl Output for Collector {
     fn login(&mut self, event: LoginEvent) {
         self.events += 1;
         if self.events <= MAX_EVENTS && self.failed.is_none() {
-            let pushed = self.logins.push(event);
+            let pushed = self.logins.push(&event);
             self.keep(pushed);
         }
     }
@@ -165,23 +167,23 @@ impl Output for Collector {
 }
 
 /// Batches on their way to the store.
-struct Batches<'j, T> {
+pub(super) struct Batches<'j, T> {
     job: &'j Job<'j>,
     writer: BatchWriter<T>,
 }
 
 impl<'j, T: Row> Batches<'j, T> {
-    fn new(job: &'j Job<'j>) -> Self {
+    pub(super) fn new(job: &'j Job<'j>) -> Self {
         Self { job, writer: BatchWriter::default() }
     }
 
     /// Adds a row; gives the batch that ends with it.
-    fn push(&mut self, row: &T) -> Result<Option<RowsRef>, TaskError> {
+    pub(super) fn push(&mut self, row: &T) -> Result<Option<RowsRef>, TaskError> {
         if self.writer.push(row) { self.finish() } else { Ok(None) }
     }
 
     /// The last batch, if any row is left.
-    fn finish(&mut self) -> Result<Option<RowsRef>, TaskError> {
+    pub(super) fn finish(&mut self) -> Result<Option<RowsRef>, TaskError> {
         let Some((bytes, rows)) = self.writer.take() else { return Ok(None) };
         self.job.check()?;
         Ok(Some(RowsRef { id: self.job.context.put_object(T::KIND, bytes)?, rows }))
@@ -251,62 +253,6 @@ fn write_packages(
     Ok((written, installed))
 }
 
-/// Sends events through the joiner and writes what it gives, sorted anew: it may hold some back for long.
-fn write_logins(
-    rows: Sorter<LoginEvent>,
-    joiner: &mut dyn Joiner,
-    job: &Job<'_>,
-) -> Result<Vec<LoginsRef>, TaskError> {
-    let mut joined = Sorter::new(HELD_BYTES);
-    let mut failed = Ok(());
-    {
-        let mut emit = |event: LoginEvent| {
-            if failed.is_ok() {
-                failed = joined.push(event);
-            }
-        };
-        for event in rows.sorted()? {
-            joiner.push(event?, &mut emit);
-        }
-        joiner.finish(&mut emit);
-    }
-    failed?;
-    let mut batches = Batches::new(job);
-    let mut written = Vec::new();
-    let mut next = Tally::default();
-    // Equal rows are kept: a log may say the same twice, and each counts.
-    for event in joined.sorted()? {
-        let event = event?;
-        next.add(&event);
-        if let Some(batch) = batches.push(&event)? {
-            written.push(std::mem::take(&mut next).of(batch));
-        }
-    }
-    written.extend(batches.finish()?.map(|batch| next.of(batch)));
-    Ok(written)
-}
-
-/// What a batch's reference says of its events.
-#[derive(Default)]
-struct Tally {
-    failed: u32,
-    span: Option<(coldread_model::Timestamp, coldread_model::Timestamp)>,
-}
-
-impl Tally {
-    fn add(&mut self, event: &LoginEvent) {
-        self.failed += u32::from(rows::is_failed(event));
-        if let Some(time) = event.time {
-            let (first, last) = self.span.unwrap_or((time, time));
-            self.span = Some((first.min(time), last.max(time)));
-        }
-    }
-
-    fn of(self, batch: RowsRef) -> LoginsRef {
-        LoginsRef { batch, failed: self.failed, span: self.span }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -370,6 +316,9 @@ mod tests {
             for event in self.0.drain(..) {
                 emit(event);
             }
+        }
+        fn holds_from(&self) -> Option<Timestamp> {
+            self.0.first()?.time
         }
     }
 

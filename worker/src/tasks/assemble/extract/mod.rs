@@ -2,15 +2,18 @@
 
 mod collect;
 mod context;
+mod events;
 mod fetched;
 mod find;
 mod keep;
+mod logins;
 mod owners;
 mod placed;
 mod roots;
 mod rounds;
 mod run;
 mod sorted;
+mod spill;
 mod times;
 
 use super::{

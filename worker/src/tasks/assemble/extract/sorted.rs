@@ -1,34 +1,16 @@
 //! Sorting more rows than memory should hold: sorted runs in a file, merged.
 //!
-//! The file is unlinked before the first byte is written, in `TMPDIR` or /tmp, as that of unpacked images is. A run is
-//! blocks of rows, each compressed for itself, so that a merge holds one block a run.
+//! A run is blocks of rows, so that a merge holds one block a run. Login events have a sorter of their own.
 
+use super::spill::{Block, BlockReader, Spill, failed};
 use crate::tasks::TaskError;
 use coldread_model::rows::{self, Row, RowsIter};
-use std::{
-    collections::{BinaryHeap, VecDeque},
-    fs::File,
-    os::unix::fs::FileExt,
-    sync::Arc,
-};
-use zstd::bulk::{Compressor, Decompressor};
+use std::collections::{BinaryHeap, VecDeque};
 
-/// Bytes of rows in memory before they go to a run.
-pub(super) const HELD_BYTES: usize = 24 << 20;
 /// Runs of one level that are merged into one of the next.
 const FAN_IN: usize = 16;
 /// Bytes of a block before compression.
 const BLOCK_BYTES: usize = 64 << 10;
-/// What is spilled is read once or twice: speed counts.
-const ZSTD_LEVEL: i32 = 1;
-
-/// A compressed block's place in the file.
-#[derive(Clone, Copy, Debug)]
-struct Block {
-    at: u64,
-    stored: u32,
-    raw: u32,
-}
 
 /// A sorted run.
 #[derive(Debug, Default)]
@@ -37,63 +19,32 @@ struct SortedRun {
     blocks: VecDeque<Block>,
 }
 
-/// The file of runs.
-struct Spill {
-    file: Arc<File>,
-    end: u64,
-    packer: Compressor<'static>,
-}
-
-fn failed(error: impl std::fmt::Display) -> TaskError {
-    TaskError::Connection(format!(
-        "findings cannot be spilled to {}: {error}",
-        std::env::temp_dir().display()
-    ))
-}
-
-impl Spill {
-    fn new() -> Result<Self, TaskError> {
-        let file = Arc::new(tempfile::tempfile().map_err(failed)?);
-        Ok(Self { file, end: 0, packer: Compressor::new(ZSTD_LEVEL).map_err(failed)? })
-    }
-
-    /// Writes rows that come in order.
-    fn write<T: Row>(
-        &mut self,
-        level: u32,
-        rows: impl Iterator<Item = Result<T, TaskError>>,
-    ) -> Result<SortedRun, TaskError> {
-        let mut run = SortedRun { level, ..SortedRun::default() };
-        let mut bytes = Vec::with_capacity(BLOCK_BYTES + 1024);
-        for row in rows {
-            rows::write(&row?, &mut bytes);
-            if bytes.len() >= BLOCK_BYTES {
-                run.blocks.push_back(self.block(&bytes)?);
-                bytes.clear();
-            }
+/// Writes rows that come in order.
+fn write_run<T: Row>(
+    spill: &mut Spill,
+    level: u32,
+    rows: impl Iterator<Item = Result<T, TaskError>>,
+) -> Result<SortedRun, TaskError> {
+    let mut run = SortedRun { level, ..SortedRun::default() };
+    let mut bytes = Vec::with_capacity(BLOCK_BYTES + 1024);
+    for row in rows {
+        rows::write(&row?, &mut bytes);
+        if bytes.len() >= BLOCK_BYTES {
+            run.blocks.push_back(spill.write(&bytes)?);
+            bytes.clear();
         }
-        if !bytes.is_empty() {
-            run.blocks.push_back(self.block(&bytes)?);
-        }
-        Ok(run)
     }
-
-    fn block(&mut self, bytes: &[u8]) -> Result<Block, TaskError> {
-        let packed = self.packer.compress(bytes).map_err(failed)?;
-        self.file.write_all_at(&packed, self.end).map_err(failed)?;
-        let size = |len: usize| u32::try_from(len).map_err(failed);
-        let block = Block { at: self.end, stored: size(packed.len())?, raw: size(bytes.len())? };
-        self.end += packed.len() as u64;
-        Ok(block)
+    if !bytes.is_empty() {
+        run.blocks.push_back(spill.write(&bytes)?);
     }
+    Ok(run)
 }
 
 /// A run being read.
 struct RunReader<T> {
-    file: Arc<File>,
+    reader: BlockReader,
     blocks: VecDeque<Block>,
     rows: RowsIter<T>,
-    unpacker: Decompressor<'static>,
 }
 
 impl<T: Row> Iterator for RunReader<T> {
@@ -105,13 +56,11 @@ impl<T: Row> Iterator for RunReader<T> {
                 return Some(row.map_err(failed));
             }
             let block = self.blocks.pop_front()?;
-            let mut packed = vec![0; block.stored as usize];
-            let read = self.file.read_exact_at(&mut packed, block.at);
-            match read.and_then(|()| self.unpacker.decompress(&packed, block.raw as usize)) {
+            match self.reader.read(block) {
                 Ok(bytes) => self.rows = RowsIter::new(bytes),
                 Err(error) => {
                     self.blocks.clear();
-                    return Some(Err(failed(error)));
+                    return Some(Err(error));
                 }
             }
         }
@@ -153,14 +102,14 @@ impl<T: Row> Sorter<T> {
         };
         // What came in order is sorted at once: a stable sort finds its runs.
         self.held.sort();
-        self.runs.push(spill.write(0, self.held.drain(..).map(Ok))?);
+        self.runs.push(write_run(spill, 0, self.held.drain(..).map(Ok))?);
         self.bytes = 0;
         while let Some(level) = self.full_level() {
             let (full, others): (Vec<_>, Vec<_>) = self.runs.drain(..).partition(|run| run.level == level);
             self.runs = others;
             if let Some(spill) = &mut self.spill {
-                let merged = merge::<T>(&spill.file, full, Vec::new())?;
-                self.runs.push(spill.write(level + 1, merged)?);
+                let merged = merge::<T>(spill, full, Vec::new())?;
+                self.runs.push(write_run(spill, level + 1, merged)?);
             }
         }
         Ok(())
@@ -175,16 +124,19 @@ impl<T: Row> Sorter<T> {
     pub(super) fn sorted(mut self) -> Result<Merged<T>, TaskError> {
         self.held.sort();
         match self.spill {
-            Some(spill) => merge(&spill.file, self.runs, self.held),
+            Some(spill) => merge(&spill, self.runs, self.held),
             None => Merged::new(vec![Box::new(self.held.into_iter().map(Ok))]),
         }
     }
 }
 
-fn merge<T: Row>(file: &Arc<File>, runs: Vec<SortedRun>, held: Vec<T>) -> Result<Merged<T>, TaskError> {
+fn merge<T: Row>(spill: &Spill, runs: Vec<SortedRun>, held: Vec<T>) -> Result<Merged<T>, TaskError> {
     let open = |run: SortedRun| -> Result<Source<T>, TaskError> {
-        let (file, unpacker) = (Arc::clone(file), Decompressor::new().map_err(failed)?);
-        Ok(Box::new(RunReader { file, blocks: run.blocks, rows: RowsIter::new(Vec::new()), unpacker }))
+        Ok(Box::new(RunReader {
+            reader: spill.reader()?,
+            blocks: run.blocks,
+            rows: RowsIter::new(Vec::new()),
+        }))
     };
     let mut sources: Vec<Source<T>> = runs.into_iter().map(open).collect::<Result<_, _>>()?;
     sources.push(Box::new(held.into_iter().map(Ok)));
@@ -284,7 +236,7 @@ mod tests {
 
     #[test]
     fn few_rows_need_no_file() {
-        let mut sorter = Sorter::new(HELD_BYTES);
+        let mut sorter = Sorter::new(24 << 20);
         for n in 0..100 {
             sorter.push(event(n)).unwrap();
         }

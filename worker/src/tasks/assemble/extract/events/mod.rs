@@ -1,0 +1,346 @@
+//! Sorting login events: attacked servers have millions, more than memory should hold.
+//!
+//! Events are packed as they come and lie behind one another; what is sorted is where each begins. Past a bound they go
+//! to a file as a sorted run, and the runs are merged. Where they compare, bytes are compared: an event is made again
+//! only when its turn has come.
+
+mod names;
+mod packed;
+
+use super::spill::{Block, BlockReader, Spill, failed};
+use crate::tasks::TaskError;
+use coldread_model::LoginEvent;
+use names::Names;
+use std::{cmp::Ordering, collections::VecDeque};
+
+/// Bytes of packed events in memory before they go to a run.
+pub(super) const HELD_BYTES: usize = 24 << 20;
+/// Runs of one level that are merged into one of the next.
+const FAN_IN: usize = 16;
+/// Bytes of a block before compression.
+const BLOCK_BYTES: usize = 64 << 10;
+
+/// Where a packed event lies.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    seconds: u64,
+    start: u32,
+    head: u32,
+    len: u32,
+}
+
+impl Place {
+    fn of(self, bytes: &[u8]) -> Packed<'_> {
+        let (start, len) = (self.start as usize, self.len as usize);
+        Packed { seconds: self.seconds, head: self.head as usize, bytes: &bytes[start..start + len] }
+    }
+}
+
+/// A packed event.
+#[derive(Clone, Copy)]
+struct Packed<'a> {
+    seconds: u64,
+    head: usize,
+    bytes: &'a [u8],
+}
+
+impl Packed<'_> {
+    /// As the events compare.
+    fn compare(self, other: Self, names: &Names) -> Ordering {
+        let heads = || self.bytes[..self.head].cmp(&other.bytes[..other.head]);
+        let tails = || match self.bytes == other.bytes {
+            true => Ordering::Equal,
+            false => packed::unpack(self.bytes, names).cmp(&packed::unpack(other.bytes, names)),
+        };
+        self.seconds.cmp(&other.seconds).then_with(heads).then_with(tails)
+    }
+}
+
+/// A sorted run in the file.
+#[derive(Debug)]
+struct Run {
+    level: u32,
+    blocks: VecDeque<Block>,
+}
+
+/// Takes events in any order.
+pub(super) struct EventSorter {
+    names: Names,
+    bytes: Vec<u8>,
+    places: Vec<Place>,
+    limit: usize,
+    runs: Vec<Run>,
+    spill: Option<Spill>,
+}
+
+impl EventSorter {
+    /// Holds about so many bytes in memory.
+    pub(super) fn new(limit: usize) -> Self {
+        let (bytes, places) = (Vec::new(), Vec::new());
+        Self { names: Names::default(), bytes, places, limit, runs: Vec::new(), spill: None }
+    }
+
+    /// Adds an event.
+    pub(super) fn push(&mut self, event: &LoginEvent) -> Result<(), TaskError> {
+        let start = self.bytes.len();
+        let head = packed::pack(event, &mut self.names, &mut self.bytes);
+        let number = |number: usize| u32::try_from(number).map_err(failed);
+        self.places.push(Place {
+            seconds: packed::seconds(&self.bytes[start..]),
+            start: number(start)?,
+            head: number(head)?,
+            len: number(self.bytes.len() - start)?,
+        });
+        let held = self.bytes.len() + self.places.len() * size_of::<Place>();
+        if held >= self.limit { self.spill() } else { Ok(()) }
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty() && self.runs.is_empty()
+    }
+
+    fn sort(&mut self) {
+        let (bytes, names) = (&self.bytes, &self.names);
+        self.places.sort_unstable_by(|one, other| one.of(bytes).compare(other.of(bytes), names));
+    }
+
+    fn spill(&mut self) -> Result<(), TaskError> {
+        self.sort();
+        let mut spill = self.spill.take().map_or_else(Spill::new, Ok)?;
+        let mut run = RunWriter::new(&mut spill, 0);
+        for place in &self.places {
+            run.push(place.of(&self.bytes))?;
+        }
+        self.runs.push(run.finish()?);
+        self.bytes.clear();
+        self.places.clear();
+        while let Some(level) = self.full_level() {
+            let (full, others): (Vec<_>, Vec<_>) = self.runs.drain(..).partition(|run| run.level == level);
+            self.runs = others;
+            let mut merge = Merge::open(&spill, full)?;
+            merge.start(&self.names);
+            let mut run = RunWriter::new(&mut spill, level + 1);
+            while let Some(next) = merge.peek() {
+                run.push(next)?;
+                merge.pass(&self.names)?;
+            }
+            self.runs.push(run.finish()?);
+        }
+        self.spill = Some(spill);
+        Ok(())
+    }
+
+    fn full_level(&self) -> Option<u32> {
+        let last = self.runs.last()?.level;
+        (self.runs.iter().filter(|run| run.level == last).count() >= FAN_IN).then_some(last)
+    }
+
+    /// All events in order.
+    pub(super) fn sorted(mut self) -> Result<SortedEvents, TaskError> {
+        self.sort();
+        let mut merge = match &self.spill {
+            Some(spill) => Merge::open(spill, self.runs)?,
+            None => Merge::default(),
+        };
+        merge.sources.push(Source::Held { bytes: self.bytes, places: self.places.into_iter() });
+        merge.start(&self.names);
+        Ok(SortedEvents { names: self.names, merge })
+    }
+}
+
+/// Writes a run.
+struct RunWriter<'a> {
+    spill: &'a mut Spill,
+    run: Run,
+    bytes: Vec<u8>,
+}
+
+impl<'a> RunWriter<'a> {
+    fn new(spill: &'a mut Spill, level: u32) -> Self {
+        let bytes = Vec::with_capacity(BLOCK_BYTES + 1024);
+        Self { spill, run: Run { level, blocks: VecDeque::new() }, bytes }
+    }
+
+    fn push(&mut self, event: Packed<'_>) -> Result<(), TaskError> {
+        packed::put_number(event.bytes.len() as u64, &mut self.bytes);
+        packed::put_number(event.head as u64, &mut self.bytes);
+        self.bytes.extend_from_slice(event.bytes);
+        if self.bytes.len() >= BLOCK_BYTES { self.block() } else { Ok(()) }
+    }
+
+    fn block(&mut self) -> Result<(), TaskError> {
+        self.run.blocks.push_back(self.spill.write(&self.bytes)?);
+        self.bytes.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Run, TaskError> {
+        if !self.bytes.is_empty() {
+            self.block()?;
+        }
+        Ok(self.run)
+    }
+}
+
+/// Events in order.
+enum Source {
+    /// In memory.
+    Held { bytes: Vec<u8>, places: std::vec::IntoIter<Place> },
+    /// In the file; `next` lies in `bytes`, and what follows it begins at `at`.
+    Run { reader: BlockReader, blocks: VecDeque<Block>, bytes: Vec<u8>, at: usize, next: Option<Place> },
+}
+
+impl Source {
+    fn peek(&self) -> Option<Packed<'_>> {
+        match self {
+            Self::Held { bytes, places } => places.as_slice().first().map(|place| place.of(bytes)),
+            Self::Run { bytes, next, .. } => next.map(|place| place.of(bytes)),
+        }
+    }
+
+    fn pass(&mut self) -> Result<(), TaskError> {
+        match self {
+            Self::Held { places, .. } => {
+                places.next();
+            }
+            Self::Run { reader, blocks, bytes, at, next } => {
+                *next = None;
+                if *at >= bytes.len() {
+                    let Some(block) = blocks.pop_front() else { return Ok(()) };
+                    *bytes = reader.read(block)?;
+                    *at = 0;
+                }
+                let mut rest = &bytes[*at..];
+                let sizes = packed::take_number(&mut rest).zip(packed::take_number(&mut rest));
+                let (start, room) = (bytes.len() - rest.len(), rest.len() as u64);
+                let Some((len, head)) = sizes.filter(|(len, head)| *len <= room && head <= len) else {
+                    return Err(failed("what was written does not come back"));
+                };
+                let place = Place {
+                    seconds: packed::seconds(rest),
+                    start: start as u32,
+                    head: head as u32,
+                    len: len as u32,
+                };
+                *at = start + len as usize;
+                *next = Some(place);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Several sources as one. Events of different runs are mostly of different times, so the order of sources, by their
+/// next events, hardly changes.
+#[derive(Default)]
+struct Merge {
+    /// In order, the next event last.
+    sources: Vec<Source>,
+}
+
+impl Merge {
+    fn open(spill: &Spill, runs: Vec<Run>) -> Result<Self, TaskError> {
+        let open = |run: Run| {
+            let (bytes, blocks) = (Vec::new(), run.blocks);
+            let mut source = Source::Run { reader: spill.reader()?, blocks, bytes, at: 0, next: None };
+            source.pass()?;
+            Ok(source)
+        };
+        Ok(Self { sources: runs.into_iter().map(open).collect::<Result<_, _>>()? })
+    }
+
+    fn start(&mut self, names: &Names) {
+        self.sources.retain(|source| source.peek().is_some());
+        self.sources.sort_by(|one, other| match (one.peek(), other.peek()) {
+            (Some(one), Some(other)) => other.compare(one, names),
+            _ => Ordering::Equal,
+        });
+    }
+
+    fn peek(&self) -> Option<Packed<'_>> {
+        self.sources.last()?.peek()
+    }
+
+    /// Passes over the next event.
+    fn pass(&mut self, names: &Names) -> Result<(), TaskError> {
+        let Some(first) = self.sources.last_mut() else { return Ok(()) };
+        first.pass()?;
+        let mut place = self.sources.len() - 1;
+        let Some(next) = self.sources[place].peek() else {
+            self.sources.pop();
+            return Ok(());
+        };
+        let is_behind =
+            |place: usize| self.sources[place].peek().is_some_and(|other| next.compare(other, names).is_gt());
+        while place > 0 && is_behind(place - 1) {
+            place -= 1;
+        }
+        self.sources[place..].rotate_right(1);
+        Ok(())
+    }
+}
+
+/// Sorted events as one sequence.
+pub(super) struct SortedEvents {
+    names: Names,
+    merge: Merge,
+}
+
+impl Iterator for SortedEvents {
+    type Item = Result<LoginEvent, TaskError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let event = packed::unpack(self.merge.peek()?.bytes, &self.names);
+        let event = event.ok_or_else(|| failed("what was written does not come back"));
+        let passed = self.merge.pass(&self.names);
+        if passed.is_err() || event.is_err() {
+            self.merge.sources.clear();
+        }
+        Some(passed.and(event))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coldread_model::{LoginKind, LoginSource, Timestamp};
+
+    fn event(n: u64) -> LoginEvent {
+        // Neither sorted nor without equals; of one second some differ in their tails alone.
+        let time = Timestamp::new((n.wrapping_mul(2_654_435_761) % 50_000) as i64, 0);
+        LoginEvent::new(
+            LoginSource::Btmp,
+            LoginKind::Failed,
+            Some(time),
+            format!("/var/log/btmp.{}", n % 11),
+            n % 7,
+        )
+    }
+
+    #[test]
+    fn events_beyond_what_is_held_come_back_sorted_and_none_is_lost() {
+        let mut sorter = EventSorter::new(64 << 10);
+        let mut all = Vec::new();
+        for n in 0..60_000 {
+            sorter.push(&event(n)).unwrap();
+            assert!(sorter.bytes.len() <= 64 << 10);
+            all.push(event(n));
+        }
+        // Runs were written and merged; had they not been, there would be as many as this.
+        assert!(sorter.runs.len() > 1 && sorter.runs.len() < FAN_IN + 8, "{}", sorter.runs.len());
+        all.sort();
+        assert!(sorter.sorted().unwrap().map(Result::unwrap).eq(all));
+    }
+
+    #[test]
+    fn few_events_need_no_file() {
+        let mut sorter = EventSorter::new(HELD_BYTES);
+        assert!(sorter.is_empty());
+        for n in 0..100 {
+            sorter.push(&event(n)).unwrap();
+        }
+        assert!(sorter.spill.is_none() && !sorter.is_empty());
+        assert!(sorter.sorted().unwrap().map(Result::unwrap).is_sorted());
+    }
+}
