@@ -5,7 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// An address in its canonical form (RFC 5952; one of version 4 mapped into version 6 is of version 4); a
 /// name as it is.
 pub(super) fn canonical(text: &[u8]) -> String {
-    parse(text).map_or_else(|| String::from_utf8_lossy(text).into_owned(), |address| address.to_string())
+    match std::str::from_utf8(text) {
+        // There is one way alone to write an address of version 4.
+        Ok(text) if text.parse::<Ipv4Addr>().is_ok() => text.to_owned(),
+        _ => parse(text)
+            .map_or_else(|| String::from_utf8_lossy(text).into_owned(), |address| address.to_string()),
+    }
 }
 
 /// The address that a text is, if it is one. A zone index (`%eth0`) is left out.

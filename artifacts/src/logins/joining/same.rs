@@ -27,11 +27,34 @@ const RECORD_NAME: usize = 32;
 #[derive(Debug)]
 struct Held {
     joined: Joined,
-    /// Its sources with their files, and their times.
+    /// Its sources with their files, and their times, where it has been joined to another.
     members: Vec<(LoginSource, Vec<u8>, Timestamp)>,
-    /// Under what it is found.
-    keys: Vec<u64>,
+    /// Under what it is found: its own keys …
+    keys: Keys,
+    /// … and those of what was joined to it.
+    more_keys: Vec<u64>,
 }
+
+/// Of the event, and of its process.
+type Keys = [Option<u64>; 2];
+
+impl Held {
+    /// Its sources with their files, and their times.
+    fn members(&self) -> impl Iterator<Item = Member<'_>> {
+        let event = &self.joined.event;
+        let alone = event.time.filter(|_| self.members.is_empty());
+        let alone = alone.map(|time| (event.source, &event.origin[..], time));
+        alone
+            .into_iter()
+            .chain(self.members.iter().map(|(source, origin, time)| (*source, &origin[..], *time)))
+    }
+
+    fn is_found_by(&self, key: u64) -> bool {
+        self.keys.contains(&Some(key)) || self.more_keys.contains(&key)
+    }
+}
+
+type Member<'a> = (LoginSource, &'a [u8], Timestamp);
 
 /// The stage's state: what waits, in the order of time, and where to find it.
 #[derive(Debug, Default)]
@@ -58,21 +81,25 @@ impl Same {
         let keys = keys_of(&event);
         if !is_log(event.source) && !is_record(event.source) {
             // Events of other systems wait only so that all leave in order.
-            return self.hold(event, time, Vec::new());
+            return self.hold(event, [None; 2]);
         }
         if let Some(place) = self.best(&event, time, &keys) {
             let number = self.left + place as u64;
             let held = &mut self.held[place];
+            if let (true, Some(first)) = (held.members.is_empty(), held.joined.event.time) {
+                let own = &held.joined.event;
+                held.members.push((own.source, own.origin.clone(), first));
+            }
             held.members.push((event.source, event.origin.clone(), time));
             held.joined.join(Joined::new(event));
-            for key in keys {
-                if !held.keys.contains(&key) {
-                    held.keys.push(key);
+            for key in keys.into_iter().flatten() {
+                if !held.is_found_by(key) {
+                    held.more_keys.push(key);
                     self.by_key.entry(key).or_default().push_back(number);
                 }
             }
         } else {
-            self.hold(event, time, keys);
+            self.hold(event, keys);
         }
     }
 
@@ -87,24 +114,24 @@ impl Same {
         self.held.front()?.joined.first
     }
 
-    fn hold(&mut self, event: LoginEvent, time: Timestamp, keys: Vec<u64>) {
-        for key in &keys {
-            self.by_key.entry(*key).or_default().push_back(self.left + self.held.len() as u64);
+    fn hold(&mut self, event: LoginEvent, keys: Keys) {
+        for key in keys.into_iter().flatten() {
+            self.by_key.entry(key).or_default().push_back(self.left + self.held.len() as u64);
         }
-        let members = vec![(event.source, event.origin.clone(), time)];
-        self.held.push_back(Held { joined: Joined::new(event), members, keys });
+        let (members, more_keys) = (Vec::new(), Vec::new());
+        self.held.push_back(Held { joined: Joined::new(event), members, keys, more_keys });
     }
 
     fn release(&mut self, emit: &mut dyn FnMut(Joined)) {
         let Some(first) = self.held.pop_front() else { return };
-        for key in &first.keys {
-            let Some(numbers) = self.by_key.get_mut(key) else { continue };
+        for key in first.keys.into_iter().flatten().chain(first.more_keys) {
+            let Some(numbers) = self.by_key.get_mut(&key) else { continue };
             // Nearly always the first: only what was joined late stands further behind.
             if let Some(at) = numbers.iter().position(|number| *number == self.left) {
                 numbers.remove(at);
             }
             if numbers.is_empty() {
-                self.by_key.remove(key);
+                self.by_key.remove(&key);
             }
         }
         self.left += 1;
@@ -113,7 +140,7 @@ impl Same {
 
     /// The place of the one that is the same as `event`, if there is one: of the same process rather than
     /// of another, the nearest in time, the oldest.
-    fn best(&self, event: &LoginEvent, time: Timestamp, keys: &[u64]) -> Option<usize> {
+    fn best(&self, event: &LoginEvent, time: Timestamp, [any, process]: &Keys) -> Option<usize> {
         let near = |key: &u64, most: i128| {
             let numbers = self.by_key.get(key).into_iter().flatten().rev();
             let places = numbers.filter_map(|number| usize::try_from(number - self.left).ok());
@@ -125,13 +152,13 @@ impl Same {
                 within.take(MAX_COMPARED).filter_map(|(place, held)| Some((fit(held, event, time)?, place)));
             fitting.min().map(|(_, place)| place)
         };
-        let (any, process) = keys.split_first()?;
-        process.first().and_then(|key| near(key, HOLD)).or_else(|| near(any, OF_OTHERS))
+        let of_process = process.as_ref().and_then(|key| near(key, HOLD));
+        of_process.or_else(|| near(any.as_ref()?, OF_OTHERS))
     }
 }
 
 /// Root, kind, user and address, which must be equal in any case; and the same with the process.
-fn keys_of(event: &LoginEvent) -> Vec<u64> {
+fn keys_of(event: &LoginEvent) -> Keys {
     // The same keys in every process: results do not depend on chance.
     let mut hasher = DefaultHasher::new();
     event.root.hash(&mut hasher);
@@ -143,7 +170,7 @@ fn keys_of(event: &LoginEvent) -> Vec<u64> {
         pid.hash(&mut hasher);
         hasher.finish()
     });
-    std::iter::once(any).chain(process).collect()
+    [Some(any), process]
 }
 
 fn name(user: Option<&str>) -> Option<&[u8]> {
@@ -163,12 +190,12 @@ fn fit(held: &Held, event: &LoginEvent, time: Timestamp) -> Option<(bool, i128)>
     if !equal {
         return None;
     }
-    let copy = |(_, origin, at): &(LoginSource, Vec<u8>, Timestamp)| *origin != event.origin && *at == time;
-    let mut of_kind = held.members.iter().filter(|(source, ..)| *source == event.source);
-    if !of_kind.all(copy) || held.members.iter().any(|(_, origin, _)| *origin == event.origin) {
+    let copy = |(_, origin, at): Member<'_>| origin != event.origin && at == time;
+    let mut of_kind = held.members().filter(|(source, ..)| *source == event.source);
+    if !of_kind.all(copy) || held.members().any(|(_, origin, _)| origin == event.origin) {
         return None;
     }
-    let member = |wanted: fn(LoginSource) -> bool| held.members.iter().find(|(source, ..)| wanted(*source));
+    let member = |wanted: fn(LoginSource) -> bool| held.members().find(|(source, ..)| wanted(*source));
     let same_pid = event.pid.is_some() && (other.pid == event.pid || held.joined.log_pid == event.pid);
     // Against one of its own kind first: that says more than one of the other.
     let (distance, most) = if let Some((.., at)) =
@@ -181,7 +208,7 @@ fn fit(held: &Held, event: &LoginEvent, time: Timestamp) -> Option<(bool, i128)>
             (true, false) => seconds(2),
             (false, _) => seconds(1),
         };
-        (same.then(|| apart(*at, time))?, most)
+        (same.then(|| apart(at, time))?, most)
     } else {
         (apart(other.time?, time), across(other, event, same_pid)?)
     };

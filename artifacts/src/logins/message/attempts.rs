@@ -149,7 +149,10 @@ fn event(told: &Told<'_>, said: Said<'_>) -> LoginEvent {
 }
 
 fn text(field: Option<&[u8]>) -> Option<String> {
-    field.map(|field| String::from_utf8_lossy(field).into_owned())
+    field.map(|field| match std::str::from_utf8(field) {
+        Ok(text) => text.to_owned(),
+        Err(_) => String::from_utf8_lossy(field).into_owned(),
+    })
 }
 
 /// Joins a message that says more of an attempt.

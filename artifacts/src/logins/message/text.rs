@@ -1,6 +1,4 @@
-//! Taking messages apart.
-
-use memchr::memmem;
+//! Taking messages apart. Messages are short: setting up a search of many bytes would take longer than the search.
 
 /// A whole number of digits alone.
 pub(in crate::logins) fn number(text: &[u8]) -> Option<u32> {
@@ -32,12 +30,14 @@ pub(super) fn unquote(text: &[u8]) -> &[u8] {
 
 /// What stands before and after the first `mark`.
 pub(super) fn split<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let at = memmem::find(text, mark)?;
+    let first = *mark.first()?;
+    let at = memchr::memchr_iter(first, text).find(|at| text[*at..].starts_with(mark))?;
     Some((&text[..at], &text[at + mark.len()..]))
 }
 
 /// What stands before and after the last `mark`.
 pub(super) fn rsplit<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let at = memmem::rfind(text, mark)?;
+    let first = *mark.first()?;
+    let at = memchr::memrchr_iter(first, text).find(|at| text[*at..].starts_with(mark))?;
     Some((&text[..at], &text[at + mark.len()..]))
 }

@@ -35,6 +35,9 @@ impl Output for Placed<'_, '_> {
     fn login(&mut self, mut event: LoginEvent) {
         self.root(&mut event.root);
         self.path(&mut event.origin);
+        for evidence in &mut event.evidence {
+            self.path(&mut evidence.origin);
+        }
         self.out.login(event);
     }
     fn window(&mut self, mut window: LogWindow) {

@@ -48,9 +48,12 @@ impl Packed<'_> {
     /// As the events compare.
     fn compare(self, other: Self, names: &Names) -> Ordering {
         let heads = || self.bytes[..self.head].cmp(&other.bytes[..other.head]);
-        let tails = || match self.bytes == other.bytes {
-            true => Ordering::Equal,
-            false => packed::unpack(self.bytes, names).cmp(&packed::unpack(other.bytes, names)),
+        let tails = || {
+            if self.bytes == other.bytes {
+                Ordering::Equal
+            } else {
+                packed::unpack(self.bytes, names).cmp(&packed::unpack(other.bytes, names))
+            }
         };
         self.seconds.cmp(&other.seconds).then_with(heads).then_with(tails)
     }

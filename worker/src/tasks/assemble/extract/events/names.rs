@@ -20,13 +20,12 @@ pub(super) struct Names {
 impl Names {
     /// Writes a name: its number and one, or zero, its length and itself.
     pub(super) fn put(&mut self, name: &[u8], out: &mut Vec<u8>) {
-        match self.number(name) {
-            Some(number) => put_number(number as u64 + 1, out),
-            None => {
-                out.push(0);
-                put_number(name.len() as u64, out);
-                out.extend_from_slice(name);
-            }
+        if let Some(number) = self.number(name) {
+            put_number(number as u64 + 1, out);
+        } else {
+            out.push(0);
+            put_number(name.len() as u64, out);
+            out.extend_from_slice(name);
         }
     }
 

@@ -12,6 +12,9 @@ const END: u8 = 0;
 /// What stands before a byte of a text that is `END` or `ESCAPE` itself, plus one.
 const ESCAPE: u8 = 1;
 
+/// That bytes are no event's.
+struct Damaged;
+
 /// Appends an event's bytes; gives the length of the head.
 pub(super) fn pack(event: &LoginEvent, names: &mut Names, out: &mut Vec<u8>) -> usize {
     let start = out.len();
@@ -58,18 +61,18 @@ pub(super) fn pack(event: &LoginEvent, names: &mut Names, out: &mut Vec<u8>) -> 
 pub(super) fn unpack(bytes: &[u8], names: &Names) -> Option<LoginEvent> {
     let mut rest = bytes;
     let rest = &mut rest;
-    let time = take_time(rest)?;
+    let time = take_time(rest).ok()?;
     let source = word(LoginSource::ALL, rest)?;
     let kind = word(LoginKind::ALL, rest)?;
-    let (user, from, host) = (take_text(rest)?, take_text(rest)?, take_text(rest)?);
+    let (user, from, host) = (take_text(rest).ok()?, take_text(rest).ok()?, take_text(rest).ok()?);
     let port = if take_flag(rest)? { Some(u16::from_be_bytes(take(rest)?)) } else { None };
-    let tty = take_text(rest)?;
+    let tty = take_text(rest).ok()?;
     let zone = word(Zone::ALL, rest)?;
     let ambiguous = take_flag(rest)?;
     let pid = if take_flag(rest)? { Some(u32::from_be_bytes(take(rest)?)) } else { None };
-    let (session, method) = (take_text(rest)?, take_text(rest)?);
-    let (target, detail) = (take_text(rest)?, take_text(rest)?);
-    let until = take_time(rest)?;
+    let (session, method) = (take_text(rest).ok()?, take_text(rest).ok()?);
+    let (target, detail) = (take_text(rest).ok()?, take_text(rest).ok()?);
+    let until = take_time(rest).ok()?;
     let ended = match take::<1>(rest)? {
         [0] => None,
         [number] => Some(*SessionEnd::ALL.get(usize::from(number) - 1)?),
@@ -124,12 +127,13 @@ fn put_time(time: Option<Timestamp>, out: &mut Vec<u8>) {
     out.extend(time.nanos.to_be_bytes());
 }
 
-fn take_time(rest: &mut &[u8]) -> Option<Option<Timestamp>> {
-    if !take_flag(rest)? {
-        return Some(None);
+fn take_time(rest: &mut &[u8]) -> Result<Option<Timestamp>, Damaged> {
+    if !take_flag(rest).ok_or(Damaged)? {
+        return Ok(None);
     }
-    let seconds = (u64::from_be_bytes(take(rest)?) ^ 1 << 63) as i64;
-    Some(Some(Timestamp { seconds, nanos: u32::from_be_bytes(take(rest)?) }))
+    let (seconds, nanos) = take(rest).zip(take(rest)).ok_or(Damaged)?;
+    let seconds = (u64::from_be_bytes(seconds) ^ 1 << 63) as i64;
+    Ok(Some(Timestamp { seconds, nanos: u32::from_be_bytes(nanos) }))
 }
 
 fn put_text(text: Option<&str>, out: &mut Vec<u8>) {
@@ -149,21 +153,24 @@ fn put_text(text: Option<&str>, out: &mut Vec<u8>) {
     out.push(END);
 }
 
-fn take_text(rest: &mut &[u8]) -> Option<Option<String>> {
-    if !take_flag(rest)? {
-        return Some(None);
+fn take_text(rest: &mut &[u8]) -> Result<Option<String>, Damaged> {
+    if !take_flag(rest).ok_or(Damaged)? {
+        return Ok(None);
     }
-    let end = rest.iter().position(|byte| *byte <= ESCAPE)?;
+    let end = rest.iter().position(|byte| *byte <= ESCAPE).ok_or(Damaged)?;
     if rest[end] == END {
-        let text = std::str::from_utf8(&rest[..end]).ok()?.to_owned();
+        let text = std::str::from_utf8(&rest[..end]).map_err(|_| Damaged)?.to_owned();
         *rest = &rest[end + 1..];
-        return Some(Some(text));
+        return Ok(Some(text));
     }
     let mut text = Vec::new();
     loop {
-        match take::<1>(rest)? {
-            [END] => return Some(Some(String::from_utf8(text).ok()?)),
-            [ESCAPE] => text.push(take::<1>(rest)?[0].checked_sub(1)?),
+        match take::<1>(rest).ok_or(Damaged)? {
+            [END] => return String::from_utf8(text).map(Some).map_err(|_| Damaged),
+            [ESCAPE] => {
+                let [byte] = take(rest).ok_or(Damaged)?;
+                text.push(byte.checked_sub(1).ok_or(Damaged)?);
+            }
             [byte] => text.push(byte),
         }
     }
