@@ -14,7 +14,7 @@ use coldread_fsparse::{
     volume::{DiskProbe, recognise::Content},
 };
 use coldread_model::{
-    ByteRange, Ledger,
+    ByteRange, FileKind, Ledger,
     listing::{Chunk, ListingWriter},
 };
 use std::sync::{
@@ -27,6 +27,8 @@ const MAX_REQUESTS: u64 = 200_000;
 /// Bytes that it may ask for: so many times the disk, and these.
 const DISK_TIMES: u64 = 64;
 const MAX_BYTES: u64 = 256 << 20;
+/// Directories that are read one by one.
+const MAX_DIRECTORIES: usize = 64;
 /// Volumes of one disk that are scanned.
 const MAX_VOLUMES: usize = 8;
 
@@ -180,6 +182,16 @@ fn scan(
     let Ok(mut machine) = driver.inodes(&probed.geometry, &some) else { panic!("own geometry is refused") };
     drive(&mut *machine, &*source);
     drop(machine.finish());
+    let directories = survey.inodes.iter().filter(|inode| inode.kind == FileKind::Dir);
+    let some: Vec<u64> =
+        directories.map(|inode| inode.number).take(MAX_DIRECTORIES).chain([root, u64::MAX]).collect();
+    let Ok(mut machine) = driver.directories(&probed.geometry, &some) else {
+        panic!("own geometry is refused")
+    };
+    drive(&mut *machine, &*source);
+    let found = machine.finish();
+    assert!(found.inodes.is_sorted_by_key(|inode| inode.number), "inodes out of order");
+    assert!(found.inodes.len() <= some.len(), "inodes that nobody asked for");
 
     let tree = Tree::build(&survey, root);
     answer.gaps += tree.gaps().len();
