@@ -88,3 +88,25 @@ impl Output for Placed<'_, '_> {
         self.out.gap(gap);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coldread_fsparse::namespace::Namespace;
+    use coldread_model::{Evidence, Findings, LoginKind, LoginSource};
+
+    #[test]
+    fn an_event_and_its_evidence_lie_under_the_root() {
+        let namespace = Namespace::new(Vec::new(), &[]);
+        let root = Root { name: "/srv/box".to_owned(), path: b"/srv/box".to_vec(), namespace };
+        let mut found = Findings::default();
+        let log = || b"/var/log/auth.log".to_vec();
+        let evidence = vec![Evidence { source: LoginSource::Authlog, origin: log(), offset: 7 }];
+        let event = LoginEvent::new(LoginSource::Authlog, LoginKind::Failed, None, log(), 80);
+        Placed { root: &root, volume: "p1", out: &mut found }.login(LoginEvent { evidence, ..event });
+        let [event] = &found.logins[..] else { panic!("{} events", found.logins.len()) };
+        assert_eq!(event.root, "/srv/box");
+        assert_eq!(event.origin, b"/srv/box/var/log/auth.log");
+        assert_eq!(event.evidence[0].origin, event.origin);
+    }
+}
