@@ -47,7 +47,7 @@ impl Extractor for Conda {
         let keys = ["name", "version", "build", "channel", "subdir", "fn", "files"];
         let read = match json::pick(&bytes, &keys) {
             Ok(read) => read,
-            Err(error) => return out.gap(place.gap(GapKind::Corrupt, STRUCTURE, error)),
+            Err(error) => return out.gap(place.gap(error.gap_kind(), STRUCTURE, error)),
         };
         let (Some(name), Some(version)) = (json::text(&read, "name"), json::text(&read, "version")) else {
             // Other programs keep their own notes there.

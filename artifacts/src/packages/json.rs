@@ -2,18 +2,54 @@
 //!
 //! Source: RFC 8259, section 4: of equal keys the last one counts, as for JavaScript.
 
+mod bounded;
+
+use bounded::{Bounded, Room};
+use coldread_model::GapKind;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// The values that an object has under `keys`.
-pub(super) fn pick(bytes: &[u8], keys: &[&str]) -> Result<Map<String, Value>, serde_json::Error> {
+/// Why a text was not read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum JsonError {
+    /// It is no JSON, or not of the form that is expected.
+    #[error("{0}")]
+    Wrong(serde_json::Error),
+    /// What it says takes too much memory.
+    #[error("what it says takes more than {} MiB of memory", bounded::MAX_BYTES >> 20)]
+    TooMuch,
+}
+
+impl JsonError {
+    /// The kind of gap that it is.
+    pub(super) fn gap_kind(&self) -> GapKind {
+        match self {
+            Self::Wrong(_) => GapKind::Corrupt,
+            Self::TooMuch => GapKind::Limit,
+        }
+    }
+}
+
+/// Reads a text with what values may take at most.
+fn read<T>(
+    bytes: &[u8],
+    visit: impl FnOnce(
+        &mut serde_json::Deserializer<serde_json::de::SliceRead<'_>>,
+        &Room,
+    ) -> Result<T, serde_json::Error>,
+) -> Result<T, JsonError> {
     // Editors of Windows put one there; Node.js and npm pass over it.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let picked = Keys(keys).deserialize(&mut reader)?;
-    reader.end()?;
-    Ok(picked)
+    let room = Room::default();
+    let read = visit(&mut reader, &room).and_then(|read| reader.end().map(|()| read));
+    read.map_err(|error| if room.is_used_up() { JsonError::TooMuch } else { JsonError::Wrong(error) })
+}
+
+/// The values that an object has under `keys`.
+pub(super) fn pick(bytes: &[u8], keys: &[&str]) -> Result<Map<String, Value>, JsonError> {
+    read(bytes, |reader, room| Keys { keys, room }.deserialize(reader))
 }
 
 /// The text under a key, without space around it, if there is any.
@@ -28,17 +64,16 @@ pub(super) fn list(
     key: &str,
     keys: &[&str],
     each: &mut dyn FnMut(Map<String, Value>),
-) -> Result<(), serde_json::Error> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    reader.deserialize_any(Listed { key: Some(key), keys, each })?;
-    reader.end()
+) -> Result<(), JsonError> {
+    read(bytes, |reader, room| {
+        reader.deserialize_any(Listed { key: Some(key), keys: Keys { keys, room }, each })
+    })
 }
 
 /// A list, or the object that has it under a key.
 struct Listed<'k, 'e> {
     key: Option<&'k str>,
-    keys: &'k [&'k str],
+    keys: Keys<'k>,
     each: &'e mut dyn FnMut(Map<String, Value>),
 }
 
@@ -58,8 +93,10 @@ impl<'de> Visitor<'de> for Listed<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while let Some(one) = list.next_element_seed(Keys(self.keys))? {
+        while let Some(one) = list.next_element_seed(self.keys)? {
             (self.each)(one);
+            // They are handed on one by one.
+            self.keys.room.refill();
         }
         Ok(())
     }
@@ -76,7 +113,11 @@ impl<'de> Visitor<'de> for Listed<'_, '_> {
     }
 }
 
-struct Keys<'k>(&'k [&'k str]);
+#[derive(Clone, Copy)]
+struct Keys<'k> {
+    keys: &'k [&'k str],
+    room: &'k Room,
+}
 
 impl<'de> DeserializeSeed<'de> for Keys<'_> {
     type Value = Map<String, Value>;
@@ -96,8 +137,9 @@ impl<'de> Visitor<'de> for Keys<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut picked = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            if self.0.contains(&key.as_str()) {
-                picked.insert(key, map.next_value()?);
+            if self.keys.contains(&key.as_str()) {
+                let value = map.next_value_seed(Bounded(self.room))?;
+                picked.insert(key, value);
             } else {
                 map.next_value::<IgnoredAny>()?;
             }

@@ -3,7 +3,7 @@
 //! Source: snapd's `overlord/snapstate/snapstate.go`, `SnapState` (as documentation). Versions are inside the snaps
 //! themselves, which are squashfs files; the state names revisions, and these are what is reported.
 
-use super::purl::purl_of;
+use super::{json, purl::purl_of};
 use crate::{
     Context, Extractor, Input, Output,
     input::PACKAGES_PER_FILE,
@@ -52,17 +52,17 @@ impl Extractor for Snap {
                 return;
             }
         };
-        let state: Value = match serde_json::from_slice(&bytes) {
+        let state = match json::pick(&bytes, &["data"]) {
             Ok(state) => state,
             Err(error) => {
-                out.gap(place.gap(GapKind::Corrupt, STRUCTURE, error));
+                out.gap(place.gap(error.gap_kind(), STRUCTURE, error));
                 return;
             }
         };
         let mut gaps = place.gaps(STRUCTURE);
         let mut rows = 0;
         // A snapd that never had a snap has no such key.
-        let snaps = state.pointer("/data/snaps").and_then(Value::as_object);
+        let snaps = state.get("data").and_then(|data| data.get("snaps")).and_then(Value::as_object);
         for (name, snap) in snaps.into_iter().flatten() {
             let text = |key: &str| snap.get(key).and_then(Value::as_str);
             let Some(current) = text("current").or_else(|| text("Current")) else {

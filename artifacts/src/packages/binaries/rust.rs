@@ -35,7 +35,7 @@ pub(super) fn read(pieces: &Pieces, image: &Image) -> Result<Option<Crates>, (Ga
     if list.len() as u64 > MAX_LIST {
         return Err((GapKind::Limit, format!("it has more than {MAX_LIST} bytes")));
     }
-    let mut read = json::pick(&list, &["packages"]).map_err(|error| corrupt(error.to_string()))?;
+    let mut read = json::pick(&list, &["packages"]).map_err(|error| (error.gap_kind(), error.to_string()))?;
     match read.remove("packages") {
         Some(Value::Array(packages)) => Ok(Some(Crates { packages, machine: image.machine })),
         _ => Err(corrupt("it has no packages".to_owned())),

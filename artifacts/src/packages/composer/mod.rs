@@ -98,7 +98,7 @@ fn read(input: &mut Input<'_>, lists: &[&str], rows: &mut Rows<'_, '_>) {
     };
     for list in lists {
         if let Err(error) = json::list(&bytes, list, &KEYS, &mut |package| tell(&package, rows)) {
-            return rows.gap(GapKind::Corrupt, error);
+            return rows.gap(error.gap_kind(), error);
         }
     }
 }

@@ -1,6 +1,9 @@
 //! `*.deps.json`: `libraries` has `NAME/VERSION` and what each is, `targets` which files of it are used.
 
-use super::{Package, PackageState, Rows, json};
+use super::{
+    Package, PackageState, Rows,
+    json::{self, JsonError},
+};
 use coldread_model::GapKind;
 use serde_json::{Map, Value};
 
@@ -10,7 +13,7 @@ const ASSETS: [&str; 4] = ["runtime", "native", "runtimeTargets", "resources"];
 /// What the SDK puts before the name of the package that holds the runtime of an application that brings its own.
 const RUNTIME_PACK: &str = "runtimepack.";
 
-pub(super) fn read(bytes: &[u8], rows: &mut Rows<'_, '_>) -> Result<(), serde_json::Error> {
+pub(super) fn read(bytes: &[u8], rows: &mut Rows<'_, '_>) -> Result<(), JsonError> {
     let read = json::pick(bytes, &["runtimeTarget", "targets", "libraries"])?;
     let target =
         read.get("runtimeTarget").and_then(|target| target.as_str().or_else(|| target.get("name")?.as_str()));

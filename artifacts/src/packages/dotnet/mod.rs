@@ -14,7 +14,7 @@ use crate::{
     Context, Extractor, Input, Output,
     wants::{Reading, Want},
 };
-use coldread_model::{GapKind, Package, PackageState, PackageType, Part, Parts};
+use coldread_model::{Package, PackageState, PackageType, Part, Parts};
 
 /// The largest file that is read; those of large applications have some hundred kilobytes.
 const LIMIT: u64 = 4 << 20;
@@ -53,7 +53,7 @@ impl Extractor for Dotnet {
         };
         let mut rows = Rows::installed(PackageType::Nuget, "deps.json", place, out);
         if let Err(error) = deps::read(&bytes, &mut rows) {
-            rows.gap(GapKind::Corrupt, error);
+            rows.gap(error.gap_kind(), error);
         }
         rows.finish();
     }

@@ -174,7 +174,7 @@ impl Extractor for NugetLocks {
         let mut rows = Rows::declared(PackageType::Nuget, "lock file", place, out);
         match json::pick(&bytes, &["dependencies"]) {
             Ok(read) => locked(read.get("dependencies"), &mut rows),
-            Err(error) => rows.gap(GapKind::Corrupt, error),
+            Err(error) => rows.gap(error.gap_kind(), error),
         }
         rows.finish();
     }

@@ -3,7 +3,7 @@ use super::{
     *,
 };
 use crate::view::MemoryView;
-use coldread_model::Findings;
+use coldread_model::{Findings, GapKind};
 use proptest::prelude::*;
 
 fn read(extractor: &dyn Extractor, path: &str, bytes: &[u8]) -> Findings {

@@ -17,7 +17,7 @@ use crate::{
     Context, Extractor, Input, Output,
     wants::{Reading, Want},
 };
-use coldread_model::{GapKind, Package, PackageType, Part, Parts};
+use coldread_model::{Package, PackageType, Part, Parts};
 use serde_json::{Map, Value};
 
 /// The largest package.json that is read; npm refuses to publish much less.
@@ -72,7 +72,7 @@ impl Extractor for Npm {
         };
         let read = match json::pick(&bytes, &["name", "version", "author", "cpu"]) {
             Ok(read) => read,
-            Err(error) => return out.gap(place.gap(GapKind::Corrupt, STRUCTURE, error)),
+            Err(error) => return out.gap(place.gap(error.gap_kind(), STRUCTURE, error)),
         };
         // Without a name, a package is known by its folder (npm and Node.js resolve it by that alone). That of an
         // alias has another name than its folder.
@@ -121,7 +121,7 @@ fn author(read: &Map<String, Value>) -> Option<String> {
 mod tests {
     use super::*;
     use crate::view::MemoryView;
-    use coldread_model::Findings;
+    use coldread_model::{Findings, GapKind};
     use proptest::prelude::*;
 
     fn read(path: &str, bytes: &[u8]) -> Findings {

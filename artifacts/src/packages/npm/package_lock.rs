@@ -5,7 +5,10 @@
 use super::locks::LIMIT;
 use crate::{
     lines::StreamError,
-    packages::{json, rows::Rows},
+    packages::{
+        json::{self, JsonError},
+        rows::Rows,
+    },
     view::FileView,
 };
 use serde_json::{Map, Value};
@@ -15,8 +18,10 @@ const MAX_DEPTH: usize = 128;
 
 pub(super) fn read(view: &mut dyn FileView, rows: &mut Rows<'_, '_>) -> Result<(), StreamError> {
     let bytes = view.read_all(LIMIT).map_err(StreamError::View)?;
-    let corrupt = |error: serde_json::Error| StreamError::Corrupt(error.to_string());
-    let read = json::pick(&bytes, &["packages", "dependencies"]).map_err(corrupt)?;
+    let read = json::pick(&bytes, &["packages", "dependencies"]).map_err(|error| match error {
+        JsonError::Wrong(error) => StreamError::Corrupt(error.to_string()),
+        JsonError::TooMuch => StreamError::Limit(error.to_string()),
+    })?;
     if let Some(packages) = read.get("packages").and_then(Value::as_object) {
         // Version 2 has the same again under `dependencies`, for older programs.
         for (path, package) in packages {

@@ -10,7 +10,7 @@
 mod headers;
 
 use super::{
-    json,
+    json::{self, JsonError},
     rows::{Rows, vendor},
 };
 use crate::{
@@ -143,7 +143,10 @@ impl Beside {
     /// Where a package came from that is of no index.
     fn origin(&mut self, bytes: &[u8]) -> Result<(), ViewError> {
         let read = json::pick(bytes, &["url", "vcs_info", "archive_info"]);
-        let read = read.map_err(|error| ViewError::Corrupt(error.to_string()))?;
+        let read = read.map_err(|error| match error {
+            JsonError::Wrong(error) => ViewError::Corrupt(error.to_string()),
+            JsonError::TooMuch => ViewError::Unsupported(error.to_string()),
+        })?;
         let url = json::text(&read, "url").map(without_user).unwrap_or_default();
         let vcs = read.get("vcs_info").and_then(Value::as_object);
         if let Some((vcs, commit)) =
