@@ -197,10 +197,14 @@ impl<'a> Database<'a> {
                     stack.extend(children.into_iter().rev().flatten().map(|child| (child, depth + 1)));
                     going_on
                 }
-                Ok((page, Kind::Leaf)) => cells(number, &page, 8).into_iter().all(|cell| {
-                    let row = cell.and_then(|at| self.row(number, &page, at, &mut seen));
-                    each(row)
-                }),
+                Ok((page, Kind::Leaf)) => {
+                    // Cells do not overlap: a page of many that did would be many times its size.
+                    let mut room = self.usable as usize;
+                    cells(number, &page, 8).into_iter().all(|cell| {
+                        let row = cell.and_then(|at| self.row(number, &page, at, &mut room, &mut seen));
+                        each(row)
+                    })
+                }
                 Err(error) => each(Err(error)),
             };
             if !going_on {
@@ -230,12 +234,13 @@ impl<'a> Database<'a> {
         }
     }
 
-    /// The row whose cell starts at `at`.
+    /// The row whose cell starts at `at`; takes its bytes from the `room` that the page's cells have.
     fn row(
         &mut self,
         number: u32,
         page: &[u8],
         at: usize,
+        room: &mut usize,
         seen: &mut HashSet<u32>,
     ) -> Result<Row, SqliteError> {
         let short = || SqliteError::corrupt(number, format!("the cell at {at} passes the page's end"));
@@ -249,7 +254,11 @@ impl<'a> Database<'a> {
             )));
         }
         let local = self.local(len) as usize;
-        let mut payload = rest.get(..local).ok_or_else(short)?.to_vec();
+        let local_bytes = rest.get(..local).ok_or_else(short)?;
+        *room = room
+            .checked_sub(local)
+            .ok_or_else(|| SqliteError::corrupt(number, format!("the cell at {at} lies in others")))?;
+        let mut payload = local_bytes.to_vec();
         let mut left = len as usize - local;
         let mut next = if left > 0 { u32_at(rest, local).ok_or_else(short)? } else { 0 };
         // Section 1.6.1, "Cell Payload Overflow Pages".

@@ -3,6 +3,9 @@
 use super::Encoding;
 use std::borrow::Cow;
 
+/// Columns of a table: as many as SQLite can be made to allow ("Limits In SQLite", section 2).
+const MAX_COLUMNS: usize = 32_767;
+
 /// One column of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value<'a> {
@@ -68,6 +71,9 @@ pub(super) fn values(record: &[u8], encoding: Encoding) -> Result<Vec<Value<'_>>
         header.get(record.len() - types.len()..).ok_or("a record header shorter than its length")?;
     let mut values = Vec::new();
     while !types.is_empty() {
+        if values.len() == MAX_COLUMNS {
+            return Err("a record of more columns than a table can have");
+        }
         let (kind, rest) = varint(types).ok_or("a record header that ends within a type")?;
         types = rest;
         let size = match kind {
@@ -109,5 +115,23 @@ fn text(bytes: &[u8], encoding: Encoding) -> Cow<'_, str> {
         Encoding::Utf8 => String::from_utf8_lossy(bytes),
         Encoding::Utf16Le => Cow::Owned(units(u16::from_le_bytes)),
         Encoding::Utf16Be => Cow::Owned(units(u16::from_be_bytes)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record of so many columns that are NULL; a header's length that has three bytes.
+    fn nulls(columns: usize) -> Vec<u8> {
+        let len = columns + 3;
+        let header = [0x80 | (len >> 14) as u8, 0x80 | (len >> 7 & 0x7f) as u8, (len & 0x7f) as u8];
+        [&header[..], &vec![0; columns]].concat()
+    }
+
+    #[test]
+    fn columns_are_no_more_than_a_table_can_have() {
+        assert_eq!(values(&nulls(MAX_COLUMNS), Encoding::Utf8).map(|values| values.len()), Ok(MAX_COLUMNS));
+        assert!(values(&nulls(MAX_COLUMNS + 1), Encoding::Utf8).is_err());
     }
 }

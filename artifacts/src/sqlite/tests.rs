@@ -190,3 +190,26 @@ proptest! {
         read(&mut MemoryView::from(bytes), None);
     }
 }
+
+#[test]
+fn cells_that_lie_in_each_other_are_not_read_again_and_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("overlap.db");
+    let database = Connection::open(&path).unwrap();
+    database.execute_batch(&format!("PRAGMA page_size = 4096; {TABLE}")).unwrap();
+    for id in 1..=8 {
+        database.execute("INSERT INTO t VALUES (?, 'x', ?, 1)", params![id, vec![7; 200]]).unwrap();
+    }
+    // A row that takes half of the page, by the cells of all.
+    database.execute("INSERT INTO t VALUES (9, 'x', ?, 1)", params![vec![7; 1900]]).unwrap();
+    drop(database);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let leaf = 4096;
+    assert_eq!((bytes[leaf], bytes[leaf + 4]), (0x0d, 9));
+    let last = [bytes[leaf + 8 + 16], bytes[leaf + 8 + 17]];
+    for index in 0..8 {
+        bytes[leaf + 8 + 2 * index..][..2].copy_from_slice(&last);
+    }
+    let (rows, errors) = read(&mut MemoryView::from(bytes), None);
+    assert_eq!((rows.len(), errors.len()), (2, 7), "{errors:?}");
+}

@@ -23,6 +23,13 @@ pub(super) enum Fault {
     Limit(String),
 }
 
+/// What a header's entry says of itself.
+impl From<String> for Fault {
+    fn from(reason: String) -> Self {
+        Self::Corrupt(reason)
+    }
+}
+
 impl Fault {
     /// The kind of gap that it makes.
     pub(super) const fn gap_kind(&self) -> GapKind {

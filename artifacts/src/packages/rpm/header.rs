@@ -3,9 +3,17 @@
 //! Source: "RPM V4 Package format" (rpm.org, `docs/manual/format_header.md`) and `rpmtag.h` for tag numbers. A
 //! blob is a count of index entries, the length of the data, the entries, the data; all numbers big-endian.
 
+use super::fault::Fault;
+use std::collections::BTreeMap;
+
 /// Index entries and data bytes that a header may have at most (rpm's own bounds).
 const MAX_ENTRIES: usize = 0xffff;
 const MAX_DATA: usize = 256 << 20;
+
+/// Texts of one array, and bytes of a path, that are taken over: packages of many files have some hundred thousand, and
+/// longer paths cannot be opened.
+const MAX_TEXTS: usize = 1 << 20;
+const MAX_PATH: usize = 4096;
 
 const ENTRY: usize = 16;
 
@@ -52,7 +60,7 @@ pub(super) struct Header<'a> {
     /// Seconds since 1970.
     pub installed_at: Option<u32>,
     /// What is wrong with it and costs only a part.
-    pub faults: Vec<String>,
+    pub faults: Vec<Fault>,
     files: Files<'a>,
 }
 
@@ -89,15 +97,24 @@ pub(super) fn parse(blob: &[u8]) -> Result<Header<'_>, String> {
         blob[8..].split_at_checked(entries * ENTRY).ok_or("an index longer than its header")?;
     let data = data.get(..data_len).ok_or("data longer than its header")?;
     let mut header = Header::default();
-    // What was added after the package was built stands later in the index and counts.
+    // What was added after the package was built stands later in the index and counts. Only that is read: all of the
+    // index may lead to the same data.
+    let tag_of = |entry: &[u8]| number(entry, 0).unwrap_or(0);
+    let last: BTreeMap<u32, usize> =
+        index.chunks_exact(ENTRY).enumerate().map(|(place, entry)| (tag_of(entry), place)).collect();
     for (place, entry) in index.chunks_exact(ENTRY).enumerate() {
+        if place > 0 && last.get(&tag_of(entry)) != Some(&place) {
+            continue;
+        }
         let field = |at| number(entry, at).unwrap_or(0);
         let entry =
             Entry { tag: field(0), kind: field(4), at: field(8) as usize, count: field(12) as usize, data };
         match header.take(entry, place, entries) {
             Ok(()) => {}
             // Without these it is not known which package it is.
-            Err(fault) if matches!(entry.tag, NAME | VERSION | RELEASE | EPOCH) => return Err(fault),
+            Err(fault) if matches!(entry.tag, NAME | VERSION | RELEASE | EPOCH) => {
+                return Err(fault.to_string());
+            }
             Err(fault) => header.faults.push(fault),
         }
     }
@@ -112,7 +129,7 @@ pub(super) fn parse(blob: &[u8]) -> Result<Header<'_>, String> {
 }
 
 impl<'a> Header<'a> {
-    fn take(&mut self, entry: Entry<'a>, place: usize, entries: usize) -> Result<(), String> {
+    fn take(&mut self, entry: Entry<'a>, place: usize, entries: usize) -> Result<(), Fault> {
         match entry.tag {
             REGION_IMAGE | REGION_SIGNATURES | REGION_IMMUTABLE if place == 0 => entry.region(entries)?,
             NAME => self.name = entry.text()?,
@@ -136,7 +153,7 @@ impl<'a> Header<'a> {
 
     /// Calls `each` with the path of every file that the package has on the disk. An error says what is wrong
     /// with the lists; what they say until there was told.
-    pub(super) fn each_file(&self, each: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+    pub(super) fn each_file(&self, each: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
         let files = &self.files;
         let is_there = |index: usize| files.states.get(index).is_none_or(|state| *state == STATE_NORMAL);
         for (index, path) in files.paths.iter().enumerate() {
@@ -144,21 +161,27 @@ impl<'a> Header<'a> {
                 each(path);
             }
         }
-        let mut path = Vec::new();
+        let (mut path, mut too_long) = (Vec::new(), 0_usize);
         for (index, name) in files.base_names.iter().enumerate() {
             let directory = number(files.indexes, index * 4);
             let directory = directory.and_then(|directory| files.directories.get(directory as usize));
             let Some(directory) = directory else {
-                return Err(format!("file {index} of {} has no directory", files.base_names.len()));
+                let reason = format!("file {index} of {} has no directory", files.base_names.len());
+                return Err(Fault::Corrupt(reason));
             };
-            if is_there(index) {
+            if directory.len() + name.len() > MAX_PATH {
+                too_long += 1;
+            } else if is_there(index) {
                 path.clear();
                 path.extend_from_slice(directory);
                 path.extend_from_slice(name);
                 each(&path);
             }
         }
-        Ok(())
+        match too_long {
+            0 => Ok(()),
+            count => Err(Fault::Limit(format!("{count} files with paths of more than {MAX_PATH} bytes"))),
+        }
     }
 }
 
@@ -188,18 +211,18 @@ impl<'a> Entry<'a> {
     }
 
     /// All texts of an array.
-    fn texts(&self) -> Result<Vec<&'a [u8]>, String> {
+    fn texts(&self) -> Result<Vec<&'a [u8]>, Fault> {
         let mut rest = self.data.get(self.at..).filter(|_| self.kind == STRING_ARRAY);
+        if self.count > MAX_TEXTS {
+            let reason = format!("tag {}: {} texts, at most {MAX_TEXTS} are read", self.tag, self.count);
+            return Err(Fault::Limit(reason));
+        }
         let mut texts = Vec::new();
         while texts.len() < self.count {
             let split = rest.and_then(|rest| Some((rest, memchr::memchr(0, rest)?)));
             let Some((text, end)) = split else {
-                return Err(format!(
-                    "tag {}: {} of {} texts are in the data",
-                    self.tag,
-                    texts.len(),
-                    self.count
-                ));
+                let (tag, held, count) = (self.tag, texts.len(), self.count);
+                return Err(Fault::Corrupt(format!("tag {tag}: {held} of {count} texts are in the data")));
             };
             texts.push(&text[..end]);
             rest = text.get(end + 1..);
@@ -345,7 +368,43 @@ pub(super) mod tests {
             assert_eq!((header.name.as_str(), header.faults.len()), ("x", count), "{:?}", header.faults);
         }
         let stray = blob(&[&nvr[..], &[(BASENAMES, STRING_ARRAY, b"a\0")]].concat());
-        assert_eq!(parse(&stray).unwrap().each_file(&mut |_| {}), Err("file 0 of 1 has no directory".into()));
+        assert_eq!(
+            parse(&stray).unwrap().each_file(&mut |_| {}),
+            Err(Fault::Corrupt("file 0 of 1 has no directory".into()))
+        );
+    }
+
+    #[test]
+    fn what_is_said_again_and_again_is_read_once() {
+        let nvr: [(u32, u32, &[u8]); 3] =
+            [(NAME, STRING, b"x\0"), (VERSION, STRING, b"1\0"), (RELEASE, STRING, b"2\0")];
+        let many =
+            [&nvr[..], &vec![(BASENAMES, STRING, &b"x\0"[..]); 100], &[(ARCH, STRING, b"a\0")]].concat();
+        assert_eq!(parse(&blob(&many)).unwrap().faults.len(), 1);
+        let later = [&nvr[..], &[(VERSION, STRING, &b"3\0"[..])]].concat();
+        assert_eq!(parse(&blob(&later)).unwrap().version, "3");
+    }
+
+    #[test]
+    fn many_texts_and_long_paths_are_bounded() {
+        let nvr: [(u32, u32, &[u8]); 3] =
+            [(NAME, STRING, b"x\0"), (VERSION, STRING, b"1\0"), (RELEASE, STRING, b"2\0")];
+        let texts = vec![0; MAX_TEXTS + 1];
+        let many = blob(&[&nvr[..], &[(BASENAMES, STRING_ARRAY, &texts)]].concat());
+        assert!(matches!(parse(&many).unwrap().faults[..], [Fault::Limit(_)]));
+        let directories = [vec![b'd'; MAX_PATH], b"\0/\0".to_vec()].concat();
+        let long = blob(
+            &[
+                &nvr[..],
+                &[(BASENAMES, STRING_ARRAY, b"a\0b\0"), (DIRNAMES, STRING_ARRAY, &directories)],
+                &[(DIRINDEXES, INT32, &[0, 0, 0, 0, 0, 0, 0, 1])],
+            ]
+            .concat(),
+        );
+        let mut files = Vec::new();
+        let told = parse(&long).unwrap().each_file(&mut |path| files.push(path.to_vec()));
+        assert_eq!(files, [b"/b"]);
+        assert!(matches!(told, Err(Fault::Limit(_))), "{told:?}");
     }
 
     proptest! {

@@ -160,7 +160,7 @@ impl Packages<'_> {
         let files = header.each_file(&mut |path| out.owned(&owner, path));
         for fault in header.faults.iter().chain(files.as_ref().err()) {
             let reason = format!("package {number}, {}: {fault}", header.name);
-            self.gaps.push(out, GapKind::Corrupt, reason);
+            self.gaps.push(out, fault.gap_kind(), reason);
         }
         let (source_name, source_version) = header.source().unzip();
         let version = header.full_version();
