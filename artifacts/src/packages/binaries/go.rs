@@ -21,6 +21,9 @@ const MAX_TEXT: u64 = 1 << 20;
 /// Bytes of marks at the start and at the end of the modules' text.
 const MARK: usize = 16;
 
+/// The longest name of a processor: each module's row has it.
+const MAX_ARCH: usize = 32;
+
 const STRUCTURE: &str = "Go build information";
 
 /// What an executable says of its making.
@@ -47,7 +50,7 @@ pub(super) fn read(pieces: &Pieces, image: &Image) -> Result<Option<BuildInfo>, 
         }
         match decode(pieces, image, &data[at..]) {
             Ok((version, modules)) => {
-                let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                 let (version, modules) = (text(version), text(inner(modules)));
                 return Ok(Some(BuildInfo { version, modules, machine: image.machine }));
             }
@@ -57,13 +60,18 @@ pub(super) fn read(pieces: &Pieces, image: &Image) -> Result<Option<BuildInfo>, 
     if is_certain { Err(fault) } else { Ok(None) }
 }
 
-/// The version and the modules, with the marks around them.
-fn decode(pieces: &Pieces, image: &Image, data: &[u8]) -> Result<(Vec<u8>, Vec<u8>), &'static str> {
+/// The version and the modules, with the marks around them. Nothing is copied: of data that is searched, each part may
+/// look like a beginning.
+fn decode<'p>(
+    pieces: &'p Pieces,
+    image: &Image,
+    data: &'p [u8],
+) -> Result<(&'p [u8], &'p [u8]), &'static str> {
     let header = data.get(..HEADER).ok_or("it is cut short")?;
     let (pointer_bytes, flags) = (header[14], header[15]);
     let (version, modules) = if flags & INLINE != 0 {
         let (version, rest) = inline(&data[HEADER..])?;
-        (version.to_vec(), inline(rest)?.0.to_vec())
+        (version, inline(rest)?.0)
     } else {
         let words = Words { is_big_endian: flags & BIG_ENDIAN != 0, bytes: usize::from(pointer_bytes) };
         if !matches!(pointer_bytes, 4 | 8) {
@@ -108,9 +116,9 @@ impl Words {
     }
 
     /// The text that a string in memory has: its address and its length.
-    fn text(&self, pieces: &Pieces, image: &Image, address: u64) -> Result<Vec<u8>, &'static str> {
+    fn text<'p>(&self, pieces: &'p Pieces, image: &Image, address: u64) -> Result<&'p [u8], &'static str> {
         if address == 0 {
-            return Ok(Vec::new());
+            return Ok(&[]);
         }
         let get = |address: u64, len: u64| {
             let place = image.place(address).filter(|place| len <= place.len)?;
@@ -122,18 +130,14 @@ impl Words {
         if len > MAX_TEXT {
             return Err("a text in it has more than a megabyte");
         }
-        if len == 0 { Ok(Vec::new()) } else { get(start, len).map(<[u8]>::to_vec).ok_or(outside) }
+        if len == 0 { Ok(&[]) } else { get(start, len).ok_or(outside) }
     }
 }
 
 /// The modules without their marks; nothing where these are not, as for programs built without modules.
-fn inner(mut modules: Vec<u8>) -> Vec<u8> {
+fn inner(modules: &[u8]) -> &[u8] {
     let is_marked = modules.len() > 2 * MARK && modules[modules.len() - MARK - 1] == b'\n';
-    if !is_marked {
-        return Vec::new();
-    }
-    modules.truncate(modules.len() - MARK);
-    modules.split_off(MARK)
+    if is_marked { &modules[MARK..modules.len() - MARK] } else { &[] }
 }
 
 impl BuildInfo {
@@ -141,7 +145,7 @@ impl BuildInfo {
     pub(super) fn tell(&self, place: &Place<'_>, out: &mut dyn Output) {
         let mut rows = Rows::installed(PackageType::Golang, STRUCTURE, *place, out);
         let arch = self.modules.lines().find_map(|line| line.strip_prefix("build\tGOARCH="));
-        let arch = arch.or(self.machine).map(str::to_owned);
+        let arch = arch.filter(|arch| arch.len() <= MAX_ARCH).or(self.machine).map(str::to_owned);
         let mut push = |name: &str, version: &str| {
             let row = rows.row(name, version, &[]);
             rows.push(Package { arch: arch.clone(), ..row });
@@ -204,6 +208,17 @@ mod tests {
             dep\td\tv1.0.0\n=>\t../d\t(devel)\t\nbuild\tGOARCH=arm64\n";
         assert_eq!(modules(text), [("x", ""), ("a", "v1.0.0"), ("c", "v2.0.0"), ("d", "v1.0.0")]);
         assert_eq!(modules("=>\ta\tv1\ndep\n"), []);
+    }
+
+    #[test]
+    fn a_long_processor_is_not_repeated_with_each_module() {
+        let arch = "a".repeat(MAX_ARCH + 1);
+        let modules = format!("dep\ta\tv1\nbuild\tGOARCH={arch}\n");
+        let info = BuildInfo { version: "go1.21".to_owned(), modules, machine: Some("x86_64") };
+        let mut found = coldread_model::Findings::default();
+        info.tell(&Place { path: b"/x", root: "/", volume: "p1", sha256: None }, &mut found);
+        let arches: Vec<_> = found.packages.iter().map(|package| package.arch.as_deref()).collect();
+        assert_eq!(arches, [Some("x86_64"); 2]);
     }
 
     #[test]
