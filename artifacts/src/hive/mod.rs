@@ -33,6 +33,11 @@ pub const STRUCTURE: &str = "registry hive";
 /// Endings of the files that belong to a hive: its transaction logs.
 pub const LOGS: &[&str] = &[".LOG1", ".LOG2", ".LOG"];
 
+/// What may be read of one hive's cells in all, in bytes, and what a cell costs beside its own: lists may name one cell
+/// as often as they like. The largest hives' keys that are looked at take some hundred megabytes.
+const MAX_WORK: u64 = 4 << 30;
+const CELL_COST: u64 = 256;
+
 /// Where hive bins start; cells are addressed from here.
 const BINS: u64 = 4096;
 
@@ -98,6 +103,8 @@ pub struct Hive<'a> {
     bins: u64,
     /// Whether values may be stored in segments: from version 1.4 on.
     segments: bool,
+    /// What of [`MAX_WORK`] is left.
+    work: u64,
     /// How it was left.
     pub state: HiveState,
     /// When it was last written as a whole.
@@ -147,6 +154,7 @@ impl<'a> Hive<'a> {
             root: base.root,
             bins: u64::from(base.bins),
             segments: base.minor >= 4,
+            work: MAX_WORK,
             state,
             written: base.written,
             notes,
@@ -172,7 +180,12 @@ impl<'a> Hive<'a> {
         if len < 8 || u64::from(cell) + len > self.bins {
             return Err(HiveError::corrupt(at, format!("a cell of {len} bytes passes the bins' end")));
         }
-        let mut content = vec![0; (len as usize - 4).min(limit)];
+        let wanted = (len as usize - 4).min(limit);
+        let left = self.work.checked_sub(CELL_COST.saturating_add(wanted as u64));
+        self.work = left.ok_or_else(|| {
+            HiveError::Limit(format!("its lists lead to more than {MAX_WORK} bytes of cells"))
+        })?;
+        let mut content = vec![0; wanted];
         self.exact(at + 4, &mut content)?;
         Ok(content)
     }

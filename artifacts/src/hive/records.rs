@@ -8,6 +8,9 @@ use crate::{
 use coldread_model::{GapKind, Timestamp};
 use std::fmt::Display;
 
+/// Bytes of names of one key's values that are kept: real keys have some kilobytes.
+const MAX_NAMES: usize = 16 << 20;
+
 /// An open hive with a place for its gaps.
 pub struct Records<'a, 'o> {
     hive: Hive<'a>,
@@ -105,10 +108,17 @@ impl<'a, 'o> Records<'a, 'o> {
         if let Some(error) = listed.error {
             self.gap(error.gap_kind(), error);
         }
-        let mut names = Vec::new();
+        let (mut names, mut held) = (Vec::new(), 0_usize);
         for cell in listed.cells {
             let found = self.hive.value(cell).map(Some);
-            names.extend(self.or_gap(found).map(|value| value.name));
+            let Some(value) = self.or_gap(found) else { continue };
+            held = held.saturating_add(value.name.len());
+            if held > MAX_NAMES {
+                let reason = format!("{}: names of values of more than {MAX_NAMES} bytes", key.name);
+                self.gap(GapKind::Limit, reason);
+                break;
+            }
+            names.push(value.name);
         }
         names
     }
@@ -140,4 +150,27 @@ impl<'a, 'o> Records<'a, 'o> {
 /// The time of a FILETIME that says something: 0 and the largest one stand for never.
 pub fn filetime(ticks: u64) -> Option<Timestamp> {
     (ticks != 0 && ticks < i64::MAX as u64).then(|| Timestamp::from_filetime(ticks))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{hive::build::Node, view::MemoryView};
+    use coldread_model::Findings;
+
+    #[test]
+    fn names_of_values_are_kept_up_to_a_bound() {
+        let mut root = Node::root();
+        for index in 0..300 {
+            root.key("k").number(&format!("{index}{}", "n".repeat(60_000)), 1);
+        }
+        let (mut view, mut found) = (MemoryView::from(root.build()), Findings::default());
+        let mut input = Input::new(b"/SOFTWARE", "p1", &mut view);
+        let mut records = Records::open(&mut input, &mut found).unwrap();
+        let key = records.key("k").unwrap();
+        let names = records.value_names(&key);
+        records.finish();
+        assert_eq!(names.len(), MAX_NAMES / 60_003);
+        assert_eq!(found.gaps.iter().map(|gap| gap.kind).collect::<Vec<_>>(), [GapKind::Limit]);
+    }
 }

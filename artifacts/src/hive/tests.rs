@@ -221,6 +221,17 @@ fn a_hive_that_ends_early_is_read_as_far_as_it_is_whole() {
 }
 
 #[test]
+fn lists_that_lead_to_the_same_again_and_again_are_bounded() {
+    let hive = sample().build();
+    let found = with(&hive, &[], |hive| {
+        let root = hive.root().unwrap();
+        hive.work = 10 * CELL_COST;
+        (0..100).find_map(|_| hive.key(root.cell).err())
+    });
+    assert!(matches!(found, Ok(Some(HiveError::Limit(_)))), "{found:?}");
+}
+
+#[test]
 fn lists_that_name_one_leaf_twice_end() {
     let mut hive = sample().build();
     let at = hive.windows(2).position(|bytes| bytes == b"ri").unwrap();
