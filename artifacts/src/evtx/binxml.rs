@@ -6,6 +6,9 @@ use std::ops::Range;
 /// Elements inside each other.
 pub(super) const MAX_DEPTH: usize = 32;
 
+/// Characters of a name: each of thousands of elements may name the longest text of its chunk.
+pub(super) const MAX_NAME: u16 = 256;
+
 pub(super) mod token {
     pub(in crate::evtx) const END: u8 = 0x00;
     pub(in crate::evtx) const ELEMENT: u8 = 0x01;
@@ -92,6 +95,10 @@ impl<'c> Cursor<'c> {
         let mut there = Cursor { at: offset, end: self.chunk.len(), ..self.clone() };
         // The next name of the same hash, and the hash.
         there.take(6)?;
+        let units = there.clone().u16()?;
+        if units > MAX_NAME {
+            return Err(there.limit(format!("a name of {units} characters, at most {MAX_NAME} are read")));
+        }
         let name = there.counted_text()?;
         if is_here {
             there.take(2)?;
@@ -119,4 +126,25 @@ pub(super) fn utf16(bytes: &[u8]) -> String {
         text.pop();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_of_bounded_length() {
+        for (units, is_read) in [(MAX_NAME, true), (MAX_NAME + 1, false)] {
+            let mut chunk = vec![4, 0, 0, 0];
+            chunk.extend([0; 6]);
+            chunk.extend(units.to_le_bytes());
+            chunk.extend(b"n\0".repeat(usize::from(units)));
+            chunk.extend([0; 2]);
+            let mut cursor = Cursor::new(&chunk, 0, 0..chunk.len());
+            match cursor.name() {
+                Ok(name) => assert!(is_read && name.len() == usize::from(units) && cursor.at == chunk.len()),
+                Err(error) => assert!(!is_read && matches!(error, EvtxError::Limit { .. }), "{error}"),
+            }
+        }
+    }
 }
