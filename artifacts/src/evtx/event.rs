@@ -256,6 +256,10 @@ impl<'s, 'c> Walk<'s, 'c> {
                 }
                 Node::Element(_) | Node::Instance(_) => {}
             }
+            // One value may be named thousands of times.
+            if joined.len() > MAX_TEXT {
+                break;
+            }
         }
         self.count(joined.len())?;
         Ok(joined)
