@@ -198,10 +198,10 @@ fn cells_that_lie_in_each_other_are_not_read_again_and_again() {
     let database = Connection::open(&path).unwrap();
     database.execute_batch(&format!("PRAGMA page_size = 4096; {TABLE}")).unwrap();
     for id in 1..=8 {
-        database.execute("INSERT INTO t VALUES (?, 'x', ?, 1)", params![id, vec![7; 200]]).unwrap();
+        database.execute("INSERT INTO t VALUES (?, 'x', ?, 1)", params![id, vec![7_u8; 200]]).unwrap();
     }
     // A row that takes half of the page, by the cells of all.
-    database.execute("INSERT INTO t VALUES (9, 'x', ?, 1)", params![vec![7; 1900]]).unwrap();
+    database.execute("INSERT INTO t VALUES (9, 'x', ?, 1)", params![vec![7_u8; 1900]]).unwrap();
     drop(database);
     let mut bytes = std::fs::read(&path).unwrap();
     let leaf = 4096;
