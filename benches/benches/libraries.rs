@@ -24,6 +24,7 @@ use coldread_artifacts::{
 };
 use coldread_model::Findings;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use std::io::Write;
 
 /// Packages of a file that names many.
 const COUNT: usize = 500;
@@ -64,6 +65,19 @@ fn go() -> Vec<u8> {
         info.extend(text);
     }
     executable::FORMS[0].build(&[(".text", &vec![0x90; 8 << 20]), (".go.buildinfo", &info)])
+}
+
+/// A program of Rust with its crates, as cargo-auditable writes them.
+fn rust() -> Vec<u8> {
+    let crates = many(",", |index| {
+        format!(
+            r#"{{"name": "crate{index}", "version": "1.{index}.0", "source": "crates.io", "dependencies": [1]}}"#
+        )
+    });
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(format!("{{\"packages\": [{crates}]}}").as_bytes()).expect("memory");
+    let packed = packed.finish().expect("memory");
+    executable::FORMS[0].build(&[(".text", &vec![0x90; 8 << 20]), (".dep-v0", &packed)])
 }
 
 fn jar(name: &str) -> Vec<u8> {
@@ -109,7 +123,7 @@ fn libraries(criterion: &mut Criterion) {
     let nuspec = "<?xml version=\"1.0\"?><package><metadata><id>Newtonsoft.Json</id><version>13.0.1</version><authors>Ann</authors></metadata></package>";
     let package = r#"{"name": "lodash", "version": "4.17.21", "description": "x", "author": "Ann <a@example.org>", "scripts": {"test": "y"}}"#;
     let text = |text: &str| text.as_bytes().to_vec();
-    let cases: [Case<'_>; 14] = [
+    let cases: [Case<'_>; 15] = [
         (
             "python",
             &Python,
@@ -128,6 +142,7 @@ fn libraries(criterion: &mut Criterion) {
         ("gem", &Gems, "/var/lib/gems/3.1.0/specifications/rake-13.0.6.gemspec", text(gemspec), 1),
         ("gem, locked", &GemLocks, "/srv/Gemfile.lock", format!("GEM\n  specs:\n{gems}").into(), COUNT),
         ("go", &Binaries, "/usr/bin/x", go(), COUNT + 1),
+        ("rust", &Binaries, "/usr/bin/y", rust(), COUNT),
         ("java", &Java, "/srv/a.jar", jar("a"), 1),
         ("java, stored within", &Java, "/srv/a.jar", archive(false), 100),
         ("java, packed within", &Java, "/srv/a.war", archive(true), 100),
