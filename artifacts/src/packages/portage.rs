@@ -27,7 +27,7 @@ impl Extractor for Portage {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {
@@ -102,8 +102,13 @@ fn word(view: &mut dyn FileView) -> Result<Option<String>, StreamError> {
 /// `obj path digest time`, `sym path -> target time`, `dir path`: paths may hold spaces.
 fn contents(view: &mut dyn FileView, owner: &str, out: &mut dyn Output) -> Result<(), StreamError> {
     let mut lines = Lines::new(ViewReader::whole(view), 0);
+    let mut cut = 0_u64;
     while let Some(line) = lines.next_line()? {
-        let rest = |kind: &[u8]| line.bytes.strip_prefix(kind).filter(|_| !line.cut);
+        if line.cut {
+            cut += 1;
+            continue;
+        }
+        let rest = |kind: &[u8]| line.bytes.strip_prefix(kind);
         let last_space = |text: &mut &[u8]| {
             if let Some(space) = memchr::memrchr(b' ', text) {
                 *text = &text[..space];
@@ -122,7 +127,10 @@ fn contents(view: &mut dyn FileView, owner: &str, out: &mut dyn Output) -> Resul
         };
         out.owned(owner, path);
     }
-    Ok(())
+    match cut {
+        0 => Ok(()),
+        _ => Err(StreamError::Limit(format!("{cut} lines are too long to be read"))),
+    }
 }
 
 /// Name and version with its revision: the version begins after the last dash before a digit that is followed by
@@ -191,6 +199,15 @@ mod tests {
         assert_eq!(package.arch.as_deref(), Some("x86_64"));
         let owned: Vec<_> = found.owned.iter().map(|(_, path)| path.as_slice()).collect();
         assert_eq!(owned, [&b"/bin"[..], b"/bin/a b", b"/bin/sh"]);
+    }
+
+    #[test]
+    fn lines_without_end_are_told_and_the_others_read() {
+        let text = [b"obj /".to_vec(), vec![b'a'; 4 << 20], b" 0 1\nobj /b 0 1\n".to_vec()].concat();
+        let (mut view, mut found) = (MemoryView::from(text), Recorder::default());
+        let told = contents(&mut view, "ebuild:x/y", &mut found);
+        assert!(matches!(told, Err(StreamError::Limit(_))), "{told:?}");
+        assert_eq!(found.owned, [("ebuild:x/y".to_owned(), b"/b".to_vec())]);
     }
 
     #[test]
