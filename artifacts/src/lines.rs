@@ -52,9 +52,17 @@ impl From<std::io::Error> for StreamError {
         if matches!(inner.and_then(|inner| inner.downcast_ref()), Some(liblzma::stream::Error::MemLimit)) {
             return Self::Limit("xz: needs more memory to unpack than is given".into());
         }
-        Self::Corrupt(error.to_string())
+        // The decoder of zstd hands on no more than its library's words; codes of errors are their negatives.
+        let text = error.to_string();
+        if text == zstd::zstd_safe::get_error_name(ZSTD_WINDOW_TOO_LARGE.wrapping_neg()) {
+            return Self::Limit("zstd: needs more memory to unpack than is given".into());
+        }
+        Self::Corrupt(text)
     }
 }
+
+/// The number of `ZSTD_error_frameParameter_windowTooLarge` in `zstd_errors.h`.
+const ZSTD_WINDOW_TOO_LARGE: usize = 16;
 
 /// A part of a file as a stream.
 pub struct ViewReader<'a> {

@@ -94,7 +94,7 @@ impl<'a> Bytes<'a> {
         if *held != number {
             let left = self.reads_left.checked_sub(1);
             self.reads_left =
-                left.ok_or_else(|| JournalError::Limit("too many references to far places".into()))?;
+                left.ok_or_else(|| JournalError::Full("too many references to far places".into()))?;
             bytes.resize(PAGE, 0);
             *held = u64::MAX;
             let got = self.view.read_at(number.saturating_mul(PAGE as u64), bytes)?;

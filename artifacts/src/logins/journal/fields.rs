@@ -132,7 +132,7 @@ impl Interest {
         };
         if telling {
             if self.telling.len() >= MAX_TELLING {
-                return Err(JournalError::Limit(format!(
+                return Err(JournalError::Full(format!(
                     "byte {at}: more than {MAX_TELLING} texts of logins"
                 )));
             }

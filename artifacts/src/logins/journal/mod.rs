@@ -48,8 +48,12 @@ enum JournalError {
     Corrupt(String),
     #[error("{0}")]
     Unsupported(String),
+    /// A bound of one object.
     #[error("{0}")]
     Limit(String),
+    /// A bound of the whole file: nothing more of it is read.
+    #[error("{0}")]
+    Full(String),
 }
 
 impl JournalError {
@@ -58,7 +62,7 @@ impl JournalError {
             Self::View(error) => error.gap_kind(),
             Self::Corrupt(_) => GapKind::Corrupt,
             Self::Unsupported(_) => GapKind::Unsupported,
-            Self::Limit(_) => GapKind::Limit,
+            Self::Limit(_) | Self::Full(_) => GapKind::Limit,
         }
     }
 }
@@ -73,7 +77,7 @@ impl Extractor for Journal {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn finds(&self) -> coldread_model::Parts {
@@ -168,8 +172,8 @@ impl Pass<'_> {
                 _ => Ok(()),
             };
             match result {
-                Err(error @ JournalError::Corrupt(_)) => {
-                    self.gaps.push(out, GapKind::Corrupt, format!("byte {at}: {error}"));
+                Err(error @ (JournalError::Corrupt(_) | JournalError::Limit(_))) => {
+                    self.gaps.push(out, error.gap_kind(), format!("byte {at}: {error}"));
                 }
                 other => other?,
             }
@@ -240,7 +244,10 @@ impl Pass<'_> {
             let looked = self.interest.look(&mut self.bytes, &self.header, offset);
             match looked {
                 Ok(looked) => fields.put(looked),
-                Err(error @ (JournalError::Corrupt(_) | JournalError::Unsupported(_))) => {
+                Err(
+                    error
+                    @ (JournalError::Corrupt(_) | JournalError::Unsupported(_) | JournalError::Limit(_)),
+                ) => {
                     let reason = format!("byte {at}: a field at {offset}: {error}");
                     self.gaps.push(out, error.gap_kind(), reason);
                 }
@@ -263,7 +270,7 @@ impl Pass<'_> {
         let times = told.times.min(message::MAX_TIMES);
         self.events += u64::from(times);
         if self.events > EVENTS_PER_FILE {
-            return Err(JournalError::Limit(format!("byte {at}: more than {EVENTS_PER_FILE} events")));
+            return Err(JournalError::Full(format!("byte {at}: more than {EVENTS_PER_FILE} events")));
         }
         let said = Said {
             pid: fields.pid(),

@@ -3,7 +3,7 @@
 //! Source: "Journal File Format", "Objects", "Data Objects", "Entry Objects".
 
 use super::{JournalError, lz4};
-use crate::logins::bytes_at;
+use crate::{lines::StreamError, logins::bytes_at};
 use std::io::Read;
 
 /// Bytes of every object's header.
@@ -14,6 +14,9 @@ pub(super) const ENTRY_FIXED: u64 = 64;
 
 /// Memory for an xz decoder: what `xz -6`, with which journald packs, asks for, and as much again.
 const XZ_MEMORY: u64 = 32 << 20;
+
+/// The largest window of zstd, 8 MiB: what its levels up to 19 ask for.
+const ZSTD_WINDOW_LOG: u32 = 23;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -81,23 +84,26 @@ pub(super) fn unpack(packing: Packing, stored: &[u8], limit: usize) -> Result<Ve
             lz4::start(block, limit).map_err(|reason| JournalError::Corrupt(format!("lz4: {reason}")))
         }
         Packing::Zstd => {
-            let mut decoder =
-                zstd::stream::read::Decoder::with_buffer(stored).map_err(|error| zstd_error(&error))?;
-            decoder.window_log_max(23).map_err(|error| zstd_error(&error))?;
-            take(decoder, limit).map_err(|error| zstd_error(&error))
+            let failed = |error: std::io::Error| of_decoder("zstd", error);
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(stored).map_err(failed)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(failed)?;
+            take(decoder, limit).map_err(failed)
         }
         Packing::Xz => {
-            let corrupt = |error: String| JournalError::Corrupt(format!("xz: {error}"));
             let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, 0)
-                .map_err(|error| corrupt(error.to_string()))?;
+                .map_err(|error| JournalError::Limit(format!("xz: {error}")))?;
             take(liblzma::bufread::XzDecoder::new_stream(stored, stream), limit)
-                .map_err(|error| corrupt(error.to_string()))
+                .map_err(|error| of_decoder("xz", error))
         }
     }
 }
 
-fn zstd_error(error: &std::io::Error) -> JournalError {
-    JournalError::Corrupt(format!("zstd: {error}"))
+/// A decoder's word: a bound that it was given is a limit, all else is damage.
+fn of_decoder(form: &str, error: std::io::Error) -> JournalError {
+    match StreamError::from(error) {
+        StreamError::Limit(reason) => JournalError::Limit(reason),
+        other => JournalError::Corrupt(format!("{form}: {other}")),
+    }
 }
 
 fn take(reader: impl Read, limit: usize) -> std::io::Result<Vec<u8>> {

@@ -2,6 +2,7 @@ use super::*;
 use crate::view::{FileView, MemoryView, ViewError};
 use coldread_model::{ByteRange, Findings, LoginKind};
 use proptest::prelude::*;
+use std::io::Write;
 
 fn read(bytes: Vec<u8>) -> Findings {
     let mut found = Findings::default();
@@ -154,6 +155,50 @@ fn damage_costs_what_it_covers() {
     let mut unknown = clean;
     unknown[13] = 1;
     assert_eq!(read(unknown).gaps[0].kind, GapKind::Unsupported);
+}
+
+/// Packed with a dictionary or a window of 64 MiB.
+fn packed_for_large_memory(packing: u8, text: &[u8]) -> Vec<u8> {
+    if packing == 1 {
+        let mut options = liblzma::stream::LzmaOptions::new_preset(0).unwrap();
+        options.dict_size(64 << 20);
+        let mut filters = liblzma::stream::Filters::new();
+        filters.lzma2(&options);
+        let stream =
+            liblzma::stream::Stream::new_stream_encoder(&filters, liblzma::stream::Check::Crc32).unwrap();
+        let mut encoder = liblzma::write::XzEncoder::new_stream(Vec::new(), stream);
+        encoder.write_all(text).unwrap();
+        return encoder.finish().unwrap();
+    }
+    let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(26).unwrap();
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn what_needs_too_much_memory_is_a_limit_and_the_rest_is_read() {
+    for packing in [1, 4] {
+        let mut writer = Writer::new(false, true, packing);
+        let sshd = ["SYSLOG_IDENTIFIER=sshd", "_PID=7"];
+        let large = "MESSAGE=Failed password for root from 192.0.2.9 port 50 ssh2";
+        let mut body = writer.hash.of(large.as_bytes()).to_le_bytes().to_vec();
+        body.resize(48, 0);
+        body.extend(packed_for_large_memory(packing, large.as_bytes()));
+        let at = writer.object(1, packing, &body);
+        writer.places.insert(large.as_bytes().to_vec(), at);
+        let entry = writer.entry(1_700_000_000_000_000, &[&[large][..], &sshd].concat());
+        let small = "MESSAGE=Failed password for root from 192.0.2.1 port 50 ssh2";
+        writer.entry(1_700_000_001_000_000, &[&[small][..], &sshd].concat());
+        let found = read(writer.finish(2));
+        let from: Vec<_> = found.logins.iter().map(|event| event.from.as_deref()).collect();
+        assert_eq!(from, [Some("192.0.2.1")]);
+        let told: Vec<_> = found.gaps.iter().map(|gap| (gap.kind, gap.reason.as_str())).collect();
+        let form = if packing == 1 { "xz" } else { "zstd" };
+        let reason = format!("{form}: needs more memory to unpack than is given");
+        let places = [format!("byte {at}: {reason}"), format!("byte {entry}: a field at {at}: {reason}")];
+        assert_eq!(told, places.each_ref().map(|place| (GapKind::Limit, place.as_str())));
+    }
 }
 
 /// A file of an exabyte of which only the start is there.
