@@ -16,7 +16,7 @@ use coldread_model::{GapKind, Kernel};
 pub struct UnifiedKernels;
 
 const STRUCTURE: &str = "unified kernel image";
-/// Sections that are looked at; images have about a dozen.
+/// Sections that are looked at: systemd's own readers refuse images of more, and real ones have about a dozen.
 const SECTIONS: u16 = 96;
 /// Bytes of an entry of the section table.
 const SECTION: usize = 40;
@@ -27,7 +27,7 @@ impl Extractor for UnifiedKernels {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn wants(&self) -> &'static [Want] {
@@ -44,9 +44,15 @@ impl Extractor for UnifiedKernels {
     fn extract(&self, input: &mut Input<'_>, _: &Context, out: &mut dyn Output) {
         let place = input.place();
         let named = || release_of_path(place.path.strip_suffix(b".efi").unwrap_or(place.path));
-        let release = match release(input.view) {
-            Ok(Ok(release)) => release.or_else(named),
-            Ok(Err(reason)) => {
+        let release = match look(input.view) {
+            Ok(Seen::Image { release, sections }) => {
+                if sections > SECTIONS {
+                    let reason = format!("{sections} sections, of which the first {SECTIONS} are looked at");
+                    out.gap(place.gap(GapKind::Limit, STRUCTURE, reason));
+                }
+                release.or_else(named)
+            }
+            Ok(Seen::NoImage(reason)) => {
                 out.gap(place.gap(GapKind::Corrupt, STRUCTURE, reason));
                 return;
             }
@@ -66,22 +72,34 @@ impl Extractor for UnifiedKernels {
     }
 }
 
-/// The release in an image: the text of `.uname`, else what the kernel in `.linux` says of itself. `Err` inside: why
-/// it is no such image.
-fn release(view: &mut dyn FileView) -> Result<Result<Option<String>, &'static str>, ViewError> {
+/// What a file is.
+enum Seen {
+    /// None such, and why.
+    NoImage(&'static str),
+    /// A unified kernel image.
+    Image {
+        /// The text of `.uname`, else what the kernel in `.linux` says of itself.
+        release: Option<String>,
+        /// Entries of its section table.
+        sections: u16,
+    },
+}
+
+/// Reads the section table and what of the sections has the release.
+fn look(view: &mut dyn FileView) -> Result<Seen, ViewError> {
     let mut stub = [0; 64];
     if view.read_at(0, &mut stub)? < stub.len() || !stub.starts_with(b"MZ") {
-        return Ok(Err("no EFI program"));
+        return Ok(Seen::NoImage("no EFI program"));
     }
     let header = u64::from(u32::from_le_bytes([stub[0x3c], stub[0x3d], stub[0x3e], stub[0x3f]]));
     let mut coff = [0; 24];
     if view.read_at(header, &mut coff)? < coff.len() || !coff.starts_with(b"PE\0\0") {
-        return Ok(Err("no PE header where the stub says"));
+        return Ok(Seen::NoImage("no PE header where the stub says"));
     }
     let field = |at: usize| u16::from_le_bytes([coff[at], coff[at + 1]]);
-    let (count, optional) = (field(6).min(SECTIONS), field(20));
-    let mut table = vec![0; usize::from(count) * SECTION];
-    let got = view.read_at(header + 24 + u64::from(optional), &mut table)?;
+    let (sections, optional) = (field(6), u64::from(field(20)));
+    let mut table = vec![0; usize::from(sections.min(SECTIONS)) * SECTION];
+    let got = view.read_at(header + 24 + optional, &mut table)?;
     table.truncate(got);
     let mut kernel = None;
     for section in table.chunks_exact(SECTION) {
@@ -96,15 +114,20 @@ fn release(view: &mut dyn FileView) -> Result<Result<Option<String>, &'static st
                 let got = view.read_at(at, &mut text)?;
                 let text = text[..got].split(|byte| *byte == 0).next().unwrap_or_default().trim_ascii();
                 if !text.is_empty() {
-                    return Ok(Ok(Some(String::from_utf8_lossy(text).into_owned())));
+                    let release = Some(String::from_utf8_lossy(text).into_owned());
+                    return Ok(Seen::Image { release, sections });
                 }
             }
             Some(b".linux") => kernel = Some(at),
             _ => {}
         }
     }
-    let Some(kernel) = kernel else { return Ok(Err("no kernel in it")) };
-    Ok(Ok(version_at(view, kernel)?))
+    match kernel {
+        Some(kernel) => Ok(Seen::Image { release: version_at(view, kernel)?, sections }),
+        // It may be in one of those not looked at.
+        None if sections > SECTIONS => Ok(Seen::Image { release: None, sections }),
+        None => Ok(Seen::NoImage("no kernel in it")),
+    }
 }
 
 #[cfg(test)]
@@ -188,6 +211,26 @@ mod tests {
             let found = read("/efi/EFI/Linux/a-1.efi", image);
             assert_eq!((found.gaps[0].reason.as_str(), found.system.kernels.len()), (reason, 0));
         }
+    }
+
+    #[test]
+    fn sections_that_are_not_looked_at_are_told() {
+        let kernel = linux(b"6.12.5-arch1-1 (x@y) #1\0");
+        let crowd = |last: usize, first: &'static [u8]| {
+            let mut sections = vec![(first, &b"6.12.5-1\n"[..])];
+            sections.resize(last, (&b".dtbauto"[..], b"x"));
+            sections.push((b".linux", &kernel));
+            let found = read("/efi/EFI/Linux/debian-6.9.efi", image(&sections));
+            let gaps: Vec<_> = found.gaps.iter().map(|gap| (gap.kind, gap.reason.clone())).collect();
+            (found.system.kernels[0].release.clone(), gaps)
+        };
+        let limit = |count: usize| {
+            vec![(GapKind::Limit, format!("{count} sections, of which the first 96 are looked at"))]
+        };
+        assert_eq!(crowd(95, b".text"), ("6.12.5-arch1-1".to_owned(), vec![]));
+        // The kernel is among them: what is left is the name.
+        assert_eq!(crowd(96, b".text"), ("6.9".to_owned(), limit(97)));
+        assert_eq!(crowd(300, b".uname"), ("6.12.5-1".to_owned(), limit(301)));
     }
 
     proptest! {
