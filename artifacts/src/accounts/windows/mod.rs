@@ -1,6 +1,7 @@
 //! Windows' local accounts and groups, and the profiles of all who ever logged in.
 
 mod profiles;
+mod room;
 mod sam;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,7 @@ impl Extractor for WindowsAccounts {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {

@@ -4,6 +4,7 @@
 //! values); [MS-SAMR] section 2.2.1.12, "USER_ACCOUNT Codes". Of a password only the length of its place is
 //! looked at: whether there is one. No hash is read.
 
+use super::room::{MAX_TEXT, Room};
 use crate::{
     evtx::sid,
     hive::{Key, Records, filetime},
@@ -31,11 +32,13 @@ pub(super) fn read(records: &mut Records<'_, '_>) -> Vec<Account> {
     let machine = records.data(&domain, "V").and_then(|data| machine_sid(&data.bytes));
     let age =
         records.data(&domain, "F").and_then(|data| number::<8>(&data.bytes, 24)).map(i64::from_le_bytes);
+    let (mut room, mut member_room) = (Room::of("accounts"), Room::of("members of groups"));
     let mut accounts = Vec::new();
     if let Some(users) = records.subkey(&domain, "Users") {
         records.each_subkey(&users, |records, key| {
             if let Some(rid) = relative_id(&key) {
-                accounts.extend(user(records, &key, rid, machine.as_deref(), age));
+                let user = user(records, &key, rid, machine.as_deref(), age);
+                accounts.extend(user.filter(|user| has_room(&mut room, user)));
             }
         });
     }
@@ -44,14 +47,24 @@ pub(super) fn read(records: &mut Records<'_, '_>) -> Vec<Account> {
         if let Some(aliases) = records.key(&format!("{DOMAINS}\\{name}\\Aliases")) {
             records.each_subkey(&aliases, |records, key| {
                 if let Some(rid) = relative_id(&key) {
-                    groups.extend(group(records, &key, rid, prefix));
+                    let group = group(records, &key, rid, prefix, &mut member_room);
+                    groups.extend(group.filter(|group| has_room(&mut room, group)));
                 }
             });
         }
     }
-    relate(&mut accounts, &mut groups);
+    relate(&mut accounts, &mut groups, &mut member_room);
+    room.finish(records);
+    member_room.finish(records);
     accounts.extend(groups);
     accounts
+}
+
+/// Takes room for an account, without its members.
+fn has_room(room: &mut Room, account: &Account) -> bool {
+    let texts = [&account.sid, &account.full_name, &account.home].into_iter().flatten().map(String::as_str);
+    let fixed = size_of::<Account>() + account.origin.len();
+    room.takes(fixed, texts.chain([account.name.as_str()]))
 }
 
 /// Keys of accounts are named by the number in hexadecimal; others (`Names`) are indexes.
@@ -87,10 +100,15 @@ fn user(
         records.gap(GapKind::Corrupt, reason);
         return None;
     }
-    let Some(name) = text(&variable, 0x0c, USER_TEXTS) else {
-        records.gap(GapKind::Corrupt, format!("user {rid} has no name"));
-        return None;
+    let name = name(records, &variable, (0x0c, USER_TEXTS), || format!("user {rid}"))?;
+    let mut optional = |at| match text(&variable, at, USER_TEXTS) {
+        Err(len) => {
+            records.gap(GapKind::Limit, format!("user {rid} {name}: a text of {len} bytes is not told"));
+            None
+        }
+        Ok(text) => text,
     };
+    let (full_name, home) = (optional(0x18), optional(0x48));
     let time = |at: usize| number(&fixed, at).map(u64::from_le_bytes).and_then(filetime);
     let small = |at: usize| number(&fixed, at).map(u16::from_le_bytes);
     let flags = small(56).unwrap_or(0);
@@ -102,8 +120,8 @@ fn user(
         id: Some(rid.into()),
         primary_group: number(&fixed, 52).map(u32::from_le_bytes).map(u64::from),
         sid: machine.map(|machine| format!("{machine}-{rid}")),
-        full_name: text(&variable, 0x18, USER_TEXTS),
-        home: text(&variable, 0x48, USER_TEXTS),
+        full_name,
+        home,
         password: Some(match (lm || nt, flags & LOCKED != 0) {
             (true, false) => PasswordState::Set,
             (true, true) => PasswordState::Locked,
@@ -140,12 +158,19 @@ fn later(time: Timestamp, age: i64) -> Option<Timestamp> {
     Some(Timestamp::new(time.seconds.saturating_add((ticks / 10_000_000) as i64), nanos))
 }
 
-fn group(records: &mut Records<'_, '_>, key: &Key, rid: u32, prefix: Option<&str>) -> Option<Account> {
+fn group(
+    records: &mut Records<'_, '_>,
+    key: &Key,
+    rid: u32,
+    prefix: Option<&str>,
+    room: &mut Room,
+) -> Option<Account> {
     let bytes = records.data(key, "C")?.bytes;
-    let Some(name) = text(&bytes, 0x10, GROUP_TEXTS) else {
-        records.gap(GapKind::Corrupt, format!("group {rid} has no name"));
-        return None;
-    };
+    let name = name(records, &bytes, (0x10, GROUP_TEXTS), || format!("group {rid}"))?;
+    let full_name = text(&bytes, 0x1c, GROUP_TEXTS).unwrap_or_else(|len| {
+        records.gap(GapKind::Limit, format!("group {rid} {name}: a text of {len} bytes is not told"));
+        None
+    });
     let word = |at: usize| number(&bytes, at).map(u32::from_le_bytes).map(|word| word as usize);
     let count = word(0x30).unwrap_or(0);
     let start = word(0x28).and_then(|start| start.checked_add(GROUP_TEXTS));
@@ -159,24 +184,29 @@ fn group(records: &mut Records<'_, '_>, key: &Key, rid: u32, prefix: Option<&str
         };
         // The length of an identifier: a header of 8 bytes, and 4 for each part.
         rest = rest.get(8 + usize::from(rest[1]) * 4..).unwrap_or_default();
-        members.push(member);
+        if room.takes(0, [member.as_str()]) {
+            members.push(member);
+        }
     }
     Some(Account {
         id: Some(rid.into()),
         sid: prefix.map(|prefix| format!("{prefix}-{rid}")),
-        full_name: text(&bytes, 0x1c, GROUP_TEXTS),
+        full_name,
         related: members,
         ..Account::new(AccountKind::Group, name, records.place.path)
     })
 }
 
-/// Gives users their groups, and groups the names of their members.
-fn relate(users: &mut [Account], groups: &mut [Account]) {
+/// Gives users their groups, and groups the names of their members, as far as there is room for that.
+fn relate(users: &mut [Account], groups: &mut [Account], room: &mut Room) {
     let names: BTreeMap<String, usize> =
         users.iter().enumerate().filter_map(|(index, user)| Some((user.sid.clone()?, index))).collect();
     for group in groups {
         for member in &mut group.related {
             if let Some(user) = names.get(member).and_then(|index| users.get_mut(*index)) {
+                if !room.takes(0, [user.name.as_str(), &group.name, &group.name]) {
+                    continue;
+                }
                 user.related.push(group.name.clone());
                 if group.id == Some(ADMINISTRATORS) {
                     user.privileges.push(group.name.clone());
@@ -207,14 +237,35 @@ fn well_known(sid: &str) -> Option<&'static str> {
     })
 }
 
-/// The text whose offset and length are at `at`.
-fn text(bytes: &[u8], at: usize, base: usize) -> Option<String> {
+/// The name of an account, which is told by none without one.
+fn name(
+    records: &mut Records<'_, '_>,
+    bytes: &[u8],
+    (at, base): (usize, usize),
+    whose: impl Fn() -> String,
+) -> Option<String> {
+    match text(bytes, at, base) {
+        Ok(Some(name)) => return Some(name),
+        Ok(None) => records.gap(GapKind::Corrupt, format!("{} has no name", whose())),
+        Err(len) => records.gap(GapKind::Limit, format!("{} has a name of {len} bytes", whose())),
+    }
+    None
+}
+
+/// The text whose offset and length are at `at`; an error is the length of one that is longer than [`MAX_TEXT`].
+fn text(bytes: &[u8], at: usize, base: usize) -> Result<Option<String>, usize> {
     let word = |at: usize| number(bytes, at).map(u32::from_le_bytes).map(|word| word as usize);
-    let start = word(at)?.checked_add(base)?;
-    let text = bytes.get(start..start.checked_add(word(at + 4)?)?)?;
+    let bytes_of = || {
+        let start = word(at)?.checked_add(base)?;
+        bytes.get(start..start.checked_add(word(at + 4)?)?)
+    };
+    let Some(text) = bytes_of() else { return Ok(None) };
+    if text.len() > MAX_TEXT {
+        return Err(text.len());
+    }
     let (units, _) = text.as_chunks::<2>();
     let text: Vec<u16> = units.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
-    (!text.is_empty()).then(|| String::from_utf16_lossy(&text))
+    Ok((!text.is_empty()).then(|| String::from_utf16_lossy(&text)))
 }
 
 fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {

@@ -4,7 +4,7 @@ use crate::{
     hive::build::Node,
     view::{FileView, MemoryView},
 };
-use coldread_model::{AccountKind, Findings, PasswordState, Timestamp};
+use coldread_model::{AccountKind, Findings, GapKind, PasswordState, Timestamp};
 
 const LAST_LOGIN: u64 = 130_395_828_473_414_256;
 const DAY: i64 = 864_000_000_000;
@@ -136,6 +136,54 @@ fn no_hash_is_told() {
     for hash in ["HHHH", "4848", "72, 72"] {
         assert!(!all.contains(hash), "{hash}");
     }
+}
+
+/// The gaps of a file that are limits.
+fn limits(found: &Findings) -> Vec<&str> {
+    found.gaps.iter().filter(|gap| gap.kind == GapKind::Limit).map(|gap| gap.reason.as_str()).collect()
+}
+
+#[test]
+fn members_are_held_up_to_a_bound_of_the_file_and_the_rest_goes_on() {
+    let (mut root, shortest) = (sam(), vec![1, 0, 0, 0, 0, 0, 0, 5]);
+    for group in ["00000300", "00000301"] {
+        let crowd = alias("Crowd", &vec![shortest.clone(); 600_000]);
+        root.key(&format!("SAM\\Domains\\Account\\Aliases\\{group}")).data("C", 3, &crowd);
+    }
+    let found = read(&root.build(), None);
+    let members: usize = found.accounts.iter().map(|account| account.related.len()).sum();
+    assert!(members > 600_000 && members < 1_100_000, "{members}");
+    let names: Vec<_> = found.accounts.iter().map(|account| account.name.as_str()).collect();
+    assert_eq!(names, ["Administrator", "alice", "bob", "Administrators", "Crowd", "Crowd"]);
+    let [reason] = limits(&found)[..] else { panic!("{:?}", found.gaps) };
+    assert!(reason.starts_with("members of groups of more than"), "{reason}");
+}
+
+#[test]
+fn texts_without_end_are_told_and_not_held() {
+    let mut root = sam();
+    let long = "n".repeat(5000);
+    let add = |root: &mut Node, rid: &str, v: Vec<u8>| {
+        let key = format!("SAM\\Domains\\Account\\Users\\{rid}");
+        root.key(&key).data("F", 3, &fixed(0x0010, 0, 0)).data("V", 3, &v);
+    };
+    add(&mut root, "000003F0", variable(&long, "", 20));
+    add(&mut root, "000003F1", variable("carol", &long, 20));
+    let mut software = Node::root();
+    let list = software.key("Microsoft\\Windows NT\\CurrentVersion\\ProfileList");
+    list.key("S-1-5-21-7-8-9-1009").text("ProfileImagePath", &long);
+    let found = read(&root.build(), Some(software.build()));
+    let names: Vec<_> = found.accounts.iter().map(|account| account.name.as_str()).collect();
+    assert_eq!(names, ["Administrator", "alice", "bob", "carol", "Administrators"]);
+    assert_eq!(found.accounts[3].full_name, None);
+    assert_eq!(
+        limits(&found),
+        [
+            "user 1008 has a name of 10000 bytes",
+            "user 1009 carol: a text of 10000 bytes is not told",
+            "a profile with texts of 19 and 5000 bytes",
+        ]
+    );
 }
 
 #[test]
