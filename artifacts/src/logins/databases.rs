@@ -92,15 +92,7 @@ fn read(
             log = Some(&mut *companion.view);
         }
     }
-    let has_log = log.is_some();
-    let opened = match Database::open(&mut *input.view, log) {
-        // What the database itself holds is still good, if not the newest.
-        Err(error) if has_log => {
-            gaps.push(out, error.gap_kind(), &error);
-            Database::open(&mut *input.view, None)
-        }
-        opened => opened,
-    };
+    let opened = Database::open(&mut *input.view, log, &mut |error| gaps.push(out, error.gap_kind(), error));
     let mut database = match opened {
         Ok(Some(database)) => database,
         Ok(None) => return,

@@ -35,7 +35,7 @@ impl Extractor for Nix {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {
@@ -58,7 +58,9 @@ impl Extractor for Nix {
         let place = input.place();
         let kind = if place.path.starts_with(b"/var/guix/") { PackageType::Guix } else { PackageType::Nix };
         let log = input.companions.first_mut().map(|log| &mut *log.view as &mut dyn FileView);
-        let opened = Database::open(&mut *input.view, log);
+        let opened = Database::open(&mut *input.view, log, &mut |error| {
+            out.gap(place.gap(error.gap_kind(), STRUCTURE, error));
+        });
         let mut database = match opened {
             Ok(Some(database)) => database,
             Ok(None) => return,
@@ -144,7 +146,8 @@ mod tests {
     use crate::{Companion, view::MemoryView};
     use coldread_model::Findings;
 
-    fn read(path: &str, paths: &[&str], table: &str) -> Findings {
+    /// The files of a database: of its paths the first `whole` are in it, the others in its log.
+    fn files(paths: &[&str], whole: usize, table: &str) -> (Vec<u8>, Vec<u8>) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("db.sqlite");
         let database = rusqlite::Connection::open(&file).unwrap();
@@ -153,18 +156,47 @@ mod tests {
              autoincrement not null, path text unique not null, hash text not null, registrationTime integer not null)"
         );
         database.execute_batch(&create).unwrap();
-        for path in paths {
+        for (index, path) in paths.iter().enumerate() {
+            if index == whole {
+                database.execute_batch("PRAGMA wal_checkpoint").unwrap();
+            }
             database
                 .execute(&format!("INSERT INTO {table} VALUES (NULL, ?, 'sha256:0', 1700000000)"), [path])
                 .unwrap();
         }
-        let mut view = MemoryView::from(std::fs::read(&file).unwrap());
-        let mut log = MemoryView::from(std::fs::read(folder.path().join("db.sqlite-wal")).unwrap());
+        let log = std::fs::read(folder.path().join("db.sqlite-wal")).unwrap();
+        (std::fs::read(&file).unwrap(), log)
+    }
+
+    fn extract(path: &str, (database, log): (Vec<u8>, Vec<u8>)) -> Findings {
+        let (mut view, mut log) = (MemoryView::from(database), MemoryView::from(log));
         let mut found = Findings::default();
         let mut input = Input::new(path.as_bytes(), "p1", &mut view);
         input.companions.push(Companion { suffix: "-wal", view: &mut log });
         Nix.extract(&mut input, &Context::default(), &mut found);
         found
+    }
+
+    fn read(path: &str, paths: &[&str], table: &str) -> Findings {
+        extract(path, files(paths, 0, table))
+    }
+
+    #[test]
+    fn a_damaged_log_costs_what_it_holds_and_no_more() {
+        let path = |name| format!("/nix/store/0123456789abcdfghijklmnpqrsvwxyz-{name}");
+        let (first, second) = (path("glibc-2.38-27"), path("bash-5.2"));
+        let (database, log) = files(&[&first, &second], 1, "ValidPaths");
+        let names = |log: Vec<u8>| {
+            let found = extract("/nix/var/nix/db/db.sqlite", (database.clone(), log));
+            let names: Vec<_> = found.packages.into_iter().map(|package| package.name).collect();
+            (names, found.gaps.into_iter().map(|gap| gap.kind).collect::<Vec<_>>())
+        };
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(names(log.clone()), (owned(&["glibc", "bash"]), vec![]));
+        let other_magic = [&[1; 4][..], &log[4..]].concat();
+        assert_eq!(names(other_magic), (owned(&["glibc"]), vec![GapKind::Corrupt]));
+        let other_sum = [&log[..24], &[!log[24]], &log[25..]].concat();
+        assert_eq!(names(other_sum), (owned(&["glibc"]), vec![GapKind::Corrupt]));
     }
 
     #[test]

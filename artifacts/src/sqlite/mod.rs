@@ -93,28 +93,42 @@ impl Row {
 
 impl<'a> Database<'a> {
     /// Opens a database with its write-ahead log, if there is one; `None` for an empty file, which is a
-    /// database without tables. Of the log, what was committed is seen; a log that is not this database's
-    /// or whose header is damaged is an error.
+    /// database without tables. Of the log, what was committed is seen. A log that is not this database's or
+    /// whose header is damaged is left aside, and `unapplied` is told why: what the database itself holds is
+    /// still good, if not the newest.
     pub fn open(
         view: &'a mut dyn FileView,
         log: Option<&'a mut dyn FileView>,
+        unapplied: &mut dyn FnMut(SqliteError),
     ) -> Result<Option<Self>, SqliteError> {
         let mut header = [0; 100];
         let got = view.read_at(0, &mut header)?;
-        let wal = log.map(wal::Wal::open).transpose()?.flatten();
-        if got == 0 && wal.is_none() {
-            return Ok(None);
-        }
         let mut database =
-            Database { view, wal, page_size: 512, usable: 512, pages: 1, encoding: Encoding::Utf8 };
-        if let Some(wal) = &mut database.wal {
-            database.page_size = wal.page_size;
-            if wal.holds(1) {
-                wal.read(1, &mut header)?;
-            }
+            Database { view, wal: None, page_size: 512, usable: 512, pages: 1, encoding: Encoding::Utf8 };
+        match log.map(wal::Wal::open).transpose() {
+            Ok(Some(Some(wal))) => match database.apply(wal, header) {
+                Ok(()) => return Ok(Some(database)),
+                Err(error) => unapplied(error),
+            },
+            Ok(_) => {}
+            Err(error) => unapplied(error),
+        }
+        database.wal = None;
+        if got == 0 {
+            return Ok(None);
         }
         database.read_header(&header)?;
         Ok(Some(database))
+    }
+
+    /// Takes a log in; `header` is that of the file.
+    fn apply(&mut self, mut wal: wal::Wal<'a>, mut header: [u8; 100]) -> Result<(), SqliteError> {
+        self.page_size = wal.page_size;
+        if wal.holds(1) {
+            wal.read(1, &mut header)?;
+        }
+        self.wal = Some(wal);
+        self.read_header(&header)
     }
 
     /// Section 1.3, "The Database Header".

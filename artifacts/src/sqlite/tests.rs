@@ -14,7 +14,8 @@ type Rows = Vec<(i64, Option<String>, Option<Vec<u8>>, i64)>;
 
 fn read(view: &mut MemoryView, log: Option<&mut MemoryView>) -> (Rows, Vec<SqliteError>) {
     let (mut rows, mut errors) = (Vec::new(), Vec::new());
-    let opened = Database::open(view, log.map(|log| log as &mut dyn FileView));
+    let log = log.map(|log| log as &mut dyn FileView);
+    let opened = Database::open(view, log, &mut |error| errors.push(error));
     let table = match opened {
         Ok(Some(mut database)) => match database.table("t") {
             Ok(Some(root)) => Ok((database, root)),

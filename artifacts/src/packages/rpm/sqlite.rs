@@ -34,15 +34,7 @@ pub(super) fn each_blob(
         }
     }
     let gap = |error: SqliteError| place.gap(error.gap_kind(), STRUCTURE, error);
-    let has_log = log.is_some();
-    let opened = match Database::open(&mut *input.view, log) {
-        // What the database itself holds is still good, if not the newest.
-        Err(error) if has_log => {
-            out.gap(gap(error));
-            Database::open(&mut *input.view, None)
-        }
-        opened => opened,
-    };
+    let opened = Database::open(&mut *input.view, log, &mut |error| out.gap(gap(error)));
     let mut database = match opened {
         Ok(Some(database)) => database,
         Ok(None) => {
