@@ -54,6 +54,9 @@ const fn older(index: usize) -> ContextWant {
     ContextWant { path: older::FILES[index], limit: older::LIMIT }
 }
 
+/// The longest name or version of a system that is taken over, in bytes: every package's URL has them.
+const MAX_IDENTITY: usize = 256;
+
 const OS_RELEASE: &str = "/etc/os-release";
 const OS_RELEASE_USR: &str = "/usr/lib/os-release";
 const TIMEZONE: &str = "/etc/timezone";
@@ -95,11 +98,19 @@ impl Context {
         let file = |path: &str| files.iter().find(|file| file.path == path);
         let bytes = |path: &str| file(path).and_then(|file| file.bytes.as_deref());
         // /usr/lib/os-release is the vendor's; /etc/os-release, usually a link to it, takes its place.
-        let _ = bytes(OS_RELEASE).is_some_and(|text| os_release::read(text, &mut context.system))
-            || bytes(OS_RELEASE_USR).is_some_and(|text| os_release::read(text, &mut context.system))
-            || older::FILES
-                .iter()
-                .any(|path| bytes(path).is_some_and(|text| older::read(path, text, &mut context.system)));
+        let system = &mut context.system;
+        let mut modern = [OS_RELEASE, OS_RELEASE_USR].into_iter();
+        let teller = modern.find(|path| bytes(path).is_some_and(|text| os_release::read(text, system)));
+        let mut older = older::FILES.into_iter();
+        let teller = teller
+            .or_else(|| older.find(|path| bytes(path).is_some_and(|text| older::read(path, text, system))));
+        for text in [&mut system.id, &mut system.version_id, &mut system.codename] {
+            if text.take_if(|text| text.len() > MAX_IDENTITY).is_some() {
+                let reason = format!("a name or version of more than {MAX_IDENTITY} bytes");
+                let gap = Gap::new(GapKind::Limit, "os-release", reason).in_volume(volume);
+                context.gaps.push(gap.at_path(teller.unwrap_or_default().as_bytes()));
+            }
+        }
         context.system.hostname =
             host_name::FILES.iter().find_map(|path| host_name::read(path, bytes(path)?));
         context.users = bytes(PASSWD).map(users).unwrap_or_default();
@@ -275,6 +286,15 @@ mod tests {
         assert_eq!(broken.zone.converter().to_local(midsummer).unwrap().0, 1_687_348_800 + 9 * 3600);
         let none = Context::from_files("p1", &[]);
         assert_eq!((none.zone.known, none.system.timezone), (Zone::Assumed, None));
+    }
+
+    #[test]
+    fn names_of_systems_have_an_end() {
+        let text = format!("ID={}\nVERSION_ID=12\n", "d".repeat(60_000));
+        let context = Context::from_files("p1", &[file(OS_RELEASE_USR, text.as_bytes())]);
+        assert_eq!((&context.system.id, context.system.version_id.as_deref()), (&None, Some("12")));
+        let told: Vec<_> = context.gaps.iter().map(|gap| (gap.kind, gap.path.as_deref())).collect();
+        assert_eq!(told, [(GapKind::Limit, Some(OS_RELEASE_USR.as_bytes()))]);
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 //! Source: "Apk spec" (wiki.alpinelinux.org), "APKINDEX Format" and "Installed Database V2": a letter, a
 //! colon and a value on each line, an empty line after each package.
 
-use super::purl::PurlBuilder;
+use super::{purl::PurlBuilder, rows::MAX_TEXT};
 use crate::{
     Context, Extractor, Input, Output,
     input::PACKAGES_PER_FILE,
@@ -27,7 +27,7 @@ impl Extractor for Apk {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn is_cached(&self) -> bool {
@@ -88,8 +88,8 @@ impl Extractor for Apk {
                             ..Package::new(PackageType::Apk, name, version, place.origin())
                         });
                     }
-                    Err(reason) => {
-                        gaps.push(out, GapKind::Corrupt, format!("entry at byte {offset}: {reason}"));
+                    Err((kind, reason)) => {
+                        gaps.push(out, kind, format!("entry at byte {offset}: {reason}"));
                     }
                 }
             }
@@ -112,14 +112,14 @@ struct Entry {
     values: [Option<String>; FIELDS.len()],
     /// The directory that files are in.
     directory: Vec<u8>,
-    fault: Option<String>,
+    fault: Option<(GapKind, String)>,
 }
 
 impl Entry {
     fn line(&mut self, line: Line<'_>, out: &mut dyn Output) {
         self.offset.get_or_insert(line.offset);
         let [letter, b':', value @ ..] = line.bytes else {
-            self.fault.get_or_insert_with(|| format!("line at byte {}: no field", line.offset));
+            self.blame(GapKind::Corrupt, line, "no field");
             return;
         };
         match (letter, &self.values[0]) {
@@ -132,20 +132,26 @@ impl Entry {
             _ => {}
         }
         let Some(field) = FIELDS.iter().position(|field| field == letter) else { return };
-        if line.cut || self.values[field].is_some() {
-            self.fault.get_or_insert_with(|| format!("line at byte {}: too long or said twice", line.offset));
+        if self.values[field].is_some() {
+            self.blame(GapKind::Corrupt, line, "a field for the second time");
+        } else if value.len() > MAX_TEXT {
+            self.blame(GapKind::Limit, line, "a field of more bytes than are taken over");
         } else {
             self.values[field] = Some(String::from_utf8_lossy(value.trim_ascii()).into_owned());
         }
     }
 
-    fn package(self) -> Result<Found, String> {
+    fn blame(&mut self, kind: GapKind, line: Line<'_>, fault: &str) {
+        self.fault.get_or_insert_with(|| (kind, format!("line at byte {}: {fault}", line.offset)));
+    }
+
+    fn package(self) -> Result<Found, (GapKind, String)> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
         let [name, version, arch, origin] = self.values.map(|value| value.filter(|value| !value.is_empty()));
-        let name = name.ok_or("no package name")?;
-        let version = version.ok_or_else(|| format!("{name}: no version"))?;
+        let name = name.ok_or_else(|| (GapKind::Corrupt, "no package name".to_owned()))?;
+        let version = version.ok_or_else(|| (GapKind::Corrupt, format!("{name}: no version")))?;
         Ok((name, version, arch, origin))
     }
 }
@@ -193,6 +199,23 @@ mod tests {
             reasons,
             ["entry at byte 67: noversion: no version", "entry at byte 81: line at byte 91: no field"]
         );
+    }
+
+    #[test]
+    fn texts_without_end_are_told_and_the_others_read() {
+        let mut found = crate::output::recorder::Recorder::default();
+        let long = "n".repeat(5000);
+        let text = format!(
+            "P:{long}\nV:1\nF:\nR:top\n\nP:a\nV:{long}\n\nP:b\nV:1\nA:{}\n\nP:c\nV:1\n",
+            "x".repeat(100_000)
+        );
+        let mut view = MemoryView::from(text.into_bytes());
+        let mut input = Input::new(b"/lib/apk/db/installed", "p1", &mut view);
+        Apk.extract(&mut input, &Context::default(), &mut found);
+        let findings = found.findings;
+        assert_eq!(findings.packages.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["c"]);
+        assert_eq!(findings.gaps.iter().map(|gap| gap.kind).collect::<Vec<_>>(), [GapKind::Limit; 3]);
+        assert_eq!(found.owned, []);
     }
 
     #[test]

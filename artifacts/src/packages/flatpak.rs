@@ -3,7 +3,10 @@
 //! Sources: flatpak-metadata(5); Flatpak's `common/flatpak-dir.c`, deploy data (as documentation): a GVariant of type
 //! `(ssasta{sv})`, which begins with the remote's name.
 
-use super::purl::purl_of;
+use super::{
+    purl::purl_of,
+    rows::{oversized, too_long},
+};
 use crate::{
     Context, Extractor, Input, Output,
     wants::{Reading, Want},
@@ -25,7 +28,7 @@ impl Extractor for Flatpak {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {
@@ -76,17 +79,25 @@ impl Extractor for Flatpak {
             }
         }
         let version = value(&deploy, b"appdata-version").unwrap_or_else(|| branch.clone().into_owned());
+        if let Some(reason) = too_long(&id, &version) {
+            out.gap(place.gap(GapKind::Limit, STRUCTURE, reason));
+            return;
+        }
         let remote = text(&deploy).filter(|remote| !remote.is_empty());
         let arch = arch.map(std::borrow::Cow::into_owned);
         let qualifiers =
             [("arch", arch.as_deref()), ("branch", Some(&*branch)), ("remote", remote.as_deref())];
-        out.package(Package {
+        let row = Package {
             purl: purl_of(PackageType::Flatpak, &id, &version, &qualifiers),
             arch: arch.clone(),
             vendor: remote.clone(),
             root: place.root.to_owned(),
             ..Package::new(PackageType::Flatpak, id.as_str(), version.as_str(), place.origin())
-        });
+        };
+        match oversized(&row) {
+            Some(reason) => out.gap(place.gap(GapKind::Limit, STRUCTURE, reason)),
+            None => out.package(row),
+        }
     }
 }
 
@@ -156,6 +167,8 @@ mod tests {
         let found = read(metadata, None);
         assert_eq!(found.packages[0].version, "stable");
         assert_eq!(read(b"[Other]\nname=x\n", None).gaps.len(), 1);
+        let endless = read(format!("[Runtime]\nname={}\n", "n".repeat(1 << 20)).as_bytes(), None);
+        assert_eq!((endless.packages.len(), endless.gaps[0].kind), (0, GapKind::Limit));
     }
 
     proptest! {

@@ -4,7 +4,7 @@
 //! same schema. A store path is DIGEST-NAME-VERSION; a path whose name has no version (a source, a script, a
 //! configuration) is no package and is passed over.
 
-use super::purl::purl_of;
+use super::{purl::purl_of, rows::too_long};
 use crate::{
     Context, Extractor, Input, Output,
     input::PACKAGES_PER_FILE,
@@ -35,7 +35,7 @@ impl Extractor for Nix {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn finds(&self) -> Parts {
@@ -101,6 +101,10 @@ impl Extractor for Nix {
                 }
             };
             let Some((name, version, output)) = split(&path) else { return true };
+            if let Some(reason) = too_long(name, version) {
+                gaps.push(out, GapKind::Limit, reason);
+                return true;
+            }
             rows += 1;
             if rows > PACKAGES_PER_FILE {
                 gaps.push(out, GapKind::Limit, format!("more than {PACKAGES_PER_FILE} packages"));
@@ -197,6 +201,16 @@ mod tests {
         assert_eq!(names(other_magic), (owned(&["glibc"]), vec![GapKind::Corrupt]));
         let other_sum = [&log[..24], &[!log[24]], &log[25..]].concat();
         assert_eq!(names(other_sum), (owned(&["glibc"]), vec![GapKind::Corrupt]));
+    }
+
+    #[test]
+    fn names_without_end_are_told_and_the_others_read() {
+        let path = |name: &str| format!("/nix/store/0123456789abcdfghijklmnpqrsvwxyz-{name}");
+        let (long, late) =
+            (path(&format!("{}-1.0", "n".repeat(1 << 20))), path(&format!("x-1{}", "0".repeat(600))));
+        let found = read("/nix/var/nix/db/db.sqlite", &[&long, &late, &path("bash-5.2")], "ValidPaths");
+        assert_eq!(found.packages.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["bash"]);
+        assert_eq!(found.gaps.iter().map(|gap| gap.kind).collect::<Vec<_>>(), [GapKind::Limit; 2]);
     }
 
     #[test]

@@ -3,7 +3,10 @@
 //! Source: pacman's `lib/libalpm/be_local.c` (as documentation): a name between percent signs on a line, its values
 //! on the lines after it, an empty line at the end.
 
-use super::purl::PurlBuilder;
+use super::{
+    purl::PurlBuilder,
+    rows::{oversized, too_long, vendor},
+};
 use crate::{
     Context, Extractor, Input, Output,
     lines::{Lines, StreamError, ViewReader},
@@ -27,7 +30,7 @@ impl Extractor for Pacman {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {
@@ -56,6 +59,10 @@ impl Extractor for Pacman {
             out.gap(place.gap(GapKind::Corrupt, STRUCTURE, "a package without a name or a version"));
             return;
         };
+        if let Some(reason) = too_long(&name, &version) {
+            out.gap(place.gap(GapKind::Limit, STRUCTURE, reason));
+            return;
+        }
         let owner = format!("pacman:{name}");
         for companion in &mut input.companions {
             let mut path = Vec::new();
@@ -72,16 +79,20 @@ impl Extractor for Pacman {
             }
         }
         let purl = PurlBuilder::of(PackageType::Pacman, &context.system);
-        out.package(Package {
+        let row = Package {
             purl: purl.build(&name, &version, desc.arch.as_deref(), None),
             source_version: desc.base.is_some().then(|| version.clone()),
             source_name: desc.base,
             arch: desc.arch,
-            vendor: desc.packager,
+            vendor: desc.packager.as_deref().and_then(vendor),
             installed_at: desc.installed.map(|seconds| Timestamp::new(seconds, 0)),
             root: place.root.to_owned(),
             ..Package::new(PackageType::Pacman, name, version, place.origin())
-        });
+        };
+        match oversized(&row) {
+            Some(reason) => out.gap(place.gap(GapKind::Limit, STRUCTURE, reason)),
+            None => out.package(row),
+        }
     }
 }
 
@@ -170,6 +181,20 @@ mod tests {
         assert_eq!(found.findings.gaps, []);
         let broken = read(b"zstd\n", b"").findings;
         assert_eq!((broken.packages.len(), broken.gaps.len()), (0, 2));
+    }
+
+    #[test]
+    fn texts_without_end_are_told() {
+        let long = "n".repeat(5000);
+        for desc in [
+            format!("%NAME%\n{long}\n\n%VERSION%\n1-1\n"),
+            format!("%NAME%\na\n\n%VERSION%\n{long}\n"),
+            format!("%NAME%\na\n\n%VERSION%\n1-1\n\n%ARCH%\n{long}\n"),
+        ] {
+            let found = read(desc.as_bytes(), b"%FILES%\nusr/\n").findings;
+            assert_eq!((found.packages.len(), found.gaps.len()), (0, 1));
+            assert!(found.gaps[0].kind == GapKind::Limit && found.gaps[0].reason.len() < 200);
+        }
     }
 
     proptest! {

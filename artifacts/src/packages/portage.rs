@@ -3,7 +3,10 @@
 //! Sources: Package Manager Specification 8, sections 3.1.2 and 3.2 (names and versions); portage(5),
 //! "/var/db/pkg".
 
-use super::purl::purl_of;
+use super::{
+    purl::purl_of,
+    rows::{oversized, too_long},
+};
 use crate::{
     Context, Extractor, Input, Output,
     lines::{Lines, StreamError, ViewReader},
@@ -27,7 +30,7 @@ impl Extractor for Portage {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn finds(&self) -> Parts {
@@ -62,6 +65,10 @@ impl Extractor for Portage {
             return;
         };
         let name = format!("{category}/{name}");
+        if let Some(reason) = too_long(&name, version) {
+            out.gap(place.gap(GapKind::Limit, STRUCTURE, reason));
+            return;
+        }
         let owner = format!("portage:{name}");
         let (mut slot, mut repository, mut arch, mut built) = (None, None, None, None);
         for companion in &mut input.companions {
@@ -80,7 +87,7 @@ impl Extractor for Portage {
             }
         }
         let qualifiers = [("repository", repository.as_deref()), ("slot", slot.as_deref())];
-        out.package(Package {
+        let row = Package {
             purl: purl_of(PackageType::Portage, &name, version, &qualifiers),
             arch,
             vendor: repository.clone(),
@@ -88,7 +95,11 @@ impl Extractor for Portage {
             installed_at: built.map(|seconds| Timestamp::new(seconds, 0)),
             root: place.root.to_owned(),
             ..Package::new(PackageType::Portage, name.as_str(), version, place.origin())
-        });
+        };
+        match oversized(&row) {
+            Some(reason) => out.gap(place.gap(GapKind::Limit, STRUCTURE, reason)),
+            None => out.package(row),
+        }
     }
 }
 
@@ -223,6 +234,14 @@ mod tests {
             ("x-1-r", None),
         ] {
             assert_eq!(split(whole), expected, "{whole}");
+        }
+        let (endless, long) = (format!("{}-1", "n".repeat(5000)), "s".repeat(5000));
+        for found in [
+            read(endless.as_bytes(), &[]),
+            read(b"bash-1", &[("SLOT", long.as_bytes()), ("CHOST", format!("{long}-").as_bytes())]),
+        ] {
+            let found = found.findings;
+            assert_eq!((found.packages.len(), found.gaps[0].kind, found.gaps.len()), (0, GapKind::Limit, 1));
         }
         let found = read(b"", &[]).findings;
         assert_eq!((found.packages.len(), found.gaps.len()), (0, 1));

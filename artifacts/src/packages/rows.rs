@@ -1,4 +1,4 @@
-//! Packages that one file of a language's tools tells, held to the bound of one file.
+//! Packages that one file tells, held to the bounds of one file and of one row.
 
 use super::purl::purl_of;
 use crate::{
@@ -10,6 +10,32 @@ use std::fmt::Display;
 
 /// The longest name, version or vendor that is taken over; of a longer vendor the start is.
 pub(super) const MAX_TEXT: usize = 512;
+
+/// The longest other text of a row: a service's program is a whole command line.
+pub(super) const MAX_FURTHER: usize = 4096;
+
+/// The longest package URL: what its name and its version have may take three times its bytes there.
+const MAX_PURL: usize = 16 * MAX_TEXT;
+
+/// Why a package of such a name and version is not told, if it is not; to be asked before anything is made of them.
+pub(super) fn too_long(name: &str, version: &str) -> Option<String> {
+    let longer = name.len() > MAX_TEXT || version.len() > MAX_TEXT;
+    longer.then(|| format!("{}: name or version of more than {MAX_TEXT} bytes", start(name)))
+}
+
+/// Why a row is not told, if it is not.
+pub(super) fn oversized(row: &Package) -> Option<String> {
+    let further = [&row.arch, &row.vendor, &row.source_name, &row.source_version, &row.module];
+    let longer =
+        row.purl.len() > MAX_PURL || further.into_iter().flatten().any(|text| text.len() > MAX_FURTHER);
+    let reason = || format!("{}: texts of more than {MAX_FURTHER} bytes", start(&row.name));
+    too_long(&row.name, &row.version).or_else(|| longer.then(reason))
+}
+
+/// As much of a name as says which one it is.
+fn start(name: &str) -> String {
+    name.chars().take(64).collect()
+}
 
 /// Rows and gaps of one file.
 pub(super) struct Rows<'o, 'p> {
@@ -56,9 +82,7 @@ impl<'o, 'p> Rows<'o, 'p> {
     /// Tells a package.
     pub(super) fn push(&mut self, row: Package) {
         self.rows += 1;
-        if row.name.len() > MAX_TEXT || row.version.len() > MAX_TEXT {
-            let start: String = row.name.chars().take(64).collect();
-            let reason = format!("{start}: name or version of more than {MAX_TEXT} bytes");
+        if let Some(reason) = oversized(&row) {
             self.gap(GapKind::Limit, reason);
         } else if self.rows <= PACKAGES_PER_FILE {
             self.out.package(row);
@@ -112,6 +136,26 @@ mod tests {
         assert_eq!(found.packages[0].state, PackageState::Declared);
         assert_eq!(found.gaps.len(), 2);
         assert!(found.gaps.iter().all(|gap| gap.kind == GapKind::Limit));
+    }
+
+    #[test]
+    fn no_text_of_a_row_is_without_end() {
+        let place = Place { path: b"/x", root: "/", volume: "p1", sha256: None };
+        let (long, odd) = ("n".repeat(MAX_FURTHER + 1), "\u{1}".repeat(MAX_TEXT));
+        let row = || Package::new(PackageType::Rpm, "a", "1", place.origin());
+        let whole =
+            Package { purl: purl_of(PackageType::Rpm, &odd, &odd, &[]), vendor: vendor(&long), ..row() };
+        assert_eq!(oversized(&whole), None);
+        for longer in [
+            Package { name: long.clone(), ..row() },
+            Package { version: long.clone(), ..row() },
+            Package { arch: Some(long.clone()), ..row() },
+            Package { source_name: Some(long.clone()), ..row() },
+            Package { module: Some(long.clone()), ..row() },
+            Package { purl: purl_of(PackageType::Rpm, "a", "1", &[("x", Some(&long.repeat(2)))]), ..row() },
+        ] {
+            assert!(oversized(&longer).is_some_and(|reason| reason.len() < 200));
+        }
     }
 
     #[test]

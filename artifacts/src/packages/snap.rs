@@ -3,7 +3,11 @@
 //! Source: snapd's `overlord/snapstate/snapstate.go`, `SnapState` (as documentation). Versions are inside the snaps
 //! themselves, which are squashfs files; the state names revisions, and these are what is reported.
 
-use super::{json, purl::purl_of};
+use super::{
+    json,
+    purl::purl_of,
+    rows::{oversized, too_long},
+};
 use crate::{
     Context, Extractor, Input, Output,
     input::PACKAGES_PER_FILE,
@@ -27,7 +31,7 @@ impl Extractor for Snap {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {
@@ -84,9 +88,13 @@ impl Extractor for Snap {
                     gaps.push(out, GapKind::Limit, format!("{name}: too many snaps"));
                     continue;
                 }
+                if let Some(reason) = too_long(name, revision) {
+                    gaps.push(out, GapKind::Limit, reason);
+                    continue;
+                }
                 let is_current = revision == current;
                 let time = refreshed.filter(|_| is_current);
-                out.package(Package {
+                let row = Package {
                     purl: purl_of(
                         PackageType::Snap,
                         name,
@@ -99,7 +107,11 @@ impl Extractor for Snap {
                     }),
                     root: place.root.to_owned(),
                     ..Package::new(PackageType::Snap, name.as_str(), revision, place.origin())
-                });
+                };
+                match oversized(&row) {
+                    Some(reason) => gaps.push(out, GapKind::Limit, reason),
+                    None => out.package(row),
+                }
             }
         }
         gaps.finish(out);
@@ -118,6 +130,22 @@ mod tests {
         let mut input = Input::new(b"/var/lib/snapd/state.json", "p1", &mut view);
         Snap.extract(&mut input, &Context::default(), &mut found);
         found
+    }
+
+    #[test]
+    fn texts_without_end_are_told_and_the_others_read() {
+        let long = "n".repeat(1 << 20);
+        let revisions = vec![r#"{"revision":"2"}"#; 2000].join(",");
+        let found = read(&format!(
+            r#"{{"data":{{"snaps":{{"{long}":{{"sequence":[{revisions}],"current":"1"}},
+                "a":{{"sequence":[{{"revision":"{long}"}}],"current":"1"}},
+                "b":{{"sequence":[],"current":"1","channel":"{long}"}}}}}}}}"#
+        ));
+        let shown: Vec<_> =
+            found.packages.iter().map(|one| (one.name.as_str(), one.version.as_str())).collect();
+        assert_eq!(shown, [("a", "1")]);
+        assert!(found.gaps.iter().all(|gap| gap.kind == GapKind::Limit && gap.reason.len() < 200));
+        assert_eq!(found.gaps.len(), 65);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Source: dpkg(1), "Files", `/var/log/dpkg.log`: `date time action package:arch installed-version new-version`, in
 //! the machine's own time zone.
 
+use super::super::rows::MAX_TEXT;
 use crate::{
     Context, Extractor, Input, Output,
     compressed::streams,
@@ -14,6 +15,9 @@ use crate::{
 };
 use coldread_model::{GapKind, Part, Parts, Timestamp};
 use std::collections::BTreeMap;
+
+/// Bytes of names and versions that are held; logs of a hundred thousand installations have some megabytes of them.
+const MAX_HELD: usize = 64 << 20;
 
 const STRUCTURE: &str = "dpkg log";
 
@@ -27,7 +31,7 @@ impl Extractor for DpkgLog {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {
@@ -44,7 +48,7 @@ impl Extractor for DpkgLog {
         let mut converter = context.zone.converter();
         // The last time that each package, architecture and version was unpacked.
         let mut last: BTreeMap<(String, Option<String>, String), Timestamp> = BTreeMap::new();
-        let (mut unread, mut first_unread, mut too_many) = (0u64, 0, false);
+        let (mut unread, mut first_unread, mut too_many, mut held) = (0u64, 0, false, 0_usize);
         let read = streams(input.view, 1, &mut |offset, stream| {
             let mut lines = Lines::new(stream, offset);
             while let Some(line) = lines.next_line()? {
@@ -52,8 +56,13 @@ impl Extractor for DpkgLog {
                 let text = String::from_utf8_lossy(&line.bytes[start..]);
                 match action(&text, &mut converter) {
                     Ok(Some((key, at))) => {
-                        too_many |= last.len() as u64 >= PACKAGES_PER_FILE;
-                        if !too_many || last.contains_key(&key) {
+                        if let Some(known) = last.get_mut(&key) {
+                            *known = at;
+                            continue;
+                        }
+                        held += key.0.len() + key.1.as_ref().map_or(0, String::len) + key.2.len();
+                        too_many |= last.len() as u64 >= PACKAGES_PER_FILE || held > MAX_HELD;
+                        if !too_many {
                             last.insert(key, at);
                         }
                     }
@@ -76,7 +85,8 @@ impl Extractor for DpkgLog {
             out.gap(place.gap(GapKind::Corrupt, STRUCTURE, reason));
         }
         if too_many {
-            let reason = format!("more than {PACKAGES_PER_FILE} packages and versions");
+            let reason =
+                format!("more than {PACKAGES_PER_FILE} packages and versions, or {MAX_HELD} bytes of them");
             out.gap(place.gap(GapKind::Limit, STRUCTURE, reason));
         }
         for ((name, arch, version), at) in last {
@@ -107,6 +117,9 @@ fn action(line: &str, converter: &mut Converter<'_>) -> Result<Option<Unpacked>,
     let (Some(package), Some(_), Some(version)) = (words.next(), words.next(), words.next()) else {
         return Err(());
     };
+    if package.len() > MAX_TEXT || version.len() > MAX_TEXT {
+        return Err(());
+    }
     let (at, _) = converter.to_utc(local, 0).ok_or(())?;
     let (name, arch) = package.split_once(':').map_or((package, None), |(name, arch)| (name, Some(arch)));
     Ok(Some(((name.to_owned(), arch.map(str::to_owned), version.to_owned()), at)))
@@ -139,7 +152,9 @@ mod tests {
             2022-01-03 12:47:23 install a:amd64 <none> 1.0\n2022-07-03 12:47:24 upgrade a:amd64 1.0 1.1\n\
             2022-07-04 00:00:00 upgrade a:amd64 1.1 1.1\n2022-07-05 00:00:00 status installed a:amd64 1.1\n\
             2022-07-05 00:00:00 trigproc man-db:amd64 2.9 <none>\nrubbish\n2022-13-05 00:00:00 install b:all <none> 1\n";
-        let (times, gaps) = times(&DpkgLog, "/var/log/dpkg.log", log, &context);
+        let endless = format!("2022-07-06 00:00:00 install c:all <none> {}\n", "1".repeat(600));
+        let log = [&log[..], endless.as_bytes()].concat();
+        let (times, gaps) = times(&DpkgLog, "/var/log/dpkg.log", &log, &context);
         let shown: Vec<_> = times
             .iter()
             .map(|time| (time.owner.as_str(), time.arch.as_deref(), time.version.as_deref(), time.at.seconds))
@@ -151,6 +166,6 @@ mod tests {
                 ("deb:a", Some("amd64"), Some("1.1"), 1_656_885_600),
             ]
         );
-        assert_eq!(gaps, ["2 lines that are not dpkg's, the first at byte 281"]);
+        assert_eq!(gaps, ["3 lines that are not dpkg's, the first at byte 281"]);
     }
 }

@@ -6,11 +6,14 @@ pub mod list;
 pub mod log;
 pub mod opkg;
 
-use super::purl::PurlBuilder;
+use super::{
+    purl::PurlBuilder,
+    rows::{oversized, too_long},
+};
 use crate::{
     Context, Extractor, Input, Output,
     input::{FileGaps, PACKAGES_PER_FILE, Place},
-    lines::{Line, Lines, ViewReader},
+    lines::{Line, Lines, StreamError, ViewReader},
     wants::{Reading, Want},
 };
 use coldread_model::{GapKind, Package, PackageState, PackageType, Timestamp};
@@ -30,7 +33,7 @@ impl Extractor for Dpkg {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn finds(&self) -> coldread_model::Parts {
@@ -60,10 +63,16 @@ impl Extractor for Dpkg {
         let names = database(input, (PackageType::Deb, is_control, purl), out);
         let place = input.place();
         for companion in &mut input.companions {
-            for name in &names {
-                if let Err(error) = list::digests(&mut *companion.view, &format!("deb:{name}"), out) {
-                    out.gap(place.stream_gap("md5sums", &error));
-                }
+            let read = match names.as_slice() {
+                [] => Ok(()),
+                [name] => list::digests(&mut *companion.view, &format!("deb:{name}"), out),
+                // Each would be read for each of them.
+                _ => Err(StreamError::Unsupported(
+                    "a control file of several packages: whose files are these?".into(),
+                )),
+            };
+            if let Err(error) = read {
+                out.gap(place.stream_gap("md5sums", &error));
             }
         }
     }
@@ -117,20 +126,24 @@ impl Database<'_> {
     fn end(&mut self, stanza: &mut Stanza, out: &mut dyn Output) {
         let stanza = std::mem::take(stanza);
         let Some(offset) = stanza.offset else { return };
-        if let Some(fault) = &stanza.fault {
-            self.gaps.push(out, GapKind::Corrupt, format!("stanza at byte {offset}: {fault}"));
+        if let Some((kind, fault)) = &stanza.fault {
+            self.gaps.push(out, *kind, format!("stanza at byte {offset}: {fault}"));
         }
         match stanza.package(self.is_control) {
             Ok(_) if self.rows >= PACKAGES_PER_FILE => {
                 self.gaps.push(out, GapKind::Limit, format!("stanza at byte {offset}: too many packages"));
             }
             Ok(found) => {
+                if let Some(reason) = too_long(&found.name, &found.version) {
+                    self.gaps.push(out, GapKind::Limit, format!("stanza at byte {offset}: {reason}"));
+                    return;
+                }
                 self.rows += 1;
                 if self.is_control {
                     self.names.push(found.name.clone());
                 }
                 let purl = self.purl.build(&found.name, &found.version, found.arch.as_deref(), None);
-                out.package(Package {
+                let row = Package {
                     arch: found.arch,
                     state: found.state,
                     source_name: found.source_name,
@@ -139,7 +152,13 @@ impl Database<'_> {
                     root: self.place.root.to_owned(),
                     installed_at: found.installed_at,
                     ..Package::new(self.kind, found.name, found.version, self.place.origin())
-                });
+                };
+                match oversized(&row) {
+                    Some(reason) => {
+                        self.gaps.push(out, GapKind::Limit, format!("stanza at byte {offset}: {reason}"));
+                    }
+                    None => out.package(row),
+                }
             }
             // One gap tells of a stanza that is broken in several ways.
             Err(_) if stanza.fault.is_some() => {}
@@ -161,7 +180,7 @@ struct Stanza {
     /// The field that a folded line goes on with.
     open: Option<usize>,
     any_field: bool,
-    fault: Option<String>,
+    fault: Option<(GapKind, String)>,
 }
 
 struct Found {
@@ -183,7 +202,7 @@ impl Stanza {
             return;
         }
         let Some(colon) = memchr::memchr(b':', line.bytes).filter(|colon| *colon > 0) else {
-            self.blame(line.offset, "no field");
+            self.blame(GapKind::Corrupt, line.offset, "no field");
             self.open = None;
             return;
         };
@@ -192,9 +211,9 @@ impl Stanza {
         self.open = FIELDS.iter().position(|field| field.as_bytes().eq_ignore_ascii_case(name));
         let Some(field) = self.open else { return };
         if line.cut {
-            self.blame(line.offset, "too long");
+            self.blame(GapKind::Limit, line.offset, "too long");
         } else if self.values[field].is_some() {
-            self.blame(line.offset, "a field for the second time");
+            self.blame(GapKind::Corrupt, line.offset, "a field for the second time");
             self.open = None;
         } else {
             self.values[field] = Some(String::from_utf8_lossy(value.trim_ascii()).into_owned());
@@ -203,10 +222,10 @@ impl Stanza {
 
     fn fold(&mut self, line: Line<'_>) {
         if !self.any_field {
-            self.blame(line.offset, "a continuation of nothing");
+            self.blame(GapKind::Corrupt, line.offset, "a continuation of nothing");
         } else if let Some(value) = self.open.and_then(|field| self.values[field].as_mut()) {
             if value.len() + line.bytes.len() > crate::lines::MAX_LINE {
-                self.blame(line.offset, "too long");
+                self.blame(GapKind::Limit, line.offset, "too long");
                 return;
             }
             value.push(' ');
@@ -214,8 +233,8 @@ impl Stanza {
         }
     }
 
-    fn blame(&mut self, offset: u64, fault: &str) {
-        self.fault.get_or_insert_with(|| format!("line at byte {offset}: {fault}"));
+    fn blame(&mut self, kind: GapKind, offset: u64, fault: &str) {
+        self.fault.get_or_insert_with(|| (kind, format!("line at byte {offset}: {fault}")));
     }
 
     fn package(&self, default_status: bool) -> Result<Found, String> {
@@ -406,6 +425,27 @@ pub(crate) mod tests {
             ]
         );
         assert!(found.gaps.iter().all(|gap| gap.kind == GapKind::Corrupt && gap.volume == "p1"));
+    }
+
+    #[test]
+    fn texts_without_end_are_told_and_the_others_read() {
+        let stanza = |name: &str, version: &str, more: &str| {
+            format!("Package: {name}\nStatus: install ok installed\nVersion: {version}\n{more}\n\n")
+        };
+        let long = "n".repeat(5000);
+        let source = format!("Source: {long}");
+        // Folded lines make a value longer than a line.
+        let folded = format!("x{}", format!("\n {long}").repeat(40));
+        let text = [
+            stanza(&long, "1", "Section: x"),
+            stanza("b", &long, "Section: x"),
+            stanza("c", "1", &source),
+            stanza("d", &folded, "Section: x"),
+            stanza("e", "5", "Section: x"),
+        ];
+        let found = read("/var/lib/dpkg/status", text.concat().as_bytes());
+        assert_eq!(found.packages.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["e"]);
+        assert!(found.gaps.iter().all(|gap| gap.kind == GapKind::Limit), "{:?}", found.gaps);
     }
 
     #[test]

@@ -20,7 +20,7 @@ impl Extractor for Opkg {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {

@@ -7,7 +7,10 @@ mod header;
 mod ndb;
 mod sqlite;
 
-use super::purl::PurlBuilder;
+use super::{
+    purl::PurlBuilder,
+    rows::{oversized, too_long, vendor},
+};
 use crate::{
     Context, Extractor, Input, Output,
     input::{FileGaps, PACKAGES_PER_FILE, Place},
@@ -27,7 +30,7 @@ impl Extractor for Rpm {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn finds(&self) -> coldread_model::Parts {
@@ -155,6 +158,11 @@ impl Packages<'_> {
                 return true;
             }
         };
+        let version = header.full_version();
+        if let Some(reason) = too_long(&header.name, &version) {
+            self.gaps.push(out, GapKind::Limit, format!("package {number}, {reason}"));
+            return true;
+        }
         self.rows += 1;
         let owner = format!("rpm:{}", header.name);
         let files = header.each_file(&mut |path| out.owned(&owner, path));
@@ -163,9 +171,8 @@ impl Packages<'_> {
             self.gaps.push(out, fault.gap_kind(), reason);
         }
         let (source_name, source_version) = header.source().unzip();
-        let version = header.full_version();
         let present = |text: Option<String>| text.filter(|text| !text.is_empty() && text != "(none)");
-        out.package(Package {
+        let row = Package {
             source_name,
             source_version,
             purl: self.purl.build(
@@ -177,10 +184,14 @@ impl Packages<'_> {
             root: self.place.root.to_owned(),
             installed_at: header.installed_at.map(|seconds| Timestamp::new(i64::from(seconds), 0)),
             arch: header.arch,
-            vendor: present(header.vendor),
+            vendor: present(header.vendor).as_deref().and_then(vendor),
             module: present(header.module),
             ..Package::new(PackageType::Rpm, header.name, version, self.place.origin())
-        });
+        };
+        match oversized(&row) {
+            Some(reason) => self.gaps.push(out, GapKind::Limit, format!("package {number}, {reason}")),
+            None => out.package(row),
+        }
         true
     }
 }
@@ -231,6 +242,35 @@ mod tests {
         assert_eq!((broken_log.packages.len(), broken_log.gaps.len()), (0, 1));
         let reasons: Vec<_> = found.gaps.iter().map(|gap| gap.reason.as_str()).collect();
         assert_eq!(reasons, ["package 2: a header of less than eight bytes"]);
+    }
+
+    #[test]
+    fn texts_without_end_are_told_and_the_others_read() {
+        let long = [vec![b'n'; 5000], vec![0]].concat();
+        let of = |field: u32| {
+            let mut fields =
+                [(1000, &b"x\0"[..]), (1001, b"1\0"), (1002, b"2\0"), (1022, b"noarch\0"), (1011, b"v\0")];
+            for (tag, text) in &mut fields {
+                if *tag == field {
+                    *text = &long;
+                }
+            }
+            header::tests::blob(&fields.map(|(tag, text)| (tag, 6, text)))
+        };
+        let blobs = [of(1000), of(1001), of(1002), of(1022), of(1011), bash()];
+        let (bytes, log) = database(&blobs, "Packages");
+        let found = read(PATH, bytes, &mut [("-wal", log.into())]);
+        let shown: Vec<_> = found
+            .packages
+            .iter()
+            .map(|one| (one.name.as_str(), one.vendor.as_ref().map_or(0, String::len)))
+            .collect();
+        assert_eq!(shown, [("x", 512), ("bash", 11)]);
+        assert_eq!(found.gaps.len(), 4);
+        for (gap, number) in found.gaps.iter().zip(1..) {
+            assert_eq!(gap.kind, GapKind::Limit);
+            assert!(gap.reason.starts_with(&format!("package {number}, ")) && gap.reason.len() < 200);
+        }
     }
 
     #[test]

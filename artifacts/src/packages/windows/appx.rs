@@ -3,7 +3,7 @@
 //! Source: Microsoft Learn, "Package identity in Windows", section "Package full name":
 //! `name_version_architecture_resource_publisher`.
 
-use super::package;
+use super::{package, tell};
 use crate::hive::Records;
 use coldread_model::{PackageState, PackageType};
 
@@ -41,5 +41,5 @@ fn one(records: &mut Records<'_, '_>, full_name: &str, state: PackageState) {
     let mut found = package(records, PackageType::Msix, (*name).to_owned(), (*version).to_owned(), arch);
     found.state = state;
     found.vendor = Some((*publisher).to_owned());
-    records.out.package(found);
+    tell(records, found);
 }

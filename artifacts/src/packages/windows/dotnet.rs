@@ -3,7 +3,7 @@
 //! Source: Microsoft Learn, "How to determine which .NET Framework versions are installed" (the table of
 //! `Release` numbers) and ".NET install location: registry".
 
-use super::package;
+use super::{package, tell};
 use crate::hive::{Key, Records};
 use coldread_model::PackageType;
 
@@ -37,7 +37,7 @@ pub(super) fn framework(records: &mut Records<'_, '_>) {
         } else if records.number(&key, "Install") == Some(1) {
             let version = records.text(&key, "Version").unwrap_or_else(|| key.name[1..].to_owned());
             let found = package(records, PackageType::Dotnet, FRAMEWORK.to_owned(), version, None);
-            records.out.package(found);
+            tell(records, found);
         }
     });
 }
@@ -52,7 +52,7 @@ fn version_4(records: &mut Records<'_, '_>, full: &Key) {
     let mut found =
         package(records, PackageType::Dotnet, FRAMEWORK.to_owned(), version.unwrap_or_default(), None);
     found.source_version = file_version;
-    records.out.package(found);
+    tell(records, found);
 }
 
 /// Runtimes and SDKs: installers write them into the 32-bit view, whatever their architecture.
@@ -77,7 +77,7 @@ fn versions(records: &mut Records<'_, '_>, key: &Key, name: &str, arch: &str) {
     for version in records.value_names(key) {
         if version.starts_with(|first: char| first.is_ascii_digit()) {
             let found = package(records, PackageType::Dotnet, name.to_owned(), version, Some(arch));
-            records.out.package(found);
+            tell(records, found);
         }
     }
 }

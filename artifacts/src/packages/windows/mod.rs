@@ -10,13 +10,14 @@ mod tests;
 mod updates;
 mod zone;
 
+use super::rows::oversized;
 use crate::{
     Context, Extractor, Input, Output,
     hive::{LOGS, Records},
     packages::purl::purl_of,
     wants::{Reading, Want},
 };
-use coldread_model::{Package, PackageType, Part, Parts};
+use coldread_model::{GapKind, Package, PackageType, Part, Parts};
 
 /// The SOFTWARE hive: programs, updates, Appx packages, .NET, and which Windows it is.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ impl Extractor for Software {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn wants(&self) -> &'static [Want] {
@@ -71,7 +72,7 @@ impl Extractor for System {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn wants(&self) -> &'static [Want] {
@@ -95,7 +96,7 @@ impl Extractor for UserPrograms {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {
@@ -119,6 +120,14 @@ impl Extractor for UserPrograms {
         programs::read(&mut records, "Software\\Wow6432Node\\Microsoft", Some("x86"), &context.zone);
         appx::of_user(&mut records);
         records.finish();
+    }
+}
+
+/// Tells a package, or that its texts are without end.
+fn tell(records: &mut Records<'_, '_>, row: Package) {
+    match oversized(&row) {
+        Some(reason) => records.gap(GapKind::Limit, reason),
+        None => records.out.package(row),
     }
 }
 

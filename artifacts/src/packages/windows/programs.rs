@@ -3,7 +3,7 @@
 //! Source: Microsoft Learn, "Uninstall Registry Key" (Windows Installer). Windows' own list has the entries
 //! with a `DisplayName`; others are left by installers for themselves.
 
-use super::package;
+use super::{super::rows::vendor, package, tell};
 use crate::{
     hive::{Key, Records},
     zone::{DiskZone, LocalSeconds},
@@ -20,9 +20,9 @@ fn program(records: &mut Records<'_, '_>, key: &Key, arch: Option<&str>, zone: &
     let Some(name) = records.text(key, "DisplayName") else { return };
     let version = records.text(key, "DisplayVersion").unwrap_or_default();
     let mut program = package(records, PackageType::Windows, name, version, arch);
-    program.vendor = records.text(key, "Publisher");
+    program.vendor = records.text(key, "Publisher").as_deref().and_then(vendor);
     program.installed_at = records.text(key, "InstallDate").and_then(|date| midnight(&date, zone));
-    records.out.package(program);
+    tell(records, program);
 }
 
 /// The start of a day as installers write it, `20231105`, in the disk's zone.

@@ -3,7 +3,7 @@
 //! Source: Microsoft Learn, "HKLM\SYSTEM\CurrentControlSet\Services Registry Tree" and "QUERY_SERVICE_CONFIGA"
 //! (types and start types).
 
-use super::package;
+use super::{super::rows::MAX_FURTHER, package, tell};
 use crate::{
     hive::{Key, Records},
     secrets::masked,
@@ -40,10 +40,14 @@ fn service(records: &mut Records<'_, '_>, key: &Key) {
     let library = records.subkey(key, "Parameters").and_then(|key| records.text(&key, "ServiceDll"));
     let program = library.or_else(|| records.text(key, "ImagePath"));
     service.source_name = program.map(|program| masked(&program).into_owned());
+    if let Some(program) = service.source_name.take_if(|program| program.len() > MAX_FURTHER) {
+        let reason = format!("{}: a program's line of {} bytes is not told", key.name, program.len());
+        records.gap(GapKind::Limit, reason);
+    }
     let start = records.number(key, "Start");
     service.module = start.and_then(|start| {
         let words = ["boot", "system", "auto", "manual", "disabled"];
         words.get(usize::try_from(start).ok()?).map(|word| (*word).to_owned())
     });
-    records.out.package(service);
+    tell(records, service);
 }

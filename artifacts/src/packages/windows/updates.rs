@@ -3,7 +3,7 @@
 //! Source: Microsoft Learn, "Windows Update log files" and "CbsPackageState"; names are
 //! `name~public key token~architecture~language~version`.
 
-use super::package;
+use super::{package, tell};
 use crate::hive::{Key, Records, filetime};
 use coldread_model::{GapKind, PackageState, PackageType};
 
@@ -38,7 +38,7 @@ fn update(records: &mut Records<'_, '_>, key: &Key) {
     let low = half(records.number(key, "InstallTimeLow"));
     update.installed_at =
         high.zip(low).and_then(|(high, low)| filetime(u64::from(high) << 32 | u64::from(low)));
-    records.out.package(update);
+    tell(records, update);
 }
 
 /// CBS_STATE: absent, resolved and staged ones are not in use; what is installed may be superseded.
