@@ -6,10 +6,13 @@ use crate::{
     view::{FileView, ViewError},
 };
 use coldread_model::{Gap, GapKind, PackageOrigin, Sha256Digest, Timestamp};
-use std::fmt::Display;
+use std::{collections::BTreeMap, fmt::Display};
 
-/// Gaps told one by one for each file; the rest are counted in one more.
+/// Gaps told one by one for each file; the rest are counted in one more of each kind.
 const GAPS_PER_FILE: u64 = 64;
+
+/// The longest reason of a gap; a longer one may have a name of any length in it, and is cut.
+const MAX_REASON: usize = 1024;
 
 /// Login events of one file: a bound for hostile ones.
 pub const EVENTS_PER_FILE: u64 = 10_000_000;
@@ -91,7 +94,12 @@ impl<'a> Place<'a> {
 
     /// A gap in this file.
     pub fn gap(&self, kind: GapKind, structure: &str, reason: impl Display) -> Gap {
-        Gap::new(kind, structure, reason.to_string()).in_volume(self.volume).at_path(self.path)
+        let mut reason = reason.to_string();
+        if reason.len() > MAX_REASON {
+            reason.truncate(reason.floor_char_boundary(MAX_REASON));
+            reason.push('…');
+        }
+        Gap::new(kind, structure, reason).in_volume(self.volume).at_path(self.path)
     }
 
     /// The gap of bytes that could not be had.
@@ -106,7 +114,7 @@ impl<'a> Place<'a> {
 
     /// A recorder of this file's gaps in `structure`.
     pub fn gaps(&self, structure: &'static str) -> FileGaps<'a> {
-        FileGaps { place: *self, structure, told: 0, more: 0 }
+        FileGaps { place: *self, structure, told: 0, more: BTreeMap::new() }
     }
 }
 
@@ -117,7 +125,8 @@ pub struct FileGaps<'a> {
     place: Place<'a>,
     structure: &'static str,
     told: u64,
-    more: u64,
+    /// Those not told, of each kind.
+    more: BTreeMap<GapKind, u64>,
 }
 
 impl FileGaps<'_> {
@@ -127,15 +136,51 @@ impl FileGaps<'_> {
             self.told += 1;
             out.gap(self.place.gap(kind, self.structure, reason));
         } else {
-            self.more += 1;
+            *self.more.entry(kind).or_default() += 1;
         }
     }
 
-    /// Records how many more there were.
+    /// Records how many more there were of each kind.
     pub fn finish(self, out: &mut dyn Output) {
-        if self.more > 0 {
-            let reason = format!("{} more like those told", self.more);
-            out.gap(self.place.gap(GapKind::Corrupt, self.structure, reason));
+        for (kind, more) in self.more {
+            out.gap(self.place.gap(kind, self.structure, format!("{more} more like those told")));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coldread_model::Findings;
+
+    #[test]
+    fn reasons_are_cut_between_characters() {
+        let place = Place { path: b"/x", root: "/", volume: "p1", sha256: None };
+        let reason = |text: &str| place.gap(GapKind::Corrupt, "list", text).reason;
+        assert_eq!(reason("short"), "short");
+        assert_eq!(reason(&"é".repeat(512)), "é".repeat(512));
+        assert_eq!(reason(&format!("x{}", "é".repeat(1 << 20))), format!("x{}…", "é".repeat(511)));
+    }
+
+    #[test]
+    fn gaps_that_are_only_counted_keep_their_kinds() {
+        let mut found = Findings::default();
+        let mut gaps = Place { path: b"/x", root: "/", volume: "p1", sha256: None }.gaps("list");
+        for index in 0..GAPS_PER_FILE + 9 {
+            let kind = if index % 3 == 0 { GapKind::Limit } else { GapKind::Unsupported };
+            gaps.push(&mut found, kind, index);
+        }
+        gaps.push(&mut found, GapKind::Io, "a bad sector");
+        gaps.finish(&mut found);
+        let more = &found.gaps[GAPS_PER_FILE as usize..];
+        let told: Vec<_> = more.iter().map(|gap| (gap.kind, gap.reason.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                (GapKind::Io, "1 more like those told"),
+                (GapKind::Unsupported, "6 more like those told"),
+                (GapKind::Limit, "3 more like those told"),
+            ]
+        );
     }
 }

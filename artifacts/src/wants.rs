@@ -336,7 +336,7 @@ mod tests {
             "globs"
         }
         fn version(&self) -> u32 {
-            1
+            2
         }
         fn wants(&self) -> &'static [Want] {
             const WANTS: &[Want] = &[

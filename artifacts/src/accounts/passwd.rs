@@ -25,7 +25,7 @@ impl Extractor for Accounts {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {

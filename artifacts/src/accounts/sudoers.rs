@@ -29,7 +29,7 @@ impl Extractor for Sudoers {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn finds(&self) -> Parts {

@@ -25,7 +25,7 @@ impl Extractor for Extlinux {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn wants(&self) -> &'static [Want] {

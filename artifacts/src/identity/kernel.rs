@@ -27,7 +27,7 @@ impl Extractor for KernelImages {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn wants(&self) -> &'static [Want] {
@@ -109,7 +109,7 @@ impl Extractor for Grub {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn wants(&self) -> &'static [Want] {

@@ -27,7 +27,7 @@ impl Extractor for LoaderEntries {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn wants(&self) -> &'static [Want] {
@@ -72,7 +72,7 @@ impl Extractor for LoaderConf {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn wants(&self) -> &'static [Want] {

@@ -26,7 +26,7 @@ impl Extractor for AuthorizedKeys {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn finds(&self) -> Parts {

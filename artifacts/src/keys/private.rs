@@ -30,7 +30,7 @@ impl Extractor for PrivateKeys {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn finds(&self) -> Parts {

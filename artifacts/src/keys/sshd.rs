@@ -63,7 +63,7 @@ impl Extractor for SshdConfig {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn finds(&self) -> Parts {

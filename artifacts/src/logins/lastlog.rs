@@ -22,7 +22,7 @@ impl Extractor for Lastlog {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn finds(&self) -> coldread_model::Parts {

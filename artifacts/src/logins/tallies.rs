@@ -28,7 +28,7 @@ impl Extractor for Tallies {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> coldread_model::Parts {

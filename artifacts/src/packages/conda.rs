@@ -26,7 +26,7 @@ impl Extractor for Conda {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {

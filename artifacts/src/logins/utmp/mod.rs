@@ -28,7 +28,7 @@ impl Extractor for Utmp {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn finds(&self) -> coldread_model::Parts {

@@ -28,7 +28,7 @@ impl Extractor for Binaries {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {

@@ -29,7 +29,7 @@ impl Extractor for Composer {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {
@@ -63,7 +63,7 @@ impl Extractor for ComposerLocks {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {

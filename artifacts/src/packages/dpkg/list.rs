@@ -27,7 +27,7 @@ impl Extractor for FileLists {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {

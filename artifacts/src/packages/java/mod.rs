@@ -40,7 +40,7 @@ impl Extractor for Java {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {

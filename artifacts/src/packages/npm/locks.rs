@@ -23,7 +23,7 @@ impl Extractor for NpmLocks {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {

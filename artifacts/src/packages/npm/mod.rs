@@ -36,7 +36,7 @@ impl Extractor for Npm {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {

@@ -23,7 +23,7 @@ impl Extractor for GemLocks {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {

@@ -32,7 +32,7 @@ impl Extractor for Gems {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn finds(&self) -> Parts {
