@@ -67,6 +67,14 @@ impl ScanProgress {
         bar.set_message(format!("{} read  {}", human_size(state.bytes_read), plain(&state.activity)));
     }
 
+    /// Shows that nobody tells of it now.
+    pub fn away(&self) {
+        match &self.bar {
+            Some(bar) => bar.set_message("waiting for the coordinator"),
+            None => say(&format!("{}: waiting for the coordinator", self.name)),
+        }
+    }
+
     /// Ends it with the last state or what went wrong.
     pub fn end(self, outcome: Result<&ScanState, &str>) {
         if let Some(bar) = &self.bar {

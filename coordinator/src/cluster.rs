@@ -7,6 +7,7 @@ use crate::{
     leases::{Lease, Leases, Lost, Place, Setback, TaskId},
     limits,
     planner::{Next, Planner, Step},
+    queue::Queue,
     reading::{Pieces, Reading},
     results,
     scan::{self, Scan},
@@ -18,6 +19,7 @@ use coldread_model::{
 };
 use coldread_proto::{ServiceError, v1::ScanState};
 use coldread_store::Store;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{HashMap, VecDeque},
     hash::{BuildHasher, RandomState},
@@ -39,6 +41,7 @@ pub(crate) struct Cluster {
     /// The store.
     pub(crate) store: Arc<Store>,
     spool_root: PathBuf,
+    queue: Queue,
     /// Sets this life of the coordinator apart from earlier ones in ids.
     boot: String,
     inner: Mutex<Inner>,
@@ -76,7 +79,7 @@ pub(crate) enum Job {
 }
 
 /// A scan that somebody asks for.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Submission {
     /// The disk.
     pub(crate) source: SourceSpec,
@@ -103,7 +106,12 @@ fn lost(_: Lost) -> ServiceError {
 
 impl Cluster {
     /// A cluster without work.
-    pub(crate) fn new(config: CoordinatorConfig, store: Arc<Store>, spool_root: PathBuf) -> Arc<Self> {
+    pub(crate) fn new(
+        config: CoordinatorConfig,
+        store: Arc<Store>,
+        spool_root: PathBuf,
+        queue: Queue,
+    ) -> Arc<Self> {
         let inner = Inner {
             leases: Leases::new(config.lease_time),
             jobs: HashMap::new(),
@@ -116,6 +124,7 @@ impl Cluster {
             config,
             store,
             spool_root,
+            queue,
             boot: format!("{:08x}", RandomState::new().hash_one(std::process::id()) as u32),
             inner: Mutex::new(inner),
             ready: Notify::new(),
@@ -166,26 +175,36 @@ impl Cluster {
         }
     }
 
-    /// Queues a scan.
+    /// Queues a scan. Blocks.
     pub(crate) fn submit(self: &Arc<Self>, wanted: Submission) -> Result<String, ServiceError> {
         if *self.closing.borrow() {
             return Err(ServiceError::Unavailable("the coordinator is ending".to_owned()));
         }
-        let mut inner = self.lock();
-        if inner.scans.len() - inner.ended.len() >= limits::MAX_SCANS {
-            return Err(ServiceError::Limit(format!("{} scans are waiting", limits::MAX_SCANS)));
-        }
-        inner.last_id += 1;
-        let id = format!("{}-s{}", self.boot, inner.last_id);
+        let id = {
+            let mut inner = self.lock();
+            if inner.scans.len() - inner.ended.len() >= limits::MAX_SCANS {
+                return Err(ServiceError::Limit(format!("{} scans are waiting", limits::MAX_SCANS)));
+            }
+            inner.last_id += 1;
+            format!("{}-s{}", self.boot, inner.last_id)
+        };
+        self.queue.put(&id, &wanted)?;
+        self.begin(id.clone(), wanted).inspect_err(|_| self.queue.remove(&id))?;
+        Ok(id)
+    }
+
+    /// Begins a scan that is in the queue.
+    pub(crate) fn begin(self: &Arc<Self>, id: String, wanted: Submission) -> Result<(), ServiceError> {
         let shard_bytes = if wanted.shard_bytes == 0 { self.config.shard_bytes } else { wanted.shard_bytes };
         let planner =
             Planner::new(wanted.source, wanted.content, wanted.cross_check, shard_bytes).asking(wanted.asked);
         let spool = Spool::create(&self.spool_root, &id)?;
         let (scan, watching) =
             Scan::new(id.clone(), wanted.asset, wanted.account, spool, self.store.writer(), planner);
-        inner.scans.insert(id.clone(), watching);
+        let mut inner = self.lock();
+        inner.scans.insert(id, watching);
         self.add(&mut inner, &Arc::new(scan), vec![Step::Probe]);
-        Ok(id)
+        Ok(())
     }
 
     /// A scan's state now and later.
@@ -336,9 +355,22 @@ impl Cluster {
         }
     }
 
-    /// Where the result of a lease lies until it is complete.
+    /// Where the result of a lease lies until its worker says that it is complete.
     pub(crate) fn attempt_name(lease: &Lease) -> String {
         format!("result/attempt/{}/{}", lease.task.0, lease.epoch)
+    }
+
+    /// Puts the result of a lease where its worker cannot replace it any more, so that what is checked is what is kept,
+    /// and gives its name there. A call that is repeated finds what the first one put there.
+    fn seal(&self, lease: &Lease, scan: &Scan) -> Result<String, ServiceError> {
+        let inner = self.lock();
+        inner.leases.check(lease).map_err(lost)?;
+        let (attempt, sealed) =
+            (Self::attempt_name(lease), format!("result/sealed/{}/{}", lease.task.0, lease.epoch));
+        if !scan.spool.has(&sealed) && scan.spool.has(&attempt) {
+            scan.spool.rename(&attempt, &sealed)?;
+        }
+        Ok(sealed)
     }
 
     /// Ends a lease with the result that was sent before.
@@ -359,8 +391,8 @@ impl Cluster {
                 Ok(())
             }
             Job::Scan(scan, step) => {
-                let attempt = Self::attempt_name(&lease);
-                let (checked, name) = (Arc::clone(&scan), attempt.clone());
+                let sealed = self.seal(&lease, &scan)?;
+                let (checked, name) = (Arc::clone(&scan), sealed.clone());
                 let done = match error::blocking(move || results::check(&checked, step, &name)).await {
                     Ok(done) => done,
                     Err(error) => {
@@ -371,7 +403,7 @@ impl Cluster {
                 let mut inner = self.lock();
                 inner.leases.check(&lease).map_err(lost)?;
                 let mut plan = scan.plan();
-                scan.spool.rename(&attempt, &plan.planner.result_name(step))?;
+                scan.spool.rename(&sealed, &plan.planner.result_name(step))?;
                 inner.leases.complete(&lease).map_err(lost)?;
                 inner.jobs.remove(&lease.task);
                 plan.bytes.insert(step, bytes_read);
@@ -435,6 +467,7 @@ impl Cluster {
             }
             Next::Failed(error) => {
                 scan.end(Err(error));
+                self.queue.remove(&scan.id);
                 inner.retire(&scan.id);
             }
         }
@@ -464,6 +497,7 @@ impl Cluster {
             tracing::error!(scan = scan.id, error, "a scan failed");
         }
         scan.end(result);
+        self.queue.remove(&scan.id);
         self.lock().retire(&scan.id);
     }
 }
@@ -479,3 +513,6 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

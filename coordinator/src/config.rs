@@ -15,6 +15,9 @@ pub struct CoordinatorConfig {
     pub max_tries: u32,
     /// How long the reading of a file waits for a worker.
     pub read_wait: Duration,
+    /// Whether submitted scans outlive the coordinator: kept in `queue` inside the store's directory until they end, and
+    /// begun again by the next one.
+    pub resume: bool,
 }
 
 impl CoordinatorConfig {
@@ -26,6 +29,7 @@ impl CoordinatorConfig {
             shard_bytes: 8 << 30,
             max_tries: 3,
             read_wait: Duration::from_secs(30),
+            resume: false,
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod leases;
 pub mod limits;
 mod paths;
 pub mod planner;
+mod queue;
 mod reading;
 mod resolve;
 mod results;

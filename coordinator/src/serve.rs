@@ -3,6 +3,7 @@
 use crate::{
     cluster::Cluster,
     config::CoordinatorConfig,
+    queue::Queue,
     services::{QueryService, ScansService, WorkService},
     spool,
 };
@@ -25,7 +26,7 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] coldread_store::Error),
-    /// The spool cannot be emptied.
+    /// The spool cannot be emptied, or the queue not be read.
     #[error("{}: {error}", path.display())]
     Spool {
         /// Its directory.
@@ -33,6 +34,9 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// A scan of an earlier life cannot be begun again.
+    #[error(transparent)]
+    Resume(#[from] coldread_proto::ServiceError),
     /// The services cannot be described; the build is broken.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -48,14 +52,25 @@ pub struct Coordinator {
 }
 
 impl Coordinator {
-    /// Opens the store and starts to keep time. Outputs that an earlier life left are removed.
+    /// Opens the store and starts to keep time. Outputs that an earlier life left are removed; scans that it left are
+    /// begun again, if they were kept.
     pub async fn start(config: CoordinatorConfig) -> Result<Self, StartError> {
         let cluster = tokio::task::spawn_blocking(move || {
             // The store's lock keeps others out of the spool as well.
             let store = Store::open(&config.store)?;
             let root = config.store.join("spool");
             spool::clear(&root).map_err(|error| StartError::Spool { path: root.clone(), error })?;
-            Ok::<_, StartError>(Cluster::new(config, store, root))
+            let path = config.store.join("queue");
+            let unusable = |error| StartError::Spool { path: path.clone(), error };
+            let queue =
+                if config.resume { Queue::open(path.clone()).map_err(unusable)? } else { Queue::none() };
+            let waiting = queue.load().map_err(unusable)?;
+            let cluster = Cluster::new(config, store, root, queue);
+            for (id, submission) in waiting {
+                tracing::info!(scan = id, source = submission.source.location, "begun again");
+                cluster.begin(id, submission)?;
+            }
+            Ok::<_, StartError>(cluster)
         })
         .await??;
         let clock = tokio::spawn(Arc::clone(&cluster).keep_time());
@@ -127,8 +142,8 @@ impl Coordinator {
         }
     }
 
-    /// Ends: no new work is taken or given, waiting calls end, commits under way are finished. Scans that are
-    /// not done are lost; their sources can be scanned again.
+    /// Ends: no new work is taken or given, waiting calls end, commits under way are finished. Scans that are not done
+    /// begin again with the next coordinator, if it is to resume them, and are lost otherwise.
     pub async fn shutdown(self) {
         self.cluster.close();
         self.cluster.commits_ended().await;

@@ -1,7 +1,11 @@
 //! Answers as streams of batches, with back-pressure: a slow reader stops the one who reads the store.
 
 use coldread_proto::{Message, ServiceError};
-use tokio::sync::mpsc;
+use std::time::Duration;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit, mpsc},
+    time,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
@@ -11,12 +15,19 @@ const BATCH_ROWS: usize = 1000;
 const BATCH_BYTES: usize = 1 << 20;
 /// Batches that wait for their reader.
 const BATCHES_AHEAD: usize = 4;
+/// Questions answered at a time. Each holds a thread for as long as its reader takes, so these are half of the threads
+/// that the runtime has for what blocks (512 by default): however slowly readers read, scans go on.
+static QUESTIONS: Semaphore = Semaphore::const_new(256);
+/// The same for what workers ask.
+pub(crate) static WORKERS: Semaphore = Semaphore::const_new(128);
+/// How long a question waits for others to be answered.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a streaming call returns.
 pub(crate) type Answer<B> = ReceiverStream<Result<B, Status>>;
 
 /// The asker went away; nobody sees this.
-fn gone() -> ServiceError {
+pub(crate) fn gone() -> ServiceError {
     ServiceError::Cancelled("nobody listens any more".to_owned())
 }
 
@@ -43,6 +54,44 @@ impl<R: Message, B> Rows<R, B> {
     }
 }
 
+/// A thread for an answer, once there is one.
+async fn thread(threads: &'static Semaphore) -> Result<SemaphorePermit<'static>, ServiceError> {
+    let busy =
+        || ServiceError::Unavailable("too many questions are being answered: ask again later".to_owned());
+    match time::timeout(PATIENCE, threads.acquire()).await {
+        Ok(Ok(permit)) => Ok(permit),
+        // The semaphore is never closed.
+        Ok(Err(_)) | Err(_) => Err(busy()),
+    }
+}
+
+/// Runs `produce` on one of `threads`, once there is one; what it sends goes to the stream, and so does its
+/// error, which ends it.
+pub(crate) fn answer<B: Send + 'static>(
+    threads: &'static Semaphore,
+    ahead: usize,
+    produce: impl FnOnce(&mpsc::Sender<Result<B, Status>>) -> Result<(), ServiceError> + Send + 'static,
+) -> Answer<B> {
+    let (sender, receiver) = mpsc::channel(ahead);
+    tokio::spawn(async move {
+        let permit = tokio::select! {
+            permit = thread(threads) => permit,
+            () = sender.closed() => return,
+        };
+        match permit {
+            Ok(permit) => drop(tokio::task::spawn_blocking(move || {
+                let _until_it_ends = permit;
+                if let Err(error) = produce(&sender) {
+                    // Nobody listens any more: then the error is for nobody.
+                    let _ = sender.blocking_send(Err(error.into()));
+                }
+            })),
+            Err(error) => drop(sender.send(Err(error.into())).await),
+        }
+    });
+    ReceiverStream::new(receiver)
+}
+
 /// Runs `produce` on a thread that may block, and streams what it pushes; its error ends the stream.
 pub(crate) fn rows<R, B>(
     wrap: fn(Vec<R>) -> B,
@@ -52,15 +101,11 @@ where
     R: Message + 'static,
     B: Send + 'static,
 {
-    let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
-    tokio::task::spawn_blocking(move || {
-        let mut rows = Rows { batch: Vec::new(), bytes: 0, wrap, sender };
+    answer(&QUESTIONS, BATCHES_AHEAD, move |sender| {
+        let mut rows = Rows { batch: Vec::new(), bytes: 0, wrap, sender: sender.clone() };
         let end = produce(&mut rows);
-        let end = end.and_then(|()| if rows.batch.is_empty() { Ok(()) } else { rows.flush() });
-        if let Err(error) = end {
-            // Nobody listens any more: then the error is for nobody.
-            let _ = rows.sender.blocking_send(Err(error.into()));
-        }
-    });
-    ReceiverStream::new(receiver)
+        // What came before an error is told before it.
+        let rest = if rows.batch.is_empty() { Ok(()) } else { rows.flush() };
+        end.and(rest)
+    })
 }

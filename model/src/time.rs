@@ -5,11 +5,25 @@ use std::fmt;
 
 /// Seconds from 1970-01-01T00:00:00Z and nanoseconds after that second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "Encoded")]
 pub struct Timestamp {
     /// Whole seconds, rounded towards the past.
     pub seconds: i64,
     /// 0 to 999,999,999.
     pub nanos: u32,
+}
+
+/// A point in time as bytes have it, from whoever: its nanoseconds may be anything.
+#[derive(Deserialize)]
+struct Encoded {
+    seconds: i64,
+    nanos: u32,
+}
+
+impl From<Encoded> for Timestamp {
+    fn from(encoded: Encoded) -> Self {
+        Self::new(encoded.seconds, encoded.nanos)
+    }
 }
 
 /// 1601-01-01 to 1970-01-01 in seconds: where Windows' FILETIME starts.
@@ -79,6 +93,14 @@ mod tests {
         ] {
             assert_eq!(Timestamp::new(seconds, nanos).to_string(), shown);
         }
+    }
+
+    #[test]
+    fn a_decoded_time_keeps_its_nanoseconds_within_a_second() {
+        let read = |bytes: &[u8]| crate::codec::from_bytes::<Timestamp>("time", bytes).unwrap();
+        let time = Timestamp::new(-7, 999_999_999);
+        assert_eq!(read(&crate::codec::to_bytes(&time)), time);
+        assert_eq!(read(&crate::codec::to_bytes(&(5_i64, 2_000_000_001_u32))), Timestamp::new(7, 1));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::{
     error::{Error, Result},
     pack::PackRecord,
 };
-use coldread_model::{KeptKey, ObjectId, codec, manifest::Head};
+use coldread_model::{Kept, KeptKey, ObjectId, ObjectKind, codec, manifest::Head};
 use std::{
     fmt,
     fs::{self, File, TryLockError},
@@ -23,6 +23,21 @@ pub(crate) struct News {
     pub(crate) heads: Vec<Head>,
     /// Results of extractors by their keys.
     pub(crate) kept: Vec<(KeptKey, ObjectId)>,
+}
+
+impl News {
+    /// Takes what an object of this kind says, if it says anything to the index.
+    pub(crate) fn take(&mut self, kind: ObjectKind, id: ObjectId, bytes: &[u8]) -> Result<()> {
+        match kind {
+            ObjectKind::Head => {
+                let head = codec::from_bytes("head", bytes);
+                self.heads.push(head.map_err(|source| Error::Decode { id, source })?);
+            }
+            ObjectKind::Kept => self.kept.extend(Kept::split(bytes).map(|(key, _)| (key, id))),
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 /// Packs and the heads of snapshots.

@@ -8,7 +8,7 @@ use crate::{
     packs::{Object, Packs, object},
     writer::PackWriter,
 };
-use coldread_model::{Kept, KeptKey, ObjectId, ObjectKind, codec};
+use coldread_model::{KeptKey, ObjectId, ObjectKind};
 use std::{
     collections::BTreeSet,
     fs::{self, File, TryLockError},
@@ -218,18 +218,24 @@ fn tidy(packs_dir: &Path) -> Result<BTreeSet<u64>> {
     Ok(there)
 }
 
-/// Reads a pack that the index lacks, and what is new in it.
+/// Reads a pack that the index lacks, and what is new in it. A head or a kept result that cannot be read is told and
+/// left out: what else the pack holds may be part of other snapshots.
 fn adopt(packs_dir: &Path, number: u64) -> Result<(Pack, PackRecord, News)> {
     let (pack, record, open) = Pack::discover(packs_dir, number)?;
     let mut news = News::default();
-    for entry in open.entries().iter().filter(|entry| entry.kind == ObjectKind::Head) {
-        let bytes = object(&open, entry, &open.read(entry.at, entry.record_len())?)?.bytes;
-        let head = codec::from_bytes("head", &bytes);
-        news.heads.push(head.map_err(|source| Error::Decode { id: entry.id, source })?);
-    }
-    for entry in open.entries().iter().filter(|entry| entry.kind == ObjectKind::Kept) {
-        let bytes = object(&open, entry, &open.read(entry.at, entry.record_len())?)?.bytes;
-        news.kept.extend(Kept::split(&bytes).map(|(key, _)| (key, entry.id)));
+    for entry in open.entries() {
+        if !matches!(entry.kind, ObjectKind::Head | ObjectKind::Kept) {
+            continue;
+        }
+        let read = open.read(entry.at, entry.record_len()).and_then(|record| object(&open, entry, &record));
+        let taken = read.and_then(|object| news.take(entry.kind, entry.id, &object.bytes));
+        match taken {
+            Ok(()) => {}
+            Err(error @ (Error::Corrupt { .. } | Error::Decode { .. })) => {
+                tracing::warn!(%error, pack = number, "leaving an object out of the index");
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok((pack, record, news))
 }

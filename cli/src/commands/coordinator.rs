@@ -15,7 +15,8 @@ use tokio::{
 
 /// Plan scans, lease their tasks to workers, and answer questions, until interrupted
 ///
-/// Serves gRPC with health and reflection. SIGINT and SIGTERM end it in order: commits under way are finished.
+/// Serves gRPC with health and reflection. SIGINT and SIGTERM end it in order: commits under way are finished. Scans
+/// that have not ended by then begin again when a coordinator starts on the same store.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     coldread coordinator --listen 127.0.0.1:7700 --store /srv/coldread\n  \
@@ -44,6 +45,7 @@ impl Coordinate {
     pub async fn run(self) -> Result<()> {
         let store = store_dir(self.store, |name| std::env::var_os(name).filter(|value| !value.is_empty()))?;
         let mut config = CoordinatorConfig::new(&store);
+        config.resume = true;
         config.lease_time = Duration::from_secs(self.lease_seconds);
         config.max_tries = self.max_tries;
         if let Some(bytes) = self.shard_bytes {

@@ -2,7 +2,7 @@
 
 use crate::{
     cluster::{Cluster, Submission},
-    limits,
+    error, limits,
     scan::has_ended,
     stream::Answer,
 };
@@ -39,7 +39,7 @@ impl Scans for ScansService {
         if request.source.is_empty() {
             return Err(ServiceError::Invalid("no source was given".to_owned()).into());
         }
-        let scan_id = self.0.submit(Submission {
+        let submission = Submission {
             source: SourceSpec { location: request.source, io },
             asset: asset.clone(),
             account: request.account,
@@ -47,7 +47,9 @@ impl Scans for ScansService {
             cross_check,
             asked,
             shard_bytes: request.shard_bytes,
-        })?;
+        };
+        let cluster = Arc::clone(&self.0);
+        let scan_id = error::blocking(move || cluster.submit(submission)).await?;
         Ok(Response::new(SubmitResponse { scan_id, asset }))
     }
 

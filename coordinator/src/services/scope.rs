@@ -1,7 +1,7 @@
 //! Which snapshots a question is about.
 
 use crate::{error, limits};
-use coldread_model::{ObjectId, SnapshotManifest, manifest::Head};
+use coldread_model::{SnapshotManifest, manifest::Head};
 use coldread_proto::{ServiceError, v1};
 use coldread_store::{Snapshot, Store};
 use globset::{GlobBuilder, GlobMatcher};
@@ -86,11 +86,9 @@ fn by_prefix(store: &Store, asset: &str, prefix: &str) -> Result<Option<Snapshot
 
 /// The snapshot of one asset, by its exact name. `NotFound` names what is missing.
 pub(crate) fn one(store: &Store, asset: &str, snapshot: &str) -> Result<Snapshot, ServiceError> {
-    let newest = store.newest(asset).map_err(error::of_store)?;
-    let newest =
-        newest.ok_or_else(|| ServiceError::NotFound(format!("no asset {:?}", limits::cut(asset))))?;
+    let newest = known(store, asset)?;
     match prefix(snapshot)? {
-        None => Ok(newest),
+        None => store.snapshot(newest).map_err(error::of_store),
         Some(prefix) => by_prefix(store, asset, &prefix)?
             .ok_or_else(|| ServiceError::NotFound(format!("no snapshot {prefix} of {asset}"))),
     }
@@ -108,29 +106,70 @@ pub(crate) fn each(
         return each(one(store, &scope.asset, &scope.snapshot)?);
     }
     let (names, prefix) = (Names::new(&scope.asset)?, prefix(&scope.snapshot)?);
-    let mut found: Option<ObjectId> = None;
-    for snapshot in store.assets(None) {
-        let snapshot = snapshot.map_err(error::of_store)?;
-        if !names.matches(&snapshot.manifest.asset) {
+    let mut found = false;
+    let mut damage = Damage::default();
+    for head in store.assets(None) {
+        let head = head.map_err(error::of_store)?;
+        if !names.matches(&head.asset) {
             continue;
         }
-        let Some(prefix) = &prefix else {
-            each(snapshot)?;
-            continue;
+        let asset = head.asset.clone();
+        let snapshot = match &prefix {
+            None => store.snapshot(head).map(Some).map_err(error::of_store),
+            Some(prefix) => by_prefix(store, &asset, prefix),
         };
-        if let Some(snapshot) = by_prefix(store, &snapshot.manifest.asset, prefix)? {
-            found = Some(snapshot.head.manifest);
-            each(snapshot)?;
-        }
+        let done = snapshot.and_then(|snapshot| {
+            found |= snapshot.is_some();
+            snapshot.map_or(Ok(()), &mut each)
+        });
+        damage.pass(&asset, done)?;
     }
-    match (prefix, found) {
-        (Some(prefix), None) => Err(ServiceError::NotFound(format!("no snapshot {prefix}"))),
+    damage.told()?;
+    match prefix {
+        Some(prefix) if !found => Err(ServiceError::NotFound(format!("no snapshot {prefix}"))),
         _ => Ok(()),
     }
 }
 
+/// What of a store could not be read while many assets were looked at: it is no reason to say nothing of the others,
+/// and is told once they have been.
+#[derive(Default)]
+struct Damage {
+    first: Option<String>,
+    assets: u64,
+}
+
+impl Damage {
+    /// Notes that the store failed over an asset; any other error ends the question.
+    fn pass(&mut self, asset: &str, done: Result<(), ServiceError>) -> Result<(), ServiceError> {
+        if let Err(ServiceError::Internal(reason)) = done {
+            tracing::warn!(asset, reason, "an asset cannot be read from the store");
+            self.assets += 1;
+            self.first.get_or_insert_with(|| format!("asset {asset}: {reason}"));
+            return Ok(());
+        }
+        done
+    }
+
+    fn told(self) -> Result<(), ServiceError> {
+        match (self.first, self.assets) {
+            (None, _) => Ok(()),
+            (Some(first), 1) => Err(ServiceError::Internal(first)),
+            (Some(first), assets) => {
+                Err(ServiceError::Internal(format!("{assets} assets cannot be read; the first: {first}")))
+            }
+        }
+    }
+}
+
+/// The newest head of an asset, by its exact name.
+fn known(store: &Store, asset: &str) -> Result<Head, ServiceError> {
+    let head = store.newest_head(asset).map_err(error::of_store)?;
+    head.ok_or_else(|| ServiceError::NotFound(format!("no asset {:?}", limits::cut(asset))))
+}
+
 fn is_known(store: &Store, asset: &str) -> Result<bool, ServiceError> {
-    Ok(!asset.is_empty() && store.newest(asset).map_err(error::of_store)?.is_some())
+    Ok(!asset.is_empty() && store.newest_head(asset).map_err(error::of_store)?.is_some())
 }
 
 /// Whether a name may stand for several.
@@ -144,6 +183,16 @@ pub(crate) fn each_asset(
     pattern: &str,
     mut each: impl FnMut(&str) -> Result<(), ServiceError>,
 ) -> Result<(), ServiceError> {
-    let scope = v1::Scope { asset: pattern.to_owned(), snapshot: String::new() };
-    self::each(store, Some(scope), |snapshot| each(&snapshot.manifest.asset))
+    if is_known(store, pattern)? || !is_pattern(pattern) {
+        return each(&known(store, pattern)?.asset);
+    }
+    let names = Names::new(pattern)?;
+    let mut damage = Damage::default();
+    for head in store.assets(None) {
+        let head = head.map_err(error::of_store)?;
+        if names.matches(&head.asset) {
+            damage.pass(&head.asset, each(&head.asset))?;
+        }
+    }
+    damage.told()
 }

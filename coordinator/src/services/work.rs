@@ -5,10 +5,10 @@ use crate::{
     error,
     leases::{Lease, TaskId},
     limits, spool,
-    stream::Answer,
+    stream::{self, Answer},
 };
 use bytes::Bytes;
-use coldread_model::codec;
+use coldread_model::{ObjectKind, codec};
 use coldread_proto::{
     MAX_PIECE_BYTES, ServiceError,
     v1::{
@@ -54,9 +54,34 @@ fn scan_of(job: Job) -> Result<Arc<crate::scan::Scan>, ServiceError> {
     }
 }
 
+/// Whether workers make objects of a kind. Manifests, heads and what belongs to them are the commit's own: a head that
+/// a worker had slipped into a pack would be a snapshot as soon as the index was rebuilt from the packs.
+const fn is_of_workers(kind: ObjectKind) -> bool {
+    match kind {
+        ObjectKind::ListingStable
+        | ObjectKind::ListingVolatile
+        | ObjectKind::ListingDigests
+        | ObjectKind::PackageSet
+        | ObjectKind::LoginBatch
+        | ObjectKind::LogWindows
+        | ObjectKind::Accounts
+        | ObjectKind::Keys
+        | ObjectKind::Settings
+        | ObjectKind::Kept => true,
+        ObjectKind::Coverage
+        | ObjectKind::Gaps
+        | ObjectKind::Manifest
+        | ObjectKind::Head
+        | ObjectKind::VolumeSpecs => false,
+    }
+}
+
 /// Verifies an object, unless it is our `own`, and takes it apart.
 fn packed(object: Object, own: bool) -> Result<Packed, ServiceError> {
     let (id, kind) = (object.object_id()?, object.object_kind()?);
+    if !is_of_workers(kind) {
+        return Err(ServiceError::Invalid(format!("object {id}: a worker has no {kind:?} to send")));
+    }
     let raw_len = u32::try_from(object.raw_len)
         .map_err(|_| ServiceError::Limit(format!("object {id}: {} bytes", object.raw_len)))?;
     let taken = if own { Packed::trusted } else { Packed::received };
@@ -129,6 +154,8 @@ impl WorkService {
             }
             file.write_all(&message.data).await.map_err(error::of_spool(&path))?;
             piece = rest.message().await?;
+            // Whoever has lost the lease need not send the rest.
+            self.cluster.job(lease)?;
         }
         file.flush().await.map_err(error::of_spool(&path))?;
         drop(file.into_std().await);
@@ -213,26 +240,17 @@ impl Work for WorkService {
         }
         scan_of(self.cluster.job(&lease_of(request.key)?)?)?;
         let store = Arc::clone(&self.cluster.store);
-        let (sender, receiver) = mpsc::channel(2);
-        tokio::task::spawn_blocking(move || {
+        let answer = stream::answer(&stream::WORKERS, 2, move |sender| {
             for (index, key) in (0..).zip(keys) {
-                let mut rest = match store.kept(key).map_err(error::of_store) {
-                    Ok(found) => Bytes::from(found.unwrap_or_default()),
-                    Err(error) => {
-                        // The receiver may have gone; then nobody misses it.
-                        drop(sender.blocking_send(Err(error.into())));
-                        return;
-                    }
-                };
+                let mut rest = Bytes::from(store.kept(key).map_err(error::of_store)?.unwrap_or_default());
                 while !rest.is_empty() {
                     let data = rest.split_to(rest.len().min(MAX_PIECE_BYTES));
-                    if sender.blocking_send(Ok(KeptPiece { index, data })).is_err() {
-                        return;
-                    }
+                    sender.blocking_send(Ok(KeptPiece { index, data })).map_err(|_| stream::gone())?;
                 }
             }
+            Ok(())
         });
-        Ok(Response::new(Answer::new(receiver)))
+        Ok(Response::new(answer))
     }
 
     async fn put_objects(

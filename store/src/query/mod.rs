@@ -23,10 +23,15 @@ pub struct Snapshot {
 }
 
 impl Store {
-    /// The newest snapshot of each asset, in the order of the assets' names (bytes), from the first name after
-    /// `after`. Each is read when the iterator comes to it; one that cannot be read is an error among the others.
-    pub fn assets<'s>(&'s self, after: Option<&str>) -> impl Iterator<Item = Result<Snapshot>> + use<'s> {
-        self.catalog.newest(after).map(|head| self.snapshot(head?))
+    /// The head of the newest snapshot of each asset, in the order of the assets' names (bytes), from the first name
+    /// after `after`. An error is one of the index.
+    pub fn assets<'s>(&'s self, after: Option<&str>) -> impl Iterator<Item = Result<Head>> + use<'s> {
+        self.catalog.newest(after)
+    }
+
+    /// The head of the newest snapshot of one asset, if the store knows it.
+    pub fn newest_head(&self, asset: &str) -> Result<Option<Head>> {
+        self.catalog.newest_of(asset)
     }
 
     /// The newest snapshot of one asset, if the store knows it.
@@ -40,7 +45,8 @@ impl Store {
         self.catalog.history(asset)
     }
 
-    fn snapshot(&self, head: Head) -> Result<Snapshot> {
+    /// The snapshot of a head.
+    pub fn snapshot(&self, head: Head) -> Result<Snapshot> {
         Ok(Snapshot { manifest: self.manifest(head.manifest)?, head })
     }
 

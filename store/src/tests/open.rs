@@ -25,8 +25,8 @@ fn heads(store: &Store) -> Vec<Vec<Head>> {
     let assets = store.assets(None).map(|asset| asset.unwrap());
     assets
         .map(|asset| {
-            let history = store.snapshots(&asset.head.asset).unwrap();
-            assert_eq!(history[0], asset.head);
+            let history = store.snapshots(&asset.asset).unwrap();
+            assert_eq!(history[0], asset);
             history
         })
         .collect()
@@ -55,7 +55,7 @@ fn a_rebuilt_index_is_the_old_one() {
     fs::remove_dir_all(dir.path().join("index")).unwrap();
     let store = Store::open(dir.path()).unwrap();
     assert_eq!(heads(&store), before);
-    let names = store.assets(Some("a")).map(|asset| asset.unwrap().head.asset).collect::<Vec<_>>();
+    let names = store.assets(Some("a")).map(|asset| asset.unwrap().asset).collect::<Vec<_>>();
     assert_eq!(names, ["a\0", "ab", "b"]);
     let next = commit(&store, "a", 99);
     assert_eq!(next.sequence, 13);
@@ -81,6 +81,33 @@ fn a_damaged_index_is_rebuilt() {
             assert_eq!(heads(&Store::open(dir.path()).unwrap()), before, "{file} cut at {len}");
         }
     }
+}
+
+#[test]
+fn a_head_that_cannot_be_read_costs_itself_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = filled(dir.path());
+    let store = Store::open(dir.path()).unwrap();
+    let mut writer = store.writer();
+    let forged = writer.put_raw(ObjectKind::Head, b"no head").unwrap();
+    let kept = writer.put_raw(ObjectKind::Gaps, b"of another snapshot").unwrap();
+    writer.finish().unwrap();
+    drop(store);
+    let store = Store::rebuild(dir.path()).unwrap();
+    assert_eq!(heads(&store), before);
+    assert_eq!(store.has(&[forged, kept]).unwrap(), [true, true]);
+    drop(store);
+    // A head whose record is damaged: what else its pack holds is there.
+    let pack = dir.path().join("packs/0000000000000001.pack");
+    let mut bytes = fs::read(&pack).unwrap();
+    let first =
+        bytes.windows(5).position(|bytes| bytes[0] == ObjectKind::Head as u8 && bytes[2..5] == [0; 3]);
+    bytes[first.unwrap() + 8] ^= 1;
+    fs::write(&pack, bytes).unwrap();
+    let store = Store::rebuild(dir.path()).unwrap();
+    assert_eq!(heads(&store).iter().map(Vec::len).sum::<usize>(), 11);
+    let oldest = before[0].last().unwrap();
+    store.manifest(oldest.manifest).unwrap();
 }
 
 #[test]

@@ -87,10 +87,10 @@ async fn send_objects(site: &Site) {
     let worker = register(site).await;
     site.submit("/disk", 1).await;
     let key = lease(site, &worker).await;
-    let raw = b"gaps".repeat(9);
+    let raw = b"keys".repeat(9);
     let good = Object {
-        id: ObjectId::of(ObjectKind::Gaps, &raw).0.to_vec(),
-        kind: 6,
+        id: ObjectId::of(ObjectKind::Keys, &raw).0.to_vec(),
+        kind: 14,
         raw_len: raw.len() as u64,
         compressed: zstd(&raw).into(),
     };
@@ -98,13 +98,20 @@ async fn send_objects(site: &Site) {
         Object { id: vec![1; 31], ..good.clone() },
         Object { id: vec![1; 32], ..good.clone() },
         Object { kind: 99, ..good.clone() },
-        Object { kind: 5, ..good.clone() },
+        Object { kind: 13, ..good.clone() },
         Object { raw_len: 35, ..good.clone() },
         Object { compressed: raw.clone().into(), ..good.clone() },
     ] {
         let message = PutObjectsRequest { key: Some(key.clone()), objects: vec![bad] };
         let put = site.work().put_objects(tokio_stream::once(message)).await;
         assert_eq!(code(put), Code::InvalidArgument);
+    }
+    // What only a commit makes: a head in a pack is a snapshot once the index is rebuilt.
+    for kind in [ObjectKind::Head, ObjectKind::Manifest, ObjectKind::Coverage, ObjectKind::Gaps] {
+        let id = ObjectId::of(kind, &raw).0.to_vec();
+        let forged = Object { id, kind: u32::from(kind as u8), ..good.clone() };
+        let message = PutObjectsRequest { key: Some(key.clone()), objects: vec![forged] };
+        assert_eq!(code(site.work().put_objects(tokio_stream::once(message)).await), Code::InvalidArgument);
     }
     let huge = Object { raw_len: u64::MAX, ..good.clone() };
     let message = PutObjectsRequest { key: Some(key.clone()), objects: vec![huge] };

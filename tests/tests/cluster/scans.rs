@@ -156,6 +156,37 @@ async fn those_who_watch_see_the_scan_go_on_to_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_that_starts_anew_begins_again_what_had_not_ended() {
+    let site = Site::new().await;
+    let well = site.worker("a", 2, disk::well());
+    let whole = snapshot(&site.scan("/disk", WHOLE).await);
+    well.abort();
+    // Under way: its first task is leased and never ends.
+    let begun = Arc::new(tokio::sync::Notify::new());
+    let begin = Arc::clone(&begun);
+    let stuck = site.worker(
+        "stuck",
+        1,
+        disk::faulty(Arc::new(move |_, context| {
+            begin.notify_one();
+            disk::hang(context)
+        })),
+    );
+    let id = site.submit("/disk", UNIT).await;
+    begun.notified().await;
+    stuck.abort();
+    let waiting = site.submit("/missing", UNIT).await;
+    let site = site.anew().await;
+    let worker = site.worker("b", 2, disk::well());
+    let states = site.watch(id).await;
+    assert_eq!(snapshot(states.last().unwrap()), whole);
+    assert_eq!(site.watch(waiting).await.pop().unwrap().phase(), Phase::Failed);
+    let queue = site.store.path().join("queue");
+    assert_eq!(std::fs::read_dir(queue).unwrap().count(), 0);
+    site.end(vec![worker]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn over_tcp_it_is_the_same_and_it_ends_when_told() {
     let mut site = Site::new().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

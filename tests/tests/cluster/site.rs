@@ -1,6 +1,6 @@
 //! A coordinator with its workers, in this process.
 
-use coldread_coordinator::{Coordinator, CoordinatorConfig};
+use coldread_coordinator::{Coordinator, CoordinatorConfig, StartError};
 use coldread_proto::v1::{
     Content, FilesRequest, Gap, GapsRequest, Io, ScanState, Scope, SubmitRequest, WatchRequest,
     query_client::QueryClient, scans_client::ScansClient, work_client::WorkClient,
@@ -22,11 +22,31 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn new() -> Self {
-        let store = tempfile::tempdir().unwrap();
+        Self::over(tempfile::tempdir().unwrap()).await
+    }
+
+    /// Ends this coordinator in order and starts another over the same store.
+    pub(crate) async fn anew(self) -> Self {
+        self.stop.send_replace(true);
+        self.coordinator.shutdown().await;
+        drop(self.channel);
+        Self::over(self.store).await
+    }
+
+    async fn over(store: TempDir) -> Self {
         let mut config = CoordinatorConfig::new(store.path());
         config.lease_time = LEASE;
         config.read_wait = Duration::from_millis(300);
-        let coordinator = Coordinator::start(config).await.unwrap();
+        config.resume = true;
+        let coordinator = loop {
+            match Coordinator::start(config.clone()).await {
+                // What served the one before lets go of it soon.
+                Err(StartError::Store(error)) if error.to_string().contains("uses this store") => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                started => break started.unwrap(),
+            }
+        };
         let channel = coordinator.serve_in_memory().await.unwrap();
         Self { coordinator, channel, store, stop: watch::Sender::new(false) }
     }

@@ -25,6 +25,7 @@ use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 use tokio::task::JoinSet;
 
@@ -32,6 +33,8 @@ use tokio::task::JoinSet;
 const FINISHED_WITH_GAPS: u8 = 3;
 /// Exit code where a source could not be read at all.
 const SOURCE_UNREADABLE: u8 = 1;
+/// So long may a coordinator be away while its scans are followed, e.g. to be updated.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Read disks: images and block devices
 ///
@@ -140,9 +143,11 @@ impl Scan {
         self.check_names()?;
         let place = self.place.place()?;
         let memory = self.memory.map_or_else(Memory::default, Memory::of);
+        // A coordinator of our own does not come back.
+        let patience = if matches!(place, Place::Server(_)) { PATIENCE } else { Duration::ZERO };
         let follow = self.wait || matches!(place, Place::Store(_));
         let outcomes = connect::with(&place, Need::Scans(memory), async |services| {
-            if follow { self.follow(services).await } else { self.submit_all(&services).await }
+            if follow { self.follow(services, patience).await } else { self.submit_all(&services).await }
         })
         .await?;
         report::print(&outcomes, self.output, &place)?;
@@ -166,12 +171,12 @@ impl Scan {
     }
 
     /// Submits all sources, then follows all scans until they end.
-    async fn follow(&self, services: Services) -> Result<Vec<Outcome>> {
+    async fn follow(&self, services: Services, patience: Duration) -> Result<Vec<Outcome>> {
         let mut outcomes = self.submit_all(&services).await?;
         let mut running = JoinSet::new();
         for (place, outcome) in outcomes.iter().enumerate() {
             let Scanned::Queued { scan_id } = &outcome.scanned else { continue };
-            let watching = watch::follow(services.clone(), scan_id.clone(), outcome.source.clone());
+            let watching = watch::follow(services.clone(), scan_id.clone(), outcome.source.clone(), patience);
             running.spawn(async move { (place, watching.await) });
         }
         while let Some(ended) = running.join_next().await {
