@@ -105,6 +105,8 @@ mod tests {
             &["coldread", "keys", "--fingerprint", "MD5:16:27:ac"],
             &["coldread", "extract", "a", "/etc/passwd"],
             &["coldread", "coordinator", "--store", "s"],
+            &["coldread", "coordinator", "--listen", "localhost"],
+            &["coldread", "coordinator", "--listen", ":7700"],
             &["coldread", "worker"],
             &["coldread", "worker", "--coordinator", "http://h:1", "--slots", "0"],
         ] {
@@ -135,6 +137,7 @@ mod tests {
             "coldread cat web-1 /etc/passwd --volume p1 --stream s",
             "coldread extract web-1 /etc/* --to out --force",
             "coldread coordinator --listen 127.0.0.1:0 --store s --lease-seconds 5",
+            "coldread coordinator --listen localhost:7700 --store s",
             "coldread worker --coordinator http://127.0.0.1:7700 --slots 2 --name w",
         ] {
             App::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));

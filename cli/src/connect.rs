@@ -103,6 +103,12 @@ async fn interruptible<T>(need: Need, job: impl Future<Output = Result<T>>) -> R
 /// A channel to a coordinator; a URL without a scheme is one of http.
 pub async fn dial(url: &str) -> Result<Channel> {
     let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    // The transport would take any scheme, and speak in the clear all the same.
+    if !url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://")) {
+        return Err(Failure::usage(format!(
+            "{url:?}: coordinators speak http:// alone, in the clear; for another network, lead it through a tunnel"
+        )));
+    }
     let endpoint = coldread_proto::endpoint(&url).map_err(|error| {
         Failure::usage(format!("{url:?} is not a coordinator's URL, e.g. http://127.0.0.1:7700"))
             .because(&error)

@@ -47,8 +47,8 @@ impl Failure {
         let mut next = Some(cause);
         while let Some(error) = next {
             let text = error.to_string();
-            // Transparent layers say the same again.
-            if self.causes.last() != Some(&text) && !text.is_empty() {
+            // Transparent layers say the same again, and some say it with their own words before it.
+            if self.causes.last().is_none_or(|last| !last.ends_with(&text)) && !text.is_empty() {
                 self.causes.push(text);
             }
             next = error.source();
@@ -135,6 +135,9 @@ mod tests {
             "error: cannot open\n  because: no \\u{1b}[2J file\n  next: give another"
         );
         assert_eq!(failure.line(), "cannot open: no \\u{1b}[2J file");
+        let outer = io::Error::other("/x: gone");
+        let twice = Failure::new("cannot open").because(&outer).because(&io::Error::other("gone"));
+        assert_eq!(twice.line(), "cannot open: /x: gone");
     }
 
     #[test]

@@ -499,6 +499,12 @@ impl Cluster {
         scan.end(result);
         self.queue.remove(&scan.id);
         self.lock().retire(&scan.id);
+        drop(scan);
+        let store = Arc::clone(&self.store);
+        let merged = error::blocking(move || store.merge().map_err(error::of_store)).await;
+        if let Err(error) = merged {
+            tracing::warn!(%error, "packs were not merged; the next scan tries again");
+        }
     }
 }
 

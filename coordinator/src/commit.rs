@@ -115,7 +115,9 @@ pub(crate) fn commit(
         coarse.claim(&outside);
         coarse
     });
-    let specs = encoded_or(&results.probe.volumes, "volume specs", &mut gaps, Vec::new);
+    let specs = encoded_or(&results.probe.volumes, "volume specs", &mut gaps, || {
+        without_the_largest(&results.probe.volumes, limits::MAX_PART_BYTES)
+    });
     gaps.sort();
     gaps.dedup();
     shorten_gaps(&mut gaps);
@@ -185,6 +187,21 @@ fn encoded_or<T: Serialize>(part: &T, name: &str, gaps: &mut Vec<Gap>, or: impl 
     codec::to_bytes(&or())
 }
 
+/// The volumes, those with the largest journals without their filesystems, until their encoding is no longer than `most`:
+/// from the others files can still be read later.
+fn without_the_largest(volumes: &[VolumeSpec], most: usize) -> Vec<VolumeSpec> {
+    let mut volumes = volumes.to_vec();
+    let mut sizes: Vec<(usize, usize)> =
+        volumes.iter().map(|volume| codec::to_bytes(volume).len()).zip(0..).collect();
+    sizes.sort_unstable();
+    let mut total: usize = sizes.iter().map(|(size, _)| size).sum();
+    while let Some((size, index)) = sizes.pop().filter(|_| total > most) {
+        volumes[index].filesystem = None;
+        total -= size - codec::to_bytes(&volumes[index]).len();
+    }
+    volumes
+}
+
 /// Cuts gaps that are more than one object can hold, and says how many there were.
 fn shorten_gaps(gaps: &mut Vec<Gap>) {
     let all = gaps.len();
@@ -209,6 +226,41 @@ fn now() -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use coldread_model::{
+        ByteRange,
+        task::{FilesystemSpec, Patch, PatchContent},
+    };
+
+    #[test]
+    fn a_journal_that_is_too_large_to_keep_costs_its_own_volume_alone() {
+        let volume = |name: &str, bytes: usize| VolumeSpec {
+            name: name.to_owned(),
+            range: ByteRange::new(0, 1),
+            content: "xfs".to_owned(),
+            filesystem: Some(FilesystemSpec {
+                driver: "xfs".to_owned(),
+                geometry: Vec::new(),
+                units: 1,
+                size_bytes: 1,
+                patches: vec![Patch { at: 0, len: 1, content: PatchContent::Bytes(vec![0; bytes]) }],
+            }),
+            label: None,
+            uuid: None,
+            partition_label: None,
+            partition_uuid: None,
+            state: None,
+            reason: String::new(),
+        };
+        let volumes = [volume("p1", 300), volume("p2", 9000), volume("p3", 700)];
+        let kept = |most| -> Vec<String> {
+            let volumes = without_the_largest(&volumes, most);
+            assert!(volumes.len() == 3 && codec::to_bytes(&volumes).len() <= most + 1);
+            volumes.into_iter().filter(|one| one.filesystem.is_some()).map(|one| one.name).collect()
+        };
+        assert_eq!(kept(20_000), ["p1", "p2", "p3"]);
+        assert_eq!(kept(2000), ["p1", "p3"]);
+        assert_eq!(kept(900), ["p1"]);
+    }
 
     #[test]
     fn what_is_too_much_for_one_object_is_cut_and_told() {

@@ -51,6 +51,12 @@ pub(crate) fn read_task(
         .map_err(|error| ServiceError::Internal(error.to_string()))?;
     let spec = specs.into_iter().find(|spec| spec.name == volume.name);
     let spec = spec.ok_or_else(|| ServiceError::Internal(format!("volume {} has no spec", volume.name)))?;
+    if spec.filesystem.is_none() {
+        return Err(ServiceError::Unreadable(format!(
+            "volume {}: its journal was too large to be kept with the snapshot, so no file can be read from it",
+            volume.name
+        )));
+    }
     Ok(TaskInput::Read {
         source: SourceSpec { location: manifest.source.location.clone(), io: IoMode::Auto },
         volume: spec,

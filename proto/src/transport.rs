@@ -1,9 +1,18 @@
 //! How servers and channels are built: windows and limits in one place, for TCP and for one process alike.
 
 use hyper_util::rt::TokioIo;
-use std::{sync::Arc, time::Duration};
-use tokio::{io::DuplexStream, sync::mpsc};
-use tonic::transport::{Channel, Endpoint, Server};
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
+    sync::mpsc,
+};
+use tonic::transport::{Channel, Endpoint, Server, server::Connected};
 
 /// No message may be longer, either way.
 pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
@@ -46,20 +55,76 @@ pub fn endpoint(url: &str) -> Result<Endpoint, tonic::transport::Error> {
         .tcp_nodelay(true))
 }
 
+/// The server's end of a connection in memory. What is written after the other end has gone vanishes, as it does on the
+/// way through a socket: an HTTP/2 server says goodbye to a client that has said it already, and that is no failure.
+#[derive(Debug)]
+pub struct MemoryStream(DuplexStream);
+
+impl Connected for MemoryStream {
+    type ConnectInfo = ();
+
+    fn connect_info(&self) {}
+}
+
+impl AsyncRead for MemoryStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for MemoryStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.0).poll_write(cx, buf) {
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Poll::Ready(Ok(buf.len()))
+            }
+            written => written,
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
 /// A channel to a server in the same process, and the server's side of its connections: the same HTTP/2 over
 /// a pipe in memory. The channel connects when it is first used, and again after a broken connection.
-pub fn in_memory() -> (Channel, mpsc::Receiver<std::io::Result<DuplexStream>>) {
+pub fn in_memory() -> (Channel, mpsc::Receiver<io::Result<MemoryStream>>) {
     let (accept, incoming) = mpsc::channel(1);
     let accept = Arc::new(accept);
     let connector = tower::service_fn(move |_| {
         let accept = Arc::clone(&accept);
         async move {
             let (ours, theirs) = tokio::io::duplex(DUPLEX_BYTES);
-            let gone = |_| std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "the server has ended");
-            accept.send(Ok(theirs)).await.map_err(gone)?;
-            Ok::<_, std::io::Error>(TokioIo::new(ours))
+            let gone = |_| io::Error::new(io::ErrorKind::ConnectionRefused, "the server has ended");
+            accept.send(Ok(MemoryStream(theirs))).await.map_err(gone)?;
+            Ok::<_, io::Error>(TokioIo::new(ours))
         }
     });
     let endpoint = endpoint("http://memory").unwrap_or_else(|error| unreachable!("a constant URL: {error}"));
     (endpoint.connect_with_connector_lazy(connector), incoming)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn words_to_an_end_that_has_gone_vanish_and_its_end_is_seen() {
+        let (ours, theirs) = tokio::io::duplex(64);
+        let mut server = MemoryStream(theirs);
+        drop(ours);
+        server.write_all(b"goodbye").await.unwrap();
+        server.flush().await.unwrap();
+        assert_eq!(server.read(&mut [0; 8]).await.unwrap(), 0);
+    }
 }

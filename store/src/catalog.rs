@@ -46,6 +46,12 @@ pub(crate) trait Catalog: Send + Sync + fmt::Debug {
     fn packs(&self) -> Result<Vec<(u64, PackRecord)>>;
     /// Adds a pack and what is new in it in one step, durable when this returns.
     fn register(&self, number: u64, record: &PackRecord, news: &News) -> Result<()>;
+    /// Names a pack that holds all that those of `gone` hold, in place of these, in one step, durable when this returns.
+    fn replace(&self, number: u64, record: &PackRecord, gone: &[u64]) -> Result<()>;
+    /// Packs that were replaced and may still be there as files.
+    fn gone(&self) -> Result<Vec<u64>>;
+    /// The files of these packs are no more.
+    fn forget(&self, gone: &[u64]) -> Result<()>;
     /// The object that holds the result kept under a key.
     fn kept(&self, key: KeptKey) -> Result<Option<ObjectId>>;
     /// The newest head of each asset, by name, from the first name after `after`.
@@ -61,6 +67,7 @@ pub(crate) trait Catalog: Send + Sync + fmt::Debug {
 /// The trait over sled, in one tree so that a batch is one step. Keys:
 ///
 /// - `p` and the pack's number (big-endian u64): [`PackRecord`];
+/// - `g` and the pack's number: nothing, for a pack that was merged into another and whose file may still be there;
 /// - `n` and the asset's name: its newest [`Head`];
 /// - `h`, the length of the asset's name (big-endian u32), the name, the sequence (big-endian u64): [`Head`];
 /// - `k` and a key of 32 bytes: the object of the result kept under it. An asset has one for each package database of
@@ -70,6 +77,7 @@ pub(crate) trait Catalog: Send + Sync + fmt::Debug {
 pub(crate) struct SledCatalog(sled::Db);
 
 const PACK: u8 = b'p';
+const GONE: u8 = b'g';
 const NEWEST: u8 = b'n';
 const HISTORY: u8 = b'h';
 const KEPT: u8 = b'k';
@@ -208,7 +216,10 @@ impl Catalog for SledCatalog {
         for (key, id) in &news.kept {
             batch.insert(self::key(KEPT, &key.0), &id.0[..]);
         }
-        for head in &news.heads {
+        // A merged pack has many of one asset: the newest is to stay.
+        let mut heads: Vec<&Head> = news.heads.iter().collect();
+        heads.sort_by_key(|head| head.sequence);
+        for head in heads {
             let value = codec::to_bytes(head);
             let mut place = history_prefix(&head.asset);
             place.extend_from_slice(&head.sequence.to_be_bytes());
@@ -220,6 +231,36 @@ impl Catalog for SledCatalog {
             last = last.max(head.sequence);
         }
         batch.insert(SEQUENCE, &last.to_be_bytes());
+        self.0.apply_batch(batch).map_err(failed)?;
+        self.0.flush().map_err(failed)?;
+        Ok(())
+    }
+
+    fn replace(&self, number: u64, record: &PackRecord, gone: &[u64]) -> Result<()> {
+        let mut batch = sled::Batch::default();
+        batch.insert(key(PACK, &number.to_be_bytes()), codec::to_bytes(record));
+        for number in gone {
+            batch.remove(key(PACK, &number.to_be_bytes()));
+            batch.insert(key(GONE, &number.to_be_bytes()), &[]);
+        }
+        self.0.apply_batch(batch).map_err(failed)?;
+        self.0.flush().map_err(failed)?;
+        Ok(())
+    }
+
+    fn gone(&self) -> Result<Vec<u64>> {
+        let numbers = self.0.scan_prefix([GONE]).keys();
+        numbers.map(|key| number(&key.map_err(failed)?[1..])).collect()
+    }
+
+    fn forget(&self, gone: &[u64]) -> Result<()> {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let mut batch = sled::Batch::default();
+        for number in gone {
+            batch.remove(key(GONE, &number.to_be_bytes()));
+        }
         self.0.apply_batch(batch).map_err(failed)?;
         self.0.flush().map_err(failed)?;
         Ok(())

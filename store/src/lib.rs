@@ -5,6 +5,8 @@
 //! durable and can be rebuilt from the packs alone, which [`Store::open`] does by itself when the index
 //! is missing, damaged or behind.
 //!
+//! Packs are merged as soon as there are many of about the same size ([`Store::merge`]).
+//!
 //! A snapshot is published by [`PackWriter::commit`]: manifest and head are the last objects of a pack, so
 //! after a crash a snapshot is there whole or not at all.
 //!
@@ -20,6 +22,7 @@ mod catalog;
 mod compress;
 mod disk;
 mod error;
+mod merge;
 mod pack;
 mod packs;
 mod query;
@@ -31,6 +34,7 @@ mod tests;
 
 pub use compress::{MAX_OBJECT_BYTES, Packed};
 pub use error::{Error, Result};
+pub use merge::Merged;
 pub use packs::Object;
 pub use query::{PathFilter, Snapshot};
 pub use store::Store;

@@ -62,6 +62,28 @@ impl Packs {
         list.sort_by_key(|pack| pack.number);
     }
 
+    /// All packs, in the order of their numbers.
+    pub(crate) fn all(&self) -> Vec<Arc<Pack>> {
+        self.list.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts a pack in the place of those whose objects it holds.
+    pub(crate) fn replace(&self, pack: Pack, gone: &[u64]) {
+        let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
+        list.retain(|pack| !gone.contains(&pack.number));
+        list.push(Arc::new(pack));
+        list.sort_by_key(|pack| pack.number);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.used.retain(|number, _| !gone.contains(number));
+    }
+
+    /// A pack by its number, open; not one of those kept open.
+    pub(crate) fn open_number(&self, number: u64) -> Result<Option<Arc<OpenPack>>> {
+        let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
+        let found = list.iter().find(|pack| pack.number == number);
+        found.map(|pack| pack.open().map(Arc::new)).transpose()
+    }
+
     /// Whether each object can be read. A pack that is damaged counts as holding nothing, so that its objects
     /// are stored again.
     pub(crate) fn has(&self, ids: &[ObjectId]) -> Result<Vec<bool>> {

@@ -4,13 +4,13 @@ use crate::{
     catalog::{Catalog, News, SledCatalog},
     disk::{Disk, OsDisk},
     error::{Error, Result},
-    pack::{PackRecord, pack_number, reader::Pack},
+    pack::{PackRecord, pack_number, pack_path, reader::Pack},
     packs::{Object, Packs, object},
     writer::PackWriter,
 };
 use coldread_model::{KeptKey, ObjectId, ObjectKind};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashSet},
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
     sync::{
@@ -22,16 +22,18 @@ use std::{
 /// A store that this process has open. Threads share it as an `Arc`; no other process can open it meanwhile.
 #[derive(Debug)]
 pub struct Store {
-    packs_dir: PathBuf,
-    disk: Arc<dyn Disk>,
-    packs: Packs,
+    pub(crate) packs_dir: PathBuf,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) packs: Packs,
     pub(crate) catalog: Box<dyn Catalog>,
     /// The number of the next pack.
     next_pack: AtomicU64,
     /// The sequence of the last head.
     sequence: AtomicU64,
     /// Held while a pack is registered.
-    registering: Mutex<()>,
+    pub(crate) registering: Mutex<()>,
+    /// Packs that could not be read when they were to be merged. Held while packs are merged.
+    pub(crate) damaged: Mutex<HashSet<u64>>,
     /// Locked as long as it is open. The last field, so that it is let go last.
     _lock: File,
 }
@@ -77,8 +79,16 @@ impl Store {
         if let Some(parent) = dir.parent().filter(|parent| new && !parent.as_os_str().is_empty()) {
             disk.sync_dir(parent).map_err(Error::io(parent))?;
         }
-        let there = tidy(&packs_dir)?;
+        let mut there = tidy(&packs_dir)?;
         let catalog = SledCatalog::open(&dir.join("index"))?;
+        let last = there.last().copied().unwrap_or(0);
+        let gone = catalog.gone()?;
+        for number in gone.iter().filter(|number| there.remove(number)) {
+            let path = pack_path(&packs_dir, *number, "pack");
+            tracing::warn!(file = %path.display(), "removing a pack that was merged into another");
+            disk.remove(&path).map_err(Error::io(&path))?;
+        }
+        catalog.forget(&gone)?;
         let registered = catalog.packs()?;
         let packs = Packs::default();
         let mut known = BTreeSet::new();
@@ -104,7 +114,7 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
-        let last = there.last().max(known.last()).copied().unwrap_or(0);
+        let last = last.max(known.last().copied().unwrap_or(0));
         let sequence = catalog.last_sequence()?;
         tracing::debug!(store = %dir.display(), "opened");
         Ok(Arc::new(Self {
@@ -115,6 +125,7 @@ impl Store {
             next_pack: AtomicU64::new(last + 1),
             sequence: AtomicU64::new(sequence),
             registering: Mutex::new(()),
+            damaged: Mutex::default(),
             _lock: lock,
         }))
     }
@@ -165,6 +176,11 @@ impl Store {
         crate::pack::writer::PackFile::create(Arc::clone(&self.disk), &self.packs_dir, number)
     }
 
+    /// A pack of this store.
+    pub(crate) fn pack(&self, number: u64, record: PackRecord) -> Pack {
+        Pack::new(&self.packs_dir, number, record)
+    }
+
     /// The sequence of the next head.
     pub(crate) fn next_sequence(&self) -> u64 {
         self.sequence.fetch_add(1, Ordering::Relaxed) + 1
@@ -173,7 +189,7 @@ impl Store {
     /// Publishes a pack that is durable, and what is new in it.
     pub(crate) fn register(&self, number: u64, record: &PackRecord, news: &News) -> Result<()> {
         let _one_at_a_time = self.registering.lock().unwrap_or_else(PoisonError::into_inner);
-        self.packs.add(Pack::new(&self.packs_dir, number, *record));
+        self.packs.add(self.pack(number, *record));
         self.catalog.register(number, record, news)
     }
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 use clap::value_parser;
 use coldread_coordinator::{Coordinator, CoordinatorConfig, ServeError};
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -22,9 +22,10 @@ use tokio::{
     coldread coordinator --listen 127.0.0.1:7700 --store /srv/coldread\n  \
     coldread coordinator --listen '[::1]:0' --store s --lease-seconds 5")]
 pub struct Coordinate {
-    /// Address and port to listen on; port 0 takes a free one, and says which
-    #[arg(long, value_name = "ADDR")]
-    listen: SocketAddr,
+    /// Address or name of this host, and port to listen on; port 0 takes a free one, and says which. Whoever reaches it
+    /// is served, in the clear
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    listen: String,
     /// Directory of the store, made if there is none [env: COLDREAD_STORE] [default: $XDG_DATA_HOME/coldread or
     /// ~/.local/share/coldread]
     #[arg(long, value_name = "DIR")]
@@ -41,6 +42,14 @@ pub struct Coordinate {
     max_tries: u32,
 }
 
+/// A host and a port; that there is such a host turns out when it is listened on.
+fn address(text: &str) -> Result<String, String> {
+    let parts = text.rsplit_once(':').filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    let wrong =
+        || format!("{text:?} is not an address with a port: give e.g. 127.0.0.1:7700 or '[::1]:7700'");
+    parts.map(|_| text.to_owned()).ok_or_else(wrong)
+}
+
 impl Coordinate {
     pub async fn run(self) -> Result<()> {
         let store = store_dir(self.store, |name| std::env::var_os(name).filter(|value| !value.is_empty()))?;
@@ -51,10 +60,10 @@ impl Coordinate {
         if let Some(bytes) = self.shard_bytes {
             config.shard_bytes = bytes;
         }
-        let listener = TcpListener::bind(self.listen)
+        let listener = TcpListener::bind(&self.listen)
             .await
             .map_err(|error| Failure::new(format!("cannot listen on {}", self.listen)).because(&error))?;
-        let address = listener.local_addr().unwrap_or(self.listen);
+        let address = listener.local_addr()?;
         let coordinator = Coordinator::start(config).await.map_err(|error| {
             Failure::new(format!("cannot use the store {}", store.display())).because(&error)
         })?;

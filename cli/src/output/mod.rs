@@ -38,6 +38,8 @@ pub struct Column<R> {
     pub narrow: bool,
     /// Whether it gives way where a table is wider than the terminal.
     pub flexible: bool,
+    /// Whether it is left out where the others would not fit otherwise, those further right first.
+    pub spare: bool,
     /// Whether it lines up at the right, as numbers do.
     pub right: bool,
     /// Its value in a row.
@@ -47,7 +49,7 @@ pub struct Column<R> {
 impl<R> Column<R> {
     /// A column that every format shows.
     pub const fn new(name: &'static str, get: for<'a> fn(&'a R) -> Value<'a>) -> Self {
-        Self { name, hex: None, narrow: true, flexible: false, right: false, get }
+        Self { name, hex: None, narrow: true, flexible: false, spare: false, right: false, get }
     }
 
     /// Leaves it out of narrow tables.
@@ -59,6 +61,12 @@ impl<R> Column<R> {
     /// Lets it give way in narrow tables.
     pub const fn flexible(mut self) -> Self {
         self.flexible = true;
+        self
+    }
+
+    /// Lets it be left out of tables that are too narrow.
+    pub const fn spare(mut self) -> Self {
+        self.spare = true;
         self
     }
 

@@ -65,21 +65,54 @@ impl<R: Row> Table<R> {
         if self.block.len() >= BLOCK_ROWS { self.flush(out) } else { Ok(()) }
     }
 
-    /// Prints the rows that wait. A table without rows prints nothing.
-    pub fn flush(&mut self, out: &mut impl Write) -> io::Result<()> {
-        if self.block.is_empty() {
-            return Ok(());
-        }
+    /// The rows that wait, below the header if they are the first.
+    fn laid_out(&self) -> comfy_table::Table {
         let mut table = comfy_table::Table::new();
         table.force_no_tty().load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
         if self.widths.is_none() {
             let titles = self.columns.iter().map(|&index| Cell::new(title(R::COLUMNS[index].name)));
             table.set_header(lines::<R>(comfy_table::Row::from(titles.collect::<Vec<_>>())));
         }
-        for cells in self.block.drain(..) {
-            let cells: Vec<_> = cells.into_iter().map(Cell::new_owned).collect();
+        for cells in &self.block {
+            let cells: Vec<_> = cells.iter().map(Cell::new).collect();
             table.add_row(lines::<R>(comfy_table::Row::from(cells)));
         }
+        table
+    }
+
+    /// Leaves spare columns out, as long as the others do not fit the terminal with those that give way at their least.
+    /// The first rows decide; tells whether any was.
+    fn leave_out(&mut self, first: &comfy_table::Table) -> bool {
+        let (Some(terminal), None) = (self.terminal, &self.widths) else { return false };
+        let least = |(&index, width): (&usize, u16)| {
+            let width = usize::from(width);
+            if R::COLUMNS[index].flexible { width.min(MIN_WIDTH) } else { width }
+        };
+        let mut widths: Vec<usize> =
+            self.columns.iter().zip(first.column_max_content_widths()).map(least).collect();
+        let before = widths.len();
+        while widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1) > terminal {
+            let spare = self.columns.iter().rposition(|&index| R::COLUMNS[index].spare);
+            let Some(place) = spare else { break };
+            widths.remove(place);
+            self.columns.remove(place);
+            for cells in &mut self.block {
+                cells.remove(place);
+            }
+        }
+        widths.len() < before
+    }
+
+    /// Prints the rows that wait. A table without rows prints nothing.
+    pub fn flush(&mut self, out: &mut impl Write) -> io::Result<()> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let mut table = self.laid_out();
+        if self.leave_out(&table) {
+            table = self.laid_out();
+        }
+        self.block.clear();
         let content = table.column_max_content_widths().into_iter().map(usize::from).collect();
         let widths = &*self.widths.get_or_insert_with(|| {
             let flexible: Vec<bool> = self.columns.iter().map(|&index| R::COLUMNS[index].flexible).collect();

@@ -9,13 +9,13 @@ impl Row for Login {
     const NOUN: &'static str = "logins";
     const COLUMNS: &'static [Column] = &[
         Column::new("asset", |login| Value::Text(&login.asset)),
-        Column::new("source", |login| Value::Text(&login.source)),
+        Column::new("source", |login| Value::Text(&login.source)).spare(),
         Column::new("kind", |login| Value::Text(&login.kind)),
         Column::new("user", |login| Value::text(login.user.as_ref())).flexible(),
         Column::new("from", |login| Value::text(login.from.as_ref())).flexible(),
         Column::new("host", |login| Value::text(login.host.as_ref())).wide(),
         Column::new("port", |login| Value::number(login.port)).right().wide(),
-        Column::new("tty", |login| Value::text(login.tty.as_ref())),
+        Column::new("tty", |login| Value::text(login.tty.as_ref())).spare(),
         Column::new("time", |login| Value::time(login.time)),
         Column::new("zone", |login| Value::Text(&login.zone)).wide(),
         Column::new("ambiguous", |login| Value::flag(login.ambiguous)).wide(),

@@ -1,7 +1,8 @@
 //! Tables about access fit a terminal, a row a line, whatever the rows hold.
 
+use super::assets::KnownAsset;
 use crate::output::{Row, Table};
-use coldread_proto::v1::{Account, Key, LogWindow, Setting, Time, UserLogins};
+use coldread_proto::v1::{Account, Asset, Key, LogWindow, Login, Setting, Snapshot, Time, UserLogins};
 
 const TIME: Option<Time> = Some(Time { seconds: 1_764_083_400, nanos: 123_456_789 });
 
@@ -59,6 +60,67 @@ fn accounts_keys_and_settings_fit() {
         line: 1234,
         ..Setting::default()
     });
+}
+
+/// A table for a terminal of 80 characters.
+fn narrow<R: Row>(row: &R) -> String {
+    fits(row);
+    let (mut table, mut out) = (Table::new(false, Some(80)), Vec::new());
+    table.push(row, &mut out).unwrap();
+    table.flush(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn assets_snapshots_and_logins_keep_what_matters() {
+    let asset = "web-1.example.org".to_owned();
+    let shown = narrow(&KnownAsset {
+        asset: Asset {
+            asset: asset.clone(),
+            snapshot: "0123456789abcdef".repeat(4),
+            system: Some("Debian GNU/Linux 12 (bookworm)".to_owned()),
+            hostname: Some("web-1".to_owned()),
+            size: 8 << 30,
+            volumes: 3,
+            files: 150_000,
+            packages: 1500,
+            logins: 1_000_000,
+            failed_logins: 900_000,
+            gaps: 12,
+            ..Asset::default()
+        },
+        support: None,
+    });
+    for told in ["web-1.example.org", "1500", "1000000", "900000", "12", "GAPS"] {
+        assert!(shown.contains(told), "{told}\n{shown}");
+    }
+    let shown = narrow(&Login {
+        asset: asset.clone(),
+        source: "authlog".to_owned(),
+        kind: "failed".to_owned(),
+        user: Some("someone-with-a-long-name".to_owned()),
+        from: Some("2001:db8:1111:2222:3333:4444:5555:6666".to_owned()),
+        tty: Some("ssh:notty".to_owned()),
+        time: TIME,
+        method: Some("password".to_owned()),
+        ..Login::default()
+    });
+    assert!(shown.contains("2025-11-25 15:10:00") && shown.contains("password"), "{shown}");
+    let shown = narrow(&Snapshot {
+        asset: asset.clone(),
+        snapshot: "0123456789abcdef".repeat(4),
+        committed: TIME,
+        source: "/srv/images/2025/11/web-1.img.zst".to_owned(),
+        size: 8 << 30,
+        files: 150_000,
+        gaps: 12,
+        hashed: true,
+        ..Snapshot::default()
+    });
+    assert!(shown.contains("2025-11-25 15:10:00") && shown.contains("0123456789ab"), "{shown}");
+    let window =
+        LogWindow { asset, source: "wtmp".to_owned(), since: TIME, until: TIME, ..LogWindow::default() };
+    assert!(narrow(&window).matches("2025-11-25 15:10:00").count() == 2);
 }
 
 #[test]

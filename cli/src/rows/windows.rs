@@ -14,6 +14,6 @@ impl Row for LogWindow {
         Column::new("origin", |window| Value::Bytes(&window.origin)).or_hex("origin_hex").flexible(),
         Column::new("since", |window| Value::time(window.since)),
         Column::new("until", |window| Value::time(window.until)),
-        Column::new("records", |window| Value::Number(window.records)).right(),
+        Column::new("records", |window| Value::Number(window.records)).right().spare(),
     ];
 }

@@ -36,6 +36,11 @@ impl Filter {
         block.is_none_or(|block| block.iter().zip(bits(id)).all(|(word, bit)| word & bit != 0))
     }
 
+    /// As many ids as it was made for, or a few more.
+    pub(crate) fn ids_at_most(&self) -> u64 {
+        (self.blocks.len() * IDS_PER_BLOCK) as u64
+    }
+
     /// The block that `id` falls in: its first eight bytes, as a fraction of all values, of the blocks.
     fn place(&self, id: &ObjectId) -> usize {
         let mut first = [0; 8];
@@ -84,6 +89,7 @@ mod tests {
             let filter = Filter::of((0..count as usize).map(|i| id(i as u32)));
             let read = Filter::decode(&filter.encode()).unwrap();
             assert_eq!(read, filter);
+            assert!((u64::from(count)..=u64::from(count) + 16).contains(&read.ids_at_most()));
             assert!((0..count).all(|i| read.may_hold(&id(i))));
             let wrong = (1_000_000..1_020_000).filter(|&i| read.may_hold(&id(i))).count();
             assert!(wrong < 100, "{wrong} of 20,000 absent ids pass a filter of {count}");

@@ -29,6 +29,11 @@ impl Pack {
         Self { number, path: pack_path(dir, number, "pack"), record, filter: OnceLock::new() }
     }
 
+    /// Bytes of its file.
+    pub(crate) fn len(&self) -> u64 {
+        self.record.len
+    }
+
     /// A pack that nobody has registered: reads its length and footer, and checks all but the payloads.
     pub(crate) fn discover(dir: &Path, number: u64) -> Result<(Self, PackRecord, OpenPack)> {
         let path = pack_path(dir, number, "pack");

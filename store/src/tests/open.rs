@@ -1,7 +1,7 @@
 //! Opening: one at a time, and with an index that is missing, damaged or wrong.
 
 use super::{chunk, manifest};
-use crate::{Error, Store};
+use crate::{Error, Merged, Store, merge::Policy};
 use coldread_model::{ObjectKind, Timestamp, manifest::Head};
 use std::{fs, path::Path, sync::Arc};
 
@@ -108,6 +108,48 @@ fn a_head_that_cannot_be_read_costs_itself_alone() {
     assert_eq!(heads(&store).iter().map(Vec::len).sum::<usize>(), 11);
     let oldest = before[0].last().unwrap();
     store.manifest(oldest.manifest).unwrap();
+}
+
+#[test]
+fn a_damaged_pack_is_not_merged_and_the_others_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = filled(dir.path());
+    let packs = dir.path().join("packs");
+    let damaged = packs.join("0000000000000002.pack");
+    let mut bytes = fs::read(&damaged).unwrap();
+    bytes[60] ^= 1;
+    fs::write(&damaged, &bytes).unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let policy = Policy { at: 4, objects: 1000, bytes: 1 << 30 };
+    assert_eq!(store.merge_by(policy).unwrap(), Merged { packs: 11, into: 1 });
+    assert_eq!(store.merge_by(policy).unwrap(), Merged::default());
+    assert_eq!(fs::read_dir(&packs).unwrap().count(), 2);
+    assert_eq!(fs::read(&damaged).unwrap(), bytes);
+    // All heads are there, and all that the damaged pack does not hold.
+    let readable = |store: &Store| {
+        assert_eq!(heads(store), before);
+        let all = before.iter().flatten();
+        all.filter(|head| store.manifest(head.manifest).is_ok()).count()
+    };
+    assert!(readable(&store) >= 11);
+    drop(store);
+    assert!(readable(&Store::open(dir.path()).unwrap()) >= 11);
+    assert!(readable(&Store::rebuild(dir.path()).unwrap()) >= 11);
+}
+
+#[test]
+fn packs_are_merged_by_themselves_once_there_are_many() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    for i in 0..100 {
+        commit(&store, "a", i);
+        store.merge().unwrap();
+    }
+    let files = fs::read_dir(dir.path().join("packs")).unwrap().count();
+    assert!(files < 2 * 16, "{files} packs");
+    for head in store.snapshots("a").unwrap() {
+        store.manifest(head.manifest).unwrap();
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Random work against a model that keeps everything in a map.
 
-use crate::{Error, PackWriter, Packed, Store};
+use crate::{Error, PackWriter, Packed, Store, merge::Policy};
 use coldread_model::{ObjectId, ObjectKind};
 use proptest::prelude::*;
 use std::{collections::HashMap, sync::Arc};
@@ -13,6 +13,7 @@ enum Step {
     Abandon,
     Reopen,
     Rebuild,
+    Merge,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -26,6 +27,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Abandon),
         1 => Just(Step::Reopen),
         1 => Just(Step::Rebuild),
+        2 => Just(Step::Merge),
     ]
 }
 
@@ -65,6 +67,12 @@ proptest! {
                         writer.finish().unwrap();
                         kept.extend(pending.drain());
                     }
+                }
+                Step::Merge => {
+                    let files = || std::fs::read_dir(dir.path().join("packs")).unwrap().count() as u64;
+                    let before = files();
+                    let merged = store.merge_by(Policy { at: 2, objects: 1000, bytes: 1 << 30 }).unwrap();
+                    prop_assert_eq!(files() + merged.packs, before + merged.into);
                 }
                 Step::Abandon => {
                     writer = None;

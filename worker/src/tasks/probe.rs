@@ -9,7 +9,7 @@ use coldread_fsparse::{
 };
 use coldread_model::{
     ByteRange, CoverageClass, CoverageRange, Gap, GapKind, ObjectId, ObjectKind, SourceIdentity, VolumeState,
-    task::{FilesystemSpec, ProbeOutput, SourceSpec, VolumeSpec},
+    task::{FilesystemSpec, Patch, PatchContent, ProbeOutput, SourceSpec, VolumeSpec},
 };
 use std::sync::Arc;
 
@@ -112,6 +112,7 @@ impl Take for ProbeOutput {
                     identity.extend_from_slice(&probed.identity);
                     self.gaps.extend(probed.gaps.iter().cloned().map(|gap| gap.in_volume(&spec.name)));
                     spec.take(driver, probed);
+                    self.gaps.extend(bound_patches(&self.volumes, &mut spec, MAX_PATCH_BYTES));
                     self.volumes.push(spec);
                     return Ok(());
                 }
@@ -166,6 +167,35 @@ impl Take for ProbeOutput {
     }
 }
 
+/// Bytes of all volumes' journals together that tasks are handed: all of it is in memory while they run, and a result is
+/// at most a GiB.
+const MAX_PATCH_BYTES: u64 = 800 << 20;
+
+/// Leaves a volume's journal out where there would be too much with those of the volumes before it, with a gap.
+fn bound_patches(volumes: &[VolumeSpec], spec: &mut VolumeSpec, most: u64) -> Option<Gap> {
+    let bytes = |volume: &VolumeSpec| {
+        let patches = volume.filesystem.iter().flat_map(|filesystem| &filesystem.patches);
+        patches.map(patch_bytes).sum::<u64>()
+    };
+    let all = volumes.iter().map(bytes).sum::<u64>().saturating_add(bytes(spec));
+    let filesystem = spec.filesystem.as_mut().filter(|_| all > most)?;
+    filesystem.patches = Vec::new();
+    spec.state = Some(VolumeState::Unreplayed);
+    spec.reason = format!("the journals of this disk's volumes change more than {most} bytes");
+    let gap = Gap::new(GapKind::Limit, "journal", spec.reason.clone());
+    Some(gap.in_volume(&spec.name))
+}
+
+/// About the length of a patch's encoding.
+fn patch_bytes(patch: &Patch) -> u64 {
+    const EACH: u64 = 24;
+    let content = match &patch.content {
+        PatchContent::Bytes(bytes) => bytes.len() as u64,
+        PatchContent::Moved { fixups, .. } => fixups.iter().map(|(_, bytes)| bytes.len() as u64 + 8).sum(),
+    };
+    content + EACH
+}
+
 /// What a driver says of a volume; the outer error is the source's.
 fn probe_filesystem(
     job: &Job<'_>,
@@ -198,5 +228,44 @@ impl TakeProbed for VolumeSpec {
             size_bytes: probed.size_bytes,
             patches: probed.patches,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn volume(name: &str, patch: usize) -> VolumeSpec {
+        VolumeSpec {
+            name: name.to_owned(),
+            range: ByteRange::new(0, 1),
+            content: "xfs".to_owned(),
+            filesystem: Some(FilesystemSpec {
+                driver: "xfs".to_owned(),
+                geometry: Vec::new(),
+                units: 1,
+                size_bytes: 1,
+                patches: vec![Patch { at: 0, len: 1, content: PatchContent::Bytes(vec![0; patch]) }],
+            }),
+            label: None,
+            uuid: None,
+            partition_label: None,
+            partition_uuid: None,
+            state: Some(VolumeState::Replayed),
+            reason: String::new(),
+        }
+    }
+
+    #[test]
+    fn journals_of_a_disk_are_bounded_together() {
+        let first = [volume("p1", 600)];
+        let mut small = volume("p2", 300);
+        assert_eq!(bound_patches(&first, &mut small, 1000), None);
+        assert_eq!(small, volume("p2", 300));
+        let mut large = volume("p2", 400);
+        let gap = bound_patches(&first, &mut large, 1000).unwrap();
+        assert_eq!((gap.kind, gap.volume.as_str()), (GapKind::Limit, "p2"));
+        assert_eq!(large.state, Some(VolumeState::Unreplayed));
+        assert!(large.filesystem.unwrap().patches.is_empty());
     }
 }
