@@ -34,7 +34,7 @@ const FINISHED_WITH_GAPS: u8 = 3;
 /// Exit code where a source could not be read at all.
 const SOURCE_UNREADABLE: u8 = 1;
 /// So long may a coordinator be away while its scans are followed, e.g. to be updated.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Read disks: images and block devices
 ///
