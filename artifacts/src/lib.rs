@@ -22,6 +22,7 @@ pub mod hive;
 pub mod identity;
 pub mod input;
 pub mod keys;
+pub mod layers;
 pub mod lines;
 pub mod logins;
 pub mod output;

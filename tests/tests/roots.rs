@@ -34,6 +34,25 @@ fn packages_of_layers_and_chroots_have_their_own_root_and_system() {
     dpkg(&jail.join("inner"), "within-within");
     dpkg(&jail.join("inner/jail"), "deeper");
 
+    // A layer on the first one, with one between them, and one on a layer that is gone.
+    let overlay = tree.join("var/lib/docker/overlay2");
+    let above: (_, &[u8]) = ("lib/apk/db/installed", b"P:in-a-layer-above\nV:3-r0\nA:x86_64\n\n");
+    let stray: (_, &[u8]) = ("lib/apk/db/installed", b"P:in-a-stray-layer\nV:4-r0\nA:x86_64\n\n");
+    disk::put(&overlay.join("top/diff"), &[above]);
+    disk::put(&overlay.join("stray/diff"), &[stray]);
+    disk::put(&overlay.join("between/diff"), &[("etc/motd", b"hello\n")]);
+    disk::put(
+        &overlay,
+        &[
+            ("abc/link", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+            ("between/link", b"BETWEEN"),
+            ("between/lower", b"l/ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+            ("top/link", b"TOP"),
+            ("top/lower", b"l/BETWEEN:l/ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+            ("stray/lower", b"l/GONE"),
+        ],
+    );
+
     let image = dir.path().join("disk.img");
     disk::of_folder(&image, &tree, 32);
     let (place, _store) = ask::store();
@@ -49,6 +68,13 @@ fn packages_of_layers_and_chroots_have_their_own_root_and_system() {
         .collect();
     let expect = [
         ("in-a-layer", "/var/lib/docker/overlay2/abc/diff", "lib/apk/db/installed", "distro=alpine-3.19"),
+        (
+            "in-a-layer-above",
+            "/var/lib/docker/overlay2/top/diff",
+            "lib/apk/db/installed",
+            "distro=alpine-3.19",
+        ),
+        ("in-a-stray-layer", "/var/lib/docker/overlay2/stray/diff", "lib/apk/db/installed", "arch=x86_64"),
         ("deeper", "/srv/jail/inner/jail", "var/lib/dpkg/status", "pkg:deb/"),
         ("in-a-machine", "/var/lib/machines/build", "var/lib/dpkg/status", "pkg:deb/"),
         ("on-the-host", "/", "var/lib/dpkg/status", "distro=debian-12"),
@@ -62,4 +88,6 @@ fn packages_of_layers_and_chroots_have_their_own_root_and_system() {
         assert!(row.3.contains(purl), "{}", row.3);
     }
     assert!(!found.iter().any(|row| row.1.starts_with("/var") && row.3.contains("debian-12")), "{found:?}");
+    let stray = found.iter().find(|row| row.0 == "in-a-stray-layer").unwrap();
+    assert!(!stray.3.contains("distro="), "{}", stray.3);
 }

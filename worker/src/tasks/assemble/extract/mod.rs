@@ -6,6 +6,7 @@ mod events;
 mod fetched;
 mod find;
 mod keep;
+mod layers;
 mod logins;
 mod owners;
 mod placed;
@@ -59,11 +60,12 @@ struct Extraction<'e, 'a> {
 pub(super) fn extract(asset: &Asset<'_>, asked: Parts, job: &Job<'_>) -> Result<Extracted, TaskError> {
     let mut read = vec![HashSet::new(); asset.specs.len()];
     let (roots, left_out) = Roots::of_asset(asset);
-    let contexts = context::read(asset, &roots, &mut read);
+    let mut contexts = context::read(asset, &roots, &mut read);
+    let unlayered = layers::inherit(asset, &roots, &mut contexts, &mut read);
     let package_contexts = contexts.iter().map(Context::for_packages).collect();
     let (wanted, crowded) = find::find(asset, &roots, &Wants::of(&extractors(asked)));
     let all = Extraction { asset, job, roots, contexts, package_contexts };
-    let gaps = all.context_gaps().chain(left_out).chain(crowded).collect();
+    let gaps = all.context_gaps().chain(left_out).chain(unlayered).chain(crowded).collect();
     let mut collector = Collector::new(all.contexts[0].system.clone(), gaps);
     all.run(&wanted, &mut read, &mut collector)?;
     drop(wanted);
@@ -76,7 +78,14 @@ pub(super) fn extract(asset: &Asset<'_>, asked: Parts, job: &Job<'_>) -> Result<
 impl<'a> Extraction<'_, 'a> {
     /// What of the contexts could not be read.
     fn context_gaps(&self) -> impl Iterator<Item = Gap> {
-        self.contexts.iter().flat_map(|context| context.gaps.iter().cloned())
+        self.contexts.iter().zip(self.roots.all()).flat_map(|(context, root)| {
+            context.gaps.iter().cloned().map(|mut gap| {
+                if let Some(path) = &mut gap.path {
+                    path.splice(0..0, root.path.iter().copied());
+                }
+                gap
+            })
+        })
     }
 
     /// The result that the store has under a key. One that does not decode counts as none.

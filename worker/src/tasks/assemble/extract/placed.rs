@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn an_event_and_its_evidence_lie_under_the_root() {
         let namespace = Namespace::new(Vec::new(), &[]);
-        let root = Root { name: "/srv/box".to_owned(), path: b"/srv/box".to_vec(), namespace };
+        let root = Root { name: "/srv/box".to_owned(), path: b"/srv/box".to_vec(), world: 0, namespace };
         let mut found = Findings::default();
         let log = || b"/var/log/auth.log".to_vec();
         let evidence = vec![Evidence { source: LoginSource::Authlog, origin: log(), offset: 7 }];

@@ -21,6 +21,8 @@ pub(super) struct Root<'a> {
     pub(super) name: String,
     /// Its path in its world, without a `/` at its end.
     pub(super) path: Vec<u8>,
+    /// Its world, among [`Roots::worlds`].
+    pub(super) world: usize,
     /// What lies in it.
     pub(super) namespace: Namespace<'a>,
 }
@@ -45,7 +47,8 @@ pub(super) struct Roots<'a> {
 impl<'a> Roots<'a> {
     /// The roots of an asset, and what was too much.
     pub(super) fn of_asset(asset: &Asset<'a>) -> (Self, Vec<Gap>) {
-        let host = Root { name: "/".to_owned(), path: Vec::new(), namespace: asset.namespace.clone() };
+        let host =
+            Root { name: "/".to_owned(), path: Vec::new(), world: 0, namespace: asset.namespace.clone() };
         let mut roots = Self {
             all: vec![host],
             worlds: vec![asset.namespace.clone()],
@@ -62,6 +65,7 @@ impl<'a> Roots<'a> {
                 roots.all.push(Root {
                     name: format!("{prefix}/"),
                     path: Vec::new(),
+                    world: roots.worlds.len(),
                     namespace: namespace.clone(),
                 });
                 roots.worlds.push(namespace);
@@ -112,7 +116,7 @@ impl<'a> Roots<'a> {
         if let Ok(namespace) = self.worlds[world].below(&path) {
             let name = format!("{}{}", self.prefixes[world], String::from_utf8_lossy(&path));
             self.by_path[world].insert(path.clone(), self.all.len());
-            self.all.push(Root { name, path, namespace });
+            self.all.push(Root { name, path, world, namespace });
         }
         true
     }
