@@ -2,8 +2,11 @@
 //! (named by the environment variable `COLDREAD_CORPUS`).
 #![allow(clippy::unwrap_used)] // a test may
 
+mod databases;
+mod event_logs;
 mod index;
 mod journal;
+mod logger;
 mod logins;
 mod packages;
 mod rpm;
