@@ -12,6 +12,10 @@
 //!   within 5, as its record is written once its session has started. A login at a console has no address
 //!   in either; a failure there must be on the same terminal.
 //!
+//! A log may be rotated between two lines of one attempt: the line that refuses a user and the one that tells how the
+//! attempt went on, of one process and port, are one failure, within 30 seconds. Where the second comes later it is no
+//! failure of its own.
+//!
 //! An event takes the best of those that wait, one for one, so that five failures that two logs tell of stay
 //! five. Of one file no two events are joined, and of two files of one kind only copies, to the nanosecond. Past
 //! [`MAX_RECORDS`] records of one event more of them are an event of their own.
@@ -24,10 +28,11 @@
 //! one machine within two minutes, and ends within as long, are one told by several records. A session that a
 //! record opened and nothing ended is open. A new login on a terminal ends the one before, no one knows when.
 
+mod rotated;
 mod same;
 mod sessions;
 
-use coldread_model::{LoginEvent, LoginSource, Timestamp};
+use coldread_model::{LoginEvent, LoginKind, LoginSource, Timestamp};
 use same::Same;
 use sessions::Sessions;
 
@@ -73,19 +78,23 @@ struct Joined {
     has_record: bool,
     /// Whether a log is.
     has_log: bool,
+    /// Whether a log's file may tell the beginning of a failed attempt alone.
+    begun: bool,
 }
 
 impl Joined {
     fn new(event: LoginEvent) -> Self {
         let has_log = is_log(event.source);
         let log_pid = event.pid.filter(|_| has_log);
-        Self { has_record: is_record(event.source), has_log, log_pid, first: event.time, event }
+        let (has_record, first, begun) = (is_record(event.source), event.time, is_begun(&event));
+        Self { event, first, log_pid, has_record, has_log, begun }
     }
 
     /// Joins another to it: who has more to say goes first, whichever came first.
     fn join(&mut self, other: Self) {
         let mut rest = other.event;
-        if rank(rest.source) < rank(self.event.source) {
+        let goes_on = self.begun && !other.begun && rest.source == self.event.source;
+        if rank(rest.source) < rank(self.event.source) || goes_on {
             std::mem::swap(&mut self.event, &mut rest);
         }
         complete(&mut self.event, rest);
@@ -93,6 +102,7 @@ impl Joined {
         self.log_pid = self.log_pid.or(other.log_pid);
         self.has_record |= other.has_record;
         self.has_log |= other.has_log;
+        self.begun |= other.begun;
     }
 }
 
@@ -156,6 +166,15 @@ const fn is_record(source: LoginSource) -> bool {
             | LoginSource::Lastlog2
             | LoginSource::Wtmpdb
     )
+}
+
+/// Whether an event is a failure that a log tells without how it was tried: sshd refused a user.
+fn is_begun(event: &LoginEvent) -> bool {
+    event.kind == LoginKind::Failed
+        && event.method.is_none()
+        && event.detail.is_some()
+        && event.pid.is_some()
+        && is_log(event.source)
 }
 
 /// Nanoseconds from one time to another, whichever is first.

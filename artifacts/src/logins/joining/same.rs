@@ -1,6 +1,6 @@
 //! Which events are one.
 
-use super::{Joined, MAX_RECORDS, apart, is_log, is_record, seconds};
+use super::{Joined, MAX_RECORDS, apart, is_begun, is_log, is_record, rotated::Rotated, seconds};
 use coldread_model::{LoginEvent, LoginKind, LoginSource, Timestamp};
 use std::{
     collections::{HashMap, VecDeque},
@@ -64,10 +64,12 @@ pub(super) struct Same {
     left: u64,
     /// Numbers of those with one root, kind, user and address, and of those of one process among them.
     by_key: HashMap<u64, VecDeque<u64>>,
+    /// Attempts of which a file told the beginning alone, and that wait no longer.
+    rotated: Rotated,
 }
 
 impl Same {
-    pub(super) fn push(&mut self, event: LoginEvent, emit: &mut dyn FnMut(Joined)) {
+    pub(super) fn push(&mut self, mut event: LoginEvent, emit: &mut dyn FnMut(Joined)) {
         let Some(time) = event.time else { return emit(Joined::new(event)) };
         while self.held.len() >= MAX_HELD
             || self
@@ -78,7 +80,11 @@ impl Same {
         {
             self.release(emit);
         }
-        let keys = keys_of(&event);
+        let mut keys = keys_of(&event);
+        if !self.rotated.is_empty() && self.rotated.take(&event, time, keys[1]) {
+            event.kind = LoginKind::Other;
+            keys = keys_of(&event);
+        }
         if !is_log(event.source) && !is_record(event.source) {
             // Events of other systems wait only so that all leave in order.
             return self.hold(event, [None; 2]);
@@ -135,6 +141,9 @@ impl Same {
             }
         }
         self.left += 1;
+        if first.joined.begun {
+            self.rotated.put(&first.joined.event, first.keys[1]);
+        }
         emit(first.joined);
     }
 
@@ -189,6 +198,16 @@ fn fit(held: &Held, event: &LoginEvent, time: Timestamp) -> Option<(bool, i128)>
         && other.from == event.from;
     if !equal {
         return None;
+    }
+    if (held.joined.begun || is_begun(event)) && held.joined.log_pid == event.pid {
+        let mut of_source = held.members().filter(|(source, ..)| *source == event.source);
+        let of_port = other.port.is_none() || event.port.is_none() || other.port == event.port;
+        if let (Some((_, origin, at)), None, true) = (of_source.next(), of_source.next(), of_port)
+            && origin != event.origin
+            && apart(at, time) <= HOLD
+        {
+            return Some((false, apart(at, time)));
+        }
     }
     let copy = |(_, origin, at): Member<'_>| origin != event.origin && at == time;
     let mut of_kind = held.members().filter(|(source, ..)| *source == event.source);

@@ -96,6 +96,51 @@ fn what_differs_is_not_joined() {
     assert_eq!(join(vec![sudo, btmp]).len(), 2);
 }
 
+/// The beginning of an attempt, as the log before has it, and what the next log has of it.
+#[test]
+fn an_attempt_that_a_rotation_parts_is_one() {
+    let begun = |source: LoginSource| LoginEvent {
+        method: None,
+        detail: Some("invalid user".into()),
+        origin: format!("/var/log/{source}.1").into_bytes(),
+        ..attempt(source, 0, 7, 900)
+    };
+    let tried =
+        |source, millis| LoginEvent { detail: Some("invalid user".into()), ..attempt(source, millis, 7, 0) };
+    let closed = |source, millis| LoginEvent { method: None, ..attempt(source, millis, 7, 0) };
+    let (auth, journal) = (LoginSource::Authlog, LoginSource::Journal);
+    for (events, records_of_it) in [
+        (vec![begun(auth), tried(auth, 0)], 2),
+        (vec![begun(auth), tried(auth, 9000)], 2),
+        (vec![begun(auth), closed(auth, 0)], 2),
+        (vec![begun(auth), closed(auth, 9000)], 2),
+        (vec![begun(auth), begun(journal), tried(auth, 9000), tried(journal, 9300)], 4),
+        // The journal was not rotated.
+        (vec![begun(auth), closed(auth, 9000), LoginEvent { method: None, ..tried(journal, 9300) }], 3),
+        (vec![begun(auth), tried(auth, 9000), tried(journal, 9300)], 3),
+    ] {
+        let joined = join(events.clone());
+        assert_eq!(joined.len(), 1, "{joined:#?}");
+        assert_eq!(records(&joined[0]), records_of_it);
+        let last = events.iter().filter(|event| event.source == auth).max().unwrap();
+        assert_eq!((&joined[0].time, &joined[0].method), (&last.time, &last.method));
+        assert_eq!(joined[0].detail.as_deref(), Some("invalid user"));
+    }
+    // Later than events wait for each other: the first counts.
+    let joined = join(vec![begun(auth), closed(auth, 100_000), closed(auth, 101_000)]);
+    let kinds: Vec<_> = joined.iter().map(|event| event.kind).collect();
+    assert_eq!(kinds, [LoginKind::Failed, LoginKind::Other, LoginKind::Failed]);
+    // Others: of another port, of the same file, of a later process.
+    for other in [
+        LoginEvent { port: Some(51), ..tried(auth, 9000) },
+        LoginEvent { origin: b"/var/log/authlog.1".to_vec(), ..tried(auth, 9000) },
+        tried(auth, 700_000),
+    ] {
+        let joined = join(vec![begun(auth), other]);
+        assert!(joined.len() == 2 && joined.iter().all(|event| event.kind == LoginKind::Failed));
+    }
+}
+
 fn login(source: LoginSource, millis: i64, pid: u32, tty: Option<&str>) -> LoginEvent {
     LoginEvent {
         user: Some("al".into()),

@@ -77,7 +77,7 @@ impl Extractor for Journal {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn finds(&self) -> coldread_model::Parts {

@@ -1,12 +1,20 @@
 //! From what messages tell to events. The lines that one process of sshd writes of an attempt are one event with all of
 //! them as evidence: the one that counts, or the first of them where the log ends before it.
+//!
+//! Whom sshd refuses (`Invalid user …`) has failed, whether the client tries a password, goes away, or nothing more is
+//! told of it. Where its lines lie in two files, as the log was rotated between them, each file has a failure of the
+//! attempt: the joining of events makes one of them.
 
 use super::{Step, Told};
 use crate::logins::address;
 use coldread_model::{Evidence, LoginEvent, LoginKind, LoginSource, Timestamp, Zone};
+use std::collections::HashMap;
 
 /// Attempts that are under way at once; of more the oldest is given as it is.
 const OPEN: usize = 256;
+
+/// Refused attempts that were given while under way, and are remembered so that their ends do not count again.
+const GIVEN: usize = 16_384;
 
 /// Lines that are joined to one attempt; a process that writes more of them is none that sshd starts.
 const LINES: usize = 16;
@@ -32,12 +40,22 @@ pub(in crate::logins) struct Attempts {
     /// Their processes; 0 where none is. The slot that is filled next holds the oldest.
     pids: [u32; OPEN],
     events: Vec<Option<LoginEvent>>,
+    /// Which of them are of users whom sshd refuses.
+    refused: [bool; OPEN],
     next: usize,
+    /// Processes of refused attempts that made room for others, with where they came from and when.
+    given: HashMap<u32, (Option<String>, Option<Timestamp>)>,
 }
 
 impl Default for Attempts {
     fn default() -> Self {
-        Self { pids: [0; OPEN], events: vec![None; OPEN], next: 0 }
+        Self {
+            pids: [0; OPEN],
+            events: vec![None; OPEN],
+            refused: [false; OPEN],
+            next: 0,
+            given: HashMap::new(),
+        }
     }
 }
 
@@ -53,7 +71,8 @@ impl Attempts {
         let Some(pid) = pid else { return emit(event(told, said)) };
         let slot = self.pids.iter().position(|known| *known == pid);
         let slot = slot.filter(|slot| {
-            let same = self.events[*slot].as_ref().is_some_and(|open| is_of(open, told, said));
+            let open = self.events[*slot].as_ref();
+            let same = open.is_some_and(|open| is_of(open.from.as_ref(), open.time, told, said));
             if !same {
                 self.release(*slot, emit);
             }
@@ -61,8 +80,11 @@ impl Attempts {
         });
         match slot {
             Some(slot) => self.go_on(slot, told, said, emit),
+            None if self.was_given(pid, told, said) => {
+                emit(LoginEvent { kind: LoginKind::Other, ..event(told, said) });
+            }
             None => match told.step {
-                Step::Before | Step::Failed => self.hold(pid, event(told, said), emit),
+                Step::Before | Step::Refused | Step::Failed => self.hold(pid, told, said, emit),
                 Step::End => emit(LoginEvent { kind: LoginKind::Failed, ..event(told, said) }),
                 Step::Alone | Step::After | Step::Accepted => emit(event(told, said)),
             },
@@ -73,9 +95,13 @@ impl Attempts {
     fn go_on(&mut self, slot: usize, told: &Told<'_>, said: Said<'_>, emit: &mut dyn FnMut(LoginEvent)) {
         let Some(open) = &mut self.events[slot] else { return };
         let has_failed = open.kind == LoginKind::Failed;
+        let is_refused = told.step == Step::Refused;
         match told.step {
             // The next attempt of one connection.
-            Step::Before | Step::Failed if has_failed => emit(std::mem::replace(open, event(told, said))),
+            Step::Before | Step::Refused | Step::Failed if has_failed => {
+                self.refused[slot] = is_refused;
+                emit(std::mem::replace(open, event(told, said)));
+            }
             Step::Failed => fail(open, told, said),
             Step::End => {
                 if has_failed {
@@ -85,8 +111,11 @@ impl Attempts {
                 }
                 self.release(slot, emit);
             }
-            Step::Before | Step::After if open.evidence.len() < LINES => join(open, told, said),
-            Step::Before | Step::After => emit(event(told, said)),
+            Step::Before | Step::Refused | Step::After if open.evidence.len() < LINES => {
+                self.refused[slot] |= is_refused;
+                join(open, told, said);
+            }
+            Step::Before | Step::Refused | Step::After => emit(event(told, said)),
             Step::Alone | Step::Accepted => {
                 self.release(slot, emit);
                 emit(event(told, said));
@@ -101,33 +130,65 @@ impl Attempts {
         }
     }
 
-    fn hold(&mut self, pid: u32, event: LoginEvent, emit: &mut dyn FnMut(LoginEvent)) {
+    /// Holds an attempt. The oldest makes room for it: one that was refused counts, and what comes of it does not.
+    fn hold(&mut self, pid: u32, told: &Told<'_>, said: Said<'_>, emit: &mut dyn FnMut(LoginEvent)) {
         let slot = self.next;
+        if self.refused[slot]
+            && let Some(open) = &self.events[slot]
+            && open.kind == LoginKind::Other
+        {
+            if self.given.len() >= GIVEN {
+                self.given.retain(|_, (_, time)| is_soon(*time, said.time));
+            }
+            if self.given.len() < GIVEN {
+                self.given.insert(self.pids[slot], (open.from.clone(), open.time));
+            } else {
+                self.refused[slot] = false;
+            }
+        }
         self.release(slot, emit);
         self.pids[slot] = pid;
-        self.events[slot] = Some(event);
+        self.refused[slot] = told.step == Step::Refused;
+        self.events[slot] = Some(event(told, said));
         self.next = (slot + 1) % OPEN;
     }
 
     fn release(&mut self, slot: usize, emit: &mut dyn FnMut(LoginEvent)) {
         self.pids[slot] = 0;
-        if let Some(event) = self.events[slot].take() {
+        let refused = std::mem::take(&mut self.refused[slot]);
+        if let Some(mut event) = self.events[slot].take() {
+            if refused {
+                event.kind = LoginKind::Failed;
+            }
             emit(event);
         }
+    }
+
+    /// Whether a message tells the end of an attempt that was given as a failure already.
+    fn was_given(&mut self, pid: u32, told: &Told<'_>, said: Said<'_>) -> bool {
+        if self.given.is_empty() {
+            return false;
+        }
+        let Some((from, time)) = self.given.remove(&pid) else { return false };
+        matches!(told.step, Step::Failed | Step::End) && is_of(from.as_ref(), time, told, said)
+    }
+}
+
+/// Whether two times can be of one attempt.
+fn is_soon(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.seconds.abs_diff(other.seconds) <= APART.unsigned_abs(),
+        _ => true,
     }
 }
 
 /// Whether a message can be of the attempt: soon after it, and from the same address.
-fn is_of(open: &LoginEvent, told: &Told<'_>, said: Said<'_>) -> bool {
-    let soon = match (open.time, said.time) {
-        (Some(one), Some(other)) => one.seconds.abs_diff(other.seconds) <= APART.unsigned_abs(),
-        _ => true,
-    };
-    let same_place = match (&open.from, told.from) {
+fn is_of(from: Option<&String>, time: Option<Timestamp>, told: &Told<'_>, said: Said<'_>) -> bool {
+    let same_place = match (from, told.from) {
         (Some(one), Some(other)) => one.as_bytes() == other || *one == address::canonical(other),
         _ => true,
     };
-    soon && same_place
+    is_soon(time, said.time) && same_place
 }
 
 /// The event that a message alone is.

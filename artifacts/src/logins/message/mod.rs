@@ -2,7 +2,8 @@
 //!
 //! One attempt writes several lines; one of them counts as the `login` or `failed`. For sshd it is `Accepted …` and
 //! `Failed …`; an attempt that ends before authentication without a `Failed` line (a client without a fitting key)
-//! fails where its connection closes; the other lines of a failure are its evidence ([`attempts`]). For su, sudo and
+//! fails where its connection closes, one of a user whom sshd refuses (`Invalid user …`) also where nothing follows; the
+//! other lines of a failure are its evidence ([`attempts`]). For su, sudo and
 //! login it is the program's own line, for all other services PAM's; the other lines are kept as `other`.
 //!
 //! Sources: the messages in OpenSSH `auth.c`, `auth2.c` and `packet.c`; dropbear `svr-auth*.c`; Linux-PAM
@@ -50,6 +51,8 @@ pub(super) enum Step {
     Alone,
     /// What leads to a failure.
     Before,
+    /// The same of a user who cannot come in: the failure itself where nothing follows.
+    Refused,
     /// The failure.
     Failed,
     /// What comes of a failure.

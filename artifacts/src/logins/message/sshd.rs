@@ -26,7 +26,7 @@ mod always {
     }
 
     pub(super) fn root_refused(rest: &[u8]) -> Option<Told<'_>> {
-        let told = Place::of(rest).put(Told::new(LoginKind::Other).step(Step::Before));
+        let told = Place::of(rest).put(Told::new(LoginKind::Other).step(Step::Refused));
         Some(told.user(b"root").detail(b"root login refused"))
     }
 }
@@ -86,14 +86,14 @@ fn failed(rest: &[u8]) -> Option<Told<'_>> {
 
 fn invalid_user(rest: &[u8]) -> Option<Told<'_>> {
     let (user, place) = user_from(rest)?;
-    let told = Told::new(LoginKind::Other).step(Step::Before);
+    let told = Told::new(LoginKind::Other).step(Step::Refused);
     Some(place.put(told.user(user)).detail(b"invalid user"))
 }
 
 /// `USER from ADDRESS not allowed because REASON`, and without a place.
 fn refused_user(rest: &[u8]) -> Option<Told<'_>> {
     let (who, why) = split(rest, b" not allowed because ")?;
-    let told = Told::new(LoginKind::Other).step(Step::Before).detail(why);
+    let told = Told::new(LoginKind::Other).step(Step::Refused).detail(why);
     Some(match user_from(who) {
         Some((user, place)) => place.put(told.user(user)),
         None => told.user(who),

@@ -39,7 +39,7 @@ impl Extractor for Syslog {
     }
 
     fn version(&self) -> u32 {
-        4
+        5
     }
 
     fn finds(&self) -> coldread_model::Parts {

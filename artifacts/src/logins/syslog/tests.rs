@@ -78,6 +78,30 @@ fn an_attempt_counts_once() {
     assert_eq!((failed(&[asked, with_key].concat()), failed(&[asked, with_password].concat())), (1, 1));
 }
 
+/// A client that goes away at once, or whose end the log does not tell.
+#[test]
+fn a_refused_user_has_failed_whatever_follows() {
+    let kinds = |text: &str| {
+        let mut found = read(text.as_bytes(), "UTC");
+        found.logins.sort_by_key(|event| event.offset);
+        found.logins.iter().map(|event| event.kind.name()).collect::<Vec<_>>()
+    };
+    let refused = "Jan  1 00:00:00 h sshd[7]: Invalid user bob from 1.2.3.4 port 5\n";
+    let denied =
+        "Jan  1 00:00:00 h sshd[7]: User al from 1.2.3.4 not allowed because not listed in AllowUsers\n";
+    let timeout = "Jan  1 00:02:00 h sshd[7]: fatal: Timeout before authentication for 1.2.3.4 port 5\n";
+    assert_eq!((kinds(refused), kinds(denied)), (vec!["failed"], vec!["failed"]));
+    assert_eq!(kinds(&[refused, timeout].concat()), ["failed"]);
+    // Without a process no one knows what follows.
+    assert_eq!(kinds("Jan  1 00:00:00 h sshd: Invalid user bob from 1.2.3.4 port 5\n"), ["other"]);
+    // So many others came in that it is given before its end is told.
+    let line = |pid: u32| format!("Jan  1 00:00:01 h sshd[{pid}]: Invalid user x from 1.2.3.5 port {pid}\n");
+    let many = (100..700).map(line).collect::<Vec<_>>().concat();
+    let end = "Jan  1 00:00:09 h sshd[7]: Connection closed by invalid user bob 1.2.3.4 port 5 [preauth]\n";
+    let all = kinds(&[refused, &many, end].concat());
+    assert_eq!((all.iter().filter(|kind| **kind == "failed").count(), all[601]), (601, "other"));
+}
+
 #[test]
 fn lines_of_an_attempt_are_its_evidence() {
     let lines = [
@@ -116,7 +140,7 @@ fn lines_of_an_attempt_are_its_evidence() {
             ("failed", "bob", password, 3, vec![2, 0]),
             ("failed", "bob", password, 4, vec![6, 7]),
             ("failed", "al", None, 5, vec![1]),
-            ("other", "carl", None, 8, vec![]),
+            ("failed", "carl", None, 8, vec![]),
             ("failed", "dora", password, 9, vec![]),
             ("login", "dora", password, 10, vec![]),
             ("other", "dora", None, 11, vec![]),
