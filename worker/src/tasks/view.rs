@@ -149,6 +149,8 @@ pub(super) struct DiskView<'a> {
     survey: &'a Survey,
     stream: &'a Stream,
     source: &'a dyn BlockSource,
+    /// Kept from window to window: its buffers cost more to make than to fill.
+    queue: Option<Box<dyn ReadQueue + 'a>>,
     segments: Vec<ByteRange>,
     window: Option<(u64, Vec<u8>)>,
 }
@@ -163,7 +165,7 @@ impl<'a> DiskView<'a> {
         let mut segments: Vec<ByteRange> = Vec::new();
         if matches!(stream.encoding, Encoding::Wof { .. }) && until > 0 {
             segments.push(ByteRange::new(0, until));
-            return Self { survey, stream, source, segments, window: None };
+            return Self { survey, stream, source, queue: None, segments, window: None };
         }
         for extent in survey.extents_of(stream).iter().filter(|extent| !extent.unwritten) {
             // A unit's allocated clusters come first, but its data may fill all of it.
@@ -178,25 +180,32 @@ impl<'a> DiskView<'a> {
                 _ => {}
             }
         }
-        Self { survey, stream, source, segments, window: None }
+        Self { survey, stream, source, queue: None, segments, window: None }
     }
 
     /// Reads an item of at most a window's bytes.
-    fn read_item(&self, item: Item<'_>, window: ByteRange) -> Result<Vec<u8>, ViewError> {
-        let mut collect = Collect { items: vec![(Vec::new(), None)] };
+    fn read_item(&mut self, item: Item<'_>, window: ByteRange) -> Result<Vec<u8>, ViewError> {
         let io = |reason: String| ViewError::Io { range: window, reason };
-        let mut queue = self.source.open_queue().map_err(|error| io(error.to_string()))?;
+        let mut queue = match self.queue.take() {
+            Some(queue) => queue,
+            None => self.source.open_queue().map_err(|error| io(error.to_string()))?,
+        };
+        let (_, mut room) = self.window.take().unwrap_or_default();
+        room.clear();
+        let mut collect = Collect { items: vec![(room, None)] };
         read_items([(0, item)], &mut *queue, BUDGET, &mut collect);
         let (bytes, error) = collect.items.pop().unwrap_or_default();
-        match error {
-            Some(error) => Err(view_error(&error, window.start, window.len)),
-            None => Ok(bytes),
+        if let Some(error) = error {
+            // Its queue is given up: it may be broken for good.
+            return Err(view_error(&error, window.start, window.len));
         }
+        self.queue = Some(queue);
+        Ok(bytes)
     }
 
     /// A window of a file in packed chunks: first the part of the table that says where they lie.
     fn read_chunks(
-        &self,
+        &mut self,
         packed: Packed,
         algorithm: Algorithm,
         window: ByteRange,
