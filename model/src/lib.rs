@@ -22,6 +22,7 @@ pub mod package;
 pub mod range;
 pub mod rows;
 pub mod task;
+pub mod text;
 pub mod time;
 pub mod version;
 
@@ -40,4 +41,5 @@ pub use manifest::{SnapshotManifest, SourceIdentity, VolumeManifest, VolumeState
 pub use package::{Package, PackageOrigin, PackageState, PackageType};
 pub use range::{ByteRange, RangeSet};
 pub use rows::{FoundRefs, LoginsRef, RowsRef};
+pub use text::{Origin, Text};
 pub use time::Timestamp;

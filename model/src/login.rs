@@ -1,6 +1,10 @@
 //! Logins, failed logins and what surrounds them.
 
-use crate::{package::words, time::Timestamp};
+use crate::{
+    package::words,
+    text::{Origin, Text},
+    time::Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -96,7 +100,7 @@ pub struct Evidence {
     /// The kind of record.
     pub source: LoginSource,
     /// The file: its path in the asset's tree.
-    pub origin: Vec<u8>,
+    pub origin: Origin,
     /// Where in that file (after decompression) the record starts, or its number where records have one.
     pub offset: u64,
 }
@@ -111,15 +115,15 @@ pub struct LoginEvent {
     /// What happened.
     pub kind: LoginKind,
     /// Who.
-    pub user: Option<String>,
+    pub user: Option<Text>,
     /// From which address (in its canonical form), or host where the record has only a name.
-    pub from: Option<String>,
+    pub from: Option<Text>,
     /// The client's own name for itself, where the record has it beside the address.
-    pub host: Option<String>,
+    pub host: Option<Text>,
     /// The client's port.
     pub port: Option<u16>,
     /// On which terminal.
-    pub tty: Option<String>,
+    pub tty: Option<Text>,
     /// How the time's zone is known.
     pub zone: Zone,
     /// Whether the local time exists twice (a clock set back) and the earlier one was taken.
@@ -127,25 +131,25 @@ pub struct LoginEvent {
     /// The process id that the record names.
     pub pid: Option<u32>,
     /// The session that the record names.
-    pub session: Option<String>,
+    pub session: Option<Text>,
     /// password, publickey, console, RDP, sudo …
-    pub method: Option<String>,
+    pub method: Option<Text>,
     /// Whose rights or account it was about, where that is another's than the user's.
-    pub target: Option<String>,
+    pub target: Option<Text>,
     /// What else the record says, in words: why an attempt failed, a key's fingerprint, a command.
-    pub detail: Option<String>,
+    pub detail: Option<Text>,
     /// When the session that began here ended.
     pub until: Option<Timestamp>,
     /// How it ended.
     pub ended: Option<SessionEnd>,
     /// The file that says so: its path in the asset's tree.
-    pub origin: Vec<u8>,
+    pub origin: Origin,
     /// Where in that file (after decompression) the record starts, or its number where records have one.
     pub offset: u64,
     /// Other records of the same event.
     pub evidence: Vec<Evidence>,
     /// The tree it belongs to: `/` for the host, else a container's or chroot's path.
-    pub root: String,
+    pub root: Text,
 }
 
 impl LoginEvent {
@@ -154,7 +158,7 @@ impl LoginEvent {
         source: LoginSource,
         kind: LoginKind,
         time: Option<Timestamp>,
-        origin: impl Into<Vec<u8>>,
+        origin: impl Into<Origin>,
         offset: u64,
     ) -> Self {
         Self {
@@ -178,7 +182,7 @@ impl LoginEvent {
             origin: origin.into(),
             offset,
             evidence: Vec::new(),
-            root: "/".to_owned(),
+            root: Text::new_static("/"),
         }
     }
 }

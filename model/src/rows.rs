@@ -35,8 +35,8 @@ pub trait Row: Serialize + DeserializeOwned + Ord + 'static {
     fn weight(&self) -> usize;
 }
 
-fn texts<'a>(texts: impl IntoIterator<Item = &'a Option<String>>) -> usize {
-    texts.into_iter().flatten().map(|text| text.len() + 8).sum()
+fn texts<'a, T: AsRef<str> + 'a>(texts: impl IntoIterator<Item = &'a Option<T>>) -> usize {
+    texts.into_iter().flatten().map(|text| text.as_ref().len() + 8).sum()
 }
 
 impl Row for Package {
@@ -214,8 +214,27 @@ impl<T: Row> BatchWriter<T> {
 /// Appends a row's encoding.
 pub fn write<T: Row>(row: &T, bytes: &mut Vec<u8>) {
     // Serialising to a growing vector fails only for types without a postcard form; ours have one.
-    let written = postcard::to_extend(row, std::mem::take(bytes));
-    *bytes = written.unwrap_or_else(|error| unreachable!("a row without an encoding: {error}"));
+    postcard::serialize_with_flavor(row, Appended(bytes))
+        .unwrap_or_else(|error| unreachable!("a row without an encoding: {error}"));
+}
+
+/// Where encodings are appended, a field at a time.
+struct Appended<'a>(&'a mut Vec<u8>);
+
+impl postcard::ser_flavors::Flavor for Appended<'_> {
+    type Output = ();
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
 }
 
 /// Eight bytes at a time, the high bits of each product mixed with the low ones.

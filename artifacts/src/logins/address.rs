@@ -1,15 +1,16 @@
 //! Addresses as records write them.
 
+use super::text_of;
+use coldread_model::{Text, text::shown};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An address in its canonical form (RFC 5952; one of version 4 mapped into version 6 is of version 4); a
 /// name as it is.
-pub(super) fn canonical(text: &[u8]) -> String {
+pub(super) fn canonical(text: &[u8]) -> Text {
     match std::str::from_utf8(text) {
         // There is one way alone to write an address of version 4.
-        Ok(text) if text.parse::<Ipv4Addr>().is_ok() => text.to_owned(),
-        _ => parse(text)
-            .map_or_else(|| String::from_utf8_lossy(text).into_owned(), |address| address.to_string()),
+        Ok(text) if text.parse::<Ipv4Addr>().is_ok() => Text::new(text),
+        _ => parse(text).map_or_else(|| text_of(text), shown),
     }
 }
 

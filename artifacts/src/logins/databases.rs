@@ -11,7 +11,7 @@ use crate::{
     view::FileView,
     wants::{Reading, Want},
 };
-use coldread_model::{GapKind, LoginEvent, LoginKind, LoginSource, SessionEnd, Timestamp};
+use coldread_model::{GapKind, LoginEvent, LoginKind, LoginSource, SessionEnd, Text, Timestamp};
 
 const STRUCTURE: &str = "login database";
 
@@ -115,11 +115,11 @@ fn read(
 
 type Events = Option<(LoginEvent, Option<LoginEvent>)>;
 
-fn text(value: &Value<'_>) -> Option<String> {
-    value.text().filter(|text| !text.is_empty()).map(str::to_owned)
+fn text(value: &Value<'_>) -> Option<Text> {
+    value.text().filter(|text| !text.is_empty()).map(Text::new)
 }
 
-fn from(value: &Value<'_>) -> Option<String> {
+fn from(value: &Value<'_>) -> Option<Text> {
     value.text().filter(|text| !text.is_empty()).map(|text| address::canonical(text.as_bytes()))
 }
 

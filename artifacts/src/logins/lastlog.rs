@@ -8,7 +8,7 @@ use crate::{
     Context, Extractor, Input, Output,
     wants::{Reading, Want},
 };
-use coldread_model::{LoginEvent, LoginKind, LoginSource, Timestamp};
+use coldread_model::{LoginEvent, LoginKind, LoginSource, Text, Timestamp, text::shown};
 
 const STRUCTURE: &str = "lastlog record";
 
@@ -51,10 +51,10 @@ fn last_login(record: &[u8], uid: u64, size: u64, origin: &[u8], context: &Conte
     if seconds == 0 {
         return None;
     }
-    let name = u32::try_from(uid).ok().and_then(|uid| context.user_name(uid)).map(str::to_owned);
+    let name = u32::try_from(uid).ok().and_then(|uid| context.user_name(uid)).map(Text::new);
     let time = Some(Timestamp::new(seconds, 0));
     Some(LoginEvent {
-        user: Some(name.unwrap_or_else(|| uid.to_string())),
+        user: Some(name.unwrap_or_else(|| shown(uid))),
         tty: record.get(line..line + 32).and_then(text_field),
         from: record
             .get(line + 32..line + 288)

@@ -14,10 +14,20 @@ pub mod tallies;
 pub mod utmp;
 mod window;
 
+use coldread_model::Text;
+
+/// A text, with what is no UTF-8 of it replaced.
+fn text_of(bytes: &[u8]) -> Text {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Text::new(text),
+        Err(_) => String::from_utf8_lossy(bytes).into(),
+    }
+}
+
 /// A field of fixed length that ends at its first NUL, if it says anything.
-fn text_field(field: &[u8]) -> Option<String> {
+fn text_field(field: &[u8]) -> Option<Text> {
     let len = memchr::memchr(0, field).unwrap_or(field.len());
-    (len > 0).then(|| String::from_utf8_lossy(&field[..len]).into_owned())
+    (len > 0).then(|| text_of(&field[..len]))
 }
 
 /// `N` bytes of a record from `at`; zeros where the record is shorter.

@@ -8,7 +8,7 @@ use crate::{
     Context, Extractor, Input, Output,
     wants::{Reading, Want},
 };
-use coldread_model::{GapKind, LoginEvent, LoginKind, LoginSource, Timestamp};
+use coldread_model::{GapKind, LoginEvent, LoginKind, LoginSource, Text, Timestamp, text::shown};
 
 const STRUCTURE: &str = "tally record";
 
@@ -53,7 +53,7 @@ impl Extractor for Tallies {
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         let user = |uid: u64| {
             let known = u32::try_from(uid).ok().and_then(|uid| context.user_name(uid));
-            Some(known.map_or_else(|| uid.to_string(), str::to_owned))
+            Some(known.map_or_else(|| shown(uid), Text::new))
         };
         match name {
             b"faillog" => {
@@ -74,13 +74,13 @@ impl Extractor for Tallies {
 
 /// A user's last failure: one event, that says how many there were.
 fn counted(count: u16, event: LoginEvent) -> Option<LoginEvent> {
-    let detail = Some(format!("{count} failed since the last login")).filter(|_| count > 0);
+    let detail = Some(format!("{count} failed since the last login").into()).filter(|_| count > 0);
     let has_time = event.time.is_some_and(|time| time.seconds > 0);
     has_time.then_some(LoginEvent { detail, ..event })
 }
 
 /// Count and bound of 16 bits each, a terminal of 12 bytes, the time of the last failure.
-fn faillog(record: &[u8], uid: u64, user: Option<String>, path: &[u8]) -> Option<LoginEvent> {
+fn faillog(record: &[u8], uid: u64, user: Option<Text>, path: &[u8]) -> Option<LoginEvent> {
     let seconds = if record.len() == 32 {
         i64::from_le_bytes(bytes_at(record, 16))
     } else {
@@ -94,7 +94,7 @@ fn faillog(record: &[u8], uid: u64, user: Option<String>, path: &[u8]) -> Option
 }
 
 /// A terminal or host of 52 bytes, 2 unused, a count, a time.
-fn tallylog(record: &[u8], uid: u64, user: Option<String>, path: &[u8]) -> Option<LoginEvent> {
+fn tallylog(record: &[u8], uid: u64, user: Option<Text>, path: &[u8]) -> Option<LoginEvent> {
     let time = Some(Timestamp::new(i64::from_le_bytes(bytes_at(record, 56)), 0));
     let event = LoginEvent::new(LoginSource::Faillog, LoginKind::Failed, time, path, uid * TALLY);
     let place = record.get(..52).and_then(text_field);
@@ -135,10 +135,10 @@ fn faillock(input: &mut Input<'_>, user: &str, out: &mut dyn Output) {
                     place.path,
                     number * TALLY,
                 );
-                let mut event = LoginEvent { user: Some(user.to_owned()), ..event };
+                let mut event = LoginEvent { user: Some(user.into()), ..event };
                 match status & 6 {
                     2 => event.from = source.map(|from| address::canonical(from.as_bytes())),
-                    4 => event.tty = source.map(|tty| tty.trim_start_matches("/dev/").to_owned()),
+                    4 => event.tty = source.map(|tty| tty.trim_start_matches("/dev/").into()),
                     _ => event.method = source,
                 }
                 if status & 1 == 0 {

@@ -2,7 +2,7 @@
 
 use crate::support::{corpus, extract, output_of};
 use coldread_artifacts::{Context, logins::joiner::joiner};
-use coldread_model::{LoginEvent, LoginKind, SessionEnd, Timestamp};
+use coldread_model::{LoginEvent, LoginKind, SessionEnd, Text, Timestamp};
 
 fn utmp_corpus(path: &str, file: &str) -> Option<(Vec<LoginEvent>, usize, String)> {
     let file = corpus("utmp")?.join(file);
@@ -21,7 +21,7 @@ fn dumped(line: &str) -> Vec<String> {
 }
 
 fn shown(event: &LoginEvent) -> Vec<String> {
-    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    let text = |field: &Option<Text>| field.as_deref().unwrap_or_default().to_owned();
     let pid = event.pid.map(|pid| pid.to_string()).unwrap_or_default();
     let time = event.time.unwrap().to_string().trim_end_matches("000Z").to_owned();
     let from = [&event.host, &event.detail, &event.from].into_iter().find(|from| from.is_some());
@@ -95,7 +95,7 @@ fn sessions_of_last(program: &str, file: &str) -> Option<Vec<[String; 5]>> {
 }
 
 fn session(event: &LoginEvent) -> [String; 5] {
-    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    let text = |field: &Option<Text>| field.as_deref().unwrap_or_default().to_owned();
     let end = match event.ended {
         Some(SessionEnd::Logout) => full(event.until.unwrap()),
         Some(SessionEnd::Shutdown) => "down".to_owned(),
@@ -239,8 +239,10 @@ fn failures_as_lastb_shows_them() {
 #[test]
 fn lastlog_corpus() {
     let Some((events, gaps, _)) = utmp_corpus("/var/log/lastlog", "lastlog") else { return };
-    let mut events: Vec<_> =
-        events.iter().map(|event| (event.user.clone().unwrap(), event.time.unwrap().to_string())).collect();
+    let mut events: Vec<_> = events
+        .iter()
+        .map(|event| (event.user.as_deref().unwrap_or_default().to_owned(), event.time.unwrap().to_string()))
+        .collect();
     events.sort();
     let expected = [
         ("0", "2021-12-08T16:20:23.000000000Z"),

@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn logins_are_chosen_by_kind_user_and_time() {
         let event = |kind, user: Option<&str>, time: Option<i64>| LoginEvent {
-            user: user.map(str::to_owned),
+            user: user.map(Into::into),
             ..LoginEvent::new(LoginSource::Wtmp, kind, time.map(|seconds| Timestamp::new(seconds, 0)), "", 0)
         };
         let wants =
@@ -139,7 +139,7 @@ mod tests {
         assert!(wants(v1::LoginsRequest { since: at(10), until: at(11), ..Default::default() }, &login));
         assert!(!wants(v1::LoginsRequest { until: at(10), ..Default::default() }, &login));
         assert!(!wants(v1::LoginsRequest { since: at(0), all: true, ..Default::default() }, &sudo));
-        let evidence = Evidence { source: LoginSource::Journal, origin: Vec::new(), offset: 0 };
+        let evidence = Evidence { source: LoginSource::Journal, origin: "".into(), offset: 0 };
         let joined = LoginEvent { evidence: vec![evidence], ..login };
         for (source, root, wanted) in
             [("wtmp", "/", true), ("journal", "", true), ("btmp", "", false), ("wtmp", "/srv/*", false)]

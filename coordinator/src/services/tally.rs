@@ -67,10 +67,10 @@ impl Tally {
             LoginKind::Login => &mut self.room[1],
             _ => return,
         };
-        if !self.roots.contains_key(&event.root) {
-            self.roots.insert(event.root.clone(), Root::default());
+        if !self.roots.contains_key(&*event.root) {
+            self.roots.insert(event.root.to_string(), Root::default());
         }
-        let Some(root) = self.roots.get_mut(&event.root) else { return };
+        let Some(root) = self.roots.get_mut(&*event.root) else { return };
         let name = event.user.as_deref().unwrap_or_default();
         if !root.users.contains_key(name) && takes(room, size_of::<User>() + EACH + name.len()) {
             let late = root.others.is_some();
@@ -184,8 +184,8 @@ mod tests {
 
     fn event(kind: LoginKind, user: &str, from: &str, time: Option<i64>) -> LoginEvent {
         LoginEvent {
-            user: Some(user.to_owned()),
-            from: Some(from.to_owned()),
+            user: Some(user.into()),
+            from: Some(from.into()),
             ..LoginEvent::new(LoginSource::Authlog, kind, time.map(|second| Timestamp::new(second, 0)), "", 0)
         }
     }
@@ -218,7 +218,7 @@ mod tests {
         ] {
             tally.take(&event(kind, user, from, time));
         }
-        tally.take(&LoginEvent { root: "/srv/jail".to_owned(), ..event(LoginKind::Login, "anna", "", None) });
+        tally.take(&LoginEvent { root: "/srv/jail".into(), ..event(LoginKind::Login, "anna", "", None) });
         tally.mention("/");
         tally.mention("/empty");
         let rows = rows(tally);

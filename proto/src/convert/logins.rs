@@ -2,7 +2,7 @@
 
 use super::{ConvertError, time, word};
 use crate::v1;
-use coldread_model::{Evidence, LoginEvent, LoginKind, LoginSource, SessionEnd, Zone};
+use coldread_model::{Evidence, LoginEvent, LoginKind, LoginSource, SessionEnd, Text, Zone};
 
 impl v1::Login {
     /// The message for an event on an asset.
@@ -11,25 +11,25 @@ impl v1::Login {
             asset: asset.to_owned(),
             source: event.source.name().to_owned(),
             kind: event.kind.name().to_owned(),
-            user: event.user,
-            from: event.from,
-            tty: event.tty,
+            user: text(event.user),
+            from: text(event.from),
+            tty: text(event.tty),
             time: event.time.map(Into::into),
             zone: event.zone.name().to_owned(),
             ambiguous: event.ambiguous,
             pid: event.pid,
-            session: event.session,
-            method: event.method,
-            origin: event.origin,
+            session: text(event.session),
+            method: text(event.method),
+            origin: event.origin.into(),
             offset: event.offset,
-            host: event.host,
+            host: text(event.host),
             port: event.port.map(u32::from),
-            target: event.target,
-            detail: event.detail,
+            target: text(event.target),
+            detail: text(event.detail),
             until: event.until.map(Into::into),
             ended: event.ended.map(|ended| ended.name().to_owned()),
             evidence: event.evidence.into_iter().map(Into::into).collect(),
-            root: event.root,
+            root: event.root.into(),
         }
     }
 
@@ -39,27 +39,31 @@ impl v1::Login {
             time: time::optional(self.time)?,
             source: word("source", &self.source, LoginSource::from_name)?,
             kind: word("kind", &self.kind, LoginKind::from_name)?,
-            user: self.user,
-            from: self.from,
-            tty: self.tty,
+            user: self.user.map(Text::from),
+            from: self.from.map(Text::from),
+            tty: self.tty.map(Text::from),
             zone: word("zone", &self.zone, Zone::from_name)?,
             ambiguous: self.ambiguous,
             pid: self.pid,
-            session: self.session,
-            method: self.method,
-            origin: self.origin,
+            session: self.session.map(Text::from),
+            method: self.method.map(Text::from),
+            origin: self.origin.into(),
             offset: self.offset,
-            host: self.host,
+            host: self.host.map(Text::from),
             port: self.port.map(port).transpose()?,
-            target: self.target,
-            detail: self.detail,
+            target: self.target.map(Text::from),
+            detail: self.detail.map(Text::from),
             until: time::optional(self.until)?,
             ended: self.ended.map(|ended| word("ended", &ended, SessionEnd::from_name)).transpose()?,
             evidence: self.evidence.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
-            root: self.root,
+            root: self.root.into(),
         };
         Ok((self.asset, event))
     }
+}
+
+fn text(text: Option<Text>) -> Option<String> {
+    text.map(String::from)
 }
 
 fn port(number: u32) -> Result<u16, ConvertError> {
@@ -68,7 +72,11 @@ fn port(number: u32) -> Result<u16, ConvertError> {
 
 impl From<Evidence> for v1::Evidence {
     fn from(evidence: Evidence) -> Self {
-        Self { source: evidence.source.name().to_owned(), origin: evidence.origin, offset: evidence.offset }
+        Self {
+            source: evidence.source.name().to_owned(),
+            origin: evidence.origin.into(),
+            offset: evidence.offset,
+        }
     }
 }
 
@@ -77,7 +85,7 @@ impl TryFrom<v1::Evidence> for Evidence {
 
     fn try_from(evidence: v1::Evidence) -> Result<Self, ConvertError> {
         let source = word("source", &evidence.source, LoginSource::from_name)?;
-        Ok(Self { source, origin: evidence.origin, offset: evidence.offset })
+        Ok(Self { source, origin: evidence.origin.into(), offset: evidence.offset })
     }
 }
 
@@ -89,17 +97,17 @@ mod tests {
     #[test]
     fn an_event_comes_back_and_a_strange_one_is_refused() {
         let event = LoginEvent {
-            user: Some("root".to_owned()),
-            from: Some("192.0.2.1".to_owned()),
+            user: Some("root".into()),
+            from: Some("192.0.2.1".into()),
             port: Some(50_022),
             ambiguous: true,
             pid: Some(4),
-            method: Some("password".to_owned()),
+            method: Some("password".into()),
             until: Some(Timestamp::new(9, 1)),
             ended: Some(SessionEnd::Crash),
             evidence: vec![Evidence {
                 source: LoginSource::Journal,
-                origin: b"/var/log/journal/system.journal".to_vec(),
+                origin: "/var/log/journal/system.journal".into(),
                 offset: 7,
             }],
             ..LoginEvent::new(LoginSource::Btmp, LoginKind::Failed, None, "/var/log/btmp", 384)

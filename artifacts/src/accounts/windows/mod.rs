@@ -83,9 +83,9 @@ fn logins(account: &Account, out: &mut dyn Output) {
         };
         let number = account.id.unwrap_or(0);
         out.login(LoginEvent {
-            user: Some(account.name.clone()),
-            detail: count,
-            ..LoginEvent::new(LoginSource::Sam, kind, time, account.origin.clone(), number)
+            user: Some(account.name.as_str().into()),
+            detail: count.map(Into::into),
+            ..LoginEvent::new(LoginSource::Sam, kind, time, &account.origin[..], number)
         });
     }
 }

@@ -13,7 +13,9 @@ use crate::{
     input::{EVENTS_PER_FILE, Place},
     wants::{Reading, Want},
 };
-use coldread_model::{GapKind, LogWindow, LoginEvent, LoginKind, LoginSource, Part, Parts, Timestamp};
+use coldread_model::{
+    GapKind, LogWindow, LoginEvent, LoginKind, LoginSource, Part, Parts, Text, Timestamp, text::shown,
+};
 use std::net::IpAddr;
 
 /// Reads the event logs that tell of logins.
@@ -165,15 +167,15 @@ fn same_attempt(one: &LoginEvent, other: &LoginEvent) -> bool {
 }
 
 /// An address in its canonical form; version 4 written as version 6 is version 4. Anything else is a name.
-fn address(text: &str) -> String {
+fn address(text: &str) -> Text {
     match text.parse::<IpAddr>() {
-        Ok(address) => address.to_canonical().to_string(),
-        Err(_) => text.to_owned(),
+        Ok(address) => shown(address.to_canonical()),
+        Err(_) => text.into(),
     }
 }
 
 /// Several facts in one line.
-fn joined(facts: impl IntoIterator<Item = Option<String>>) -> Option<String> {
-    let facts: Vec<String> = facts.into_iter().flatten().collect();
-    (!facts.is_empty()).then(|| facts.join("; "))
+fn joined(facts: impl IntoIterator<Item = Option<Text>>) -> Option<Text> {
+    let facts: Vec<Text> = facts.into_iter().flatten().collect();
+    (!facts.is_empty()).then(|| facts.join("; ").into())
 }

@@ -4,7 +4,7 @@
 
 use super::{Reader, address, joined, words};
 use crate::evtx::{Event, Header};
-use coldread_model::{LoginEvent, LoginKind};
+use coldread_model::{LoginEvent, LoginKind, Text};
 
 pub(super) fn reader(id: u32) -> Option<Reader> {
     Some(match id {
@@ -22,13 +22,13 @@ pub(super) fn reader(id: u32) -> Option<Reader> {
     })
 }
 
-fn owned(event: &Event, name: &str) -> Option<String> {
-    event.field(name).map(str::to_owned)
+fn owned(event: &Event, name: &str) -> Option<Text> {
+    event.field(name).map(Text::new)
 }
 
 /// A field after a word.
-fn told(word: &str, value: Option<&str>) -> Option<String> {
-    value.map(|value| format!("{word} {value}"))
+fn told(word: &str, value: Option<&str>) -> Option<Text> {
+    value.map(|value| format!("{word} {value}").into())
 }
 
 /// Where a client came from: address, port and its own name.
@@ -90,7 +90,7 @@ fn explicit(_: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     row.user = owned(event, "SubjectUserName");
     row.session = owned(event, "SubjectLogonId");
     row.target = owned(event, "TargetUserName");
-    row.method = Some("explicit credentials".to_owned());
+    row.method = Some("explicit credentials".into());
     client(event, &mut row);
     process(event, &mut row);
     row.detail = joined([
@@ -105,9 +105,10 @@ fn special(_: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     row.kind = LoginKind::Privilege;
     row.user = owned(event, "SubjectUserName");
     row.session = owned(event, "SubjectLogonId");
-    row.method = Some("special privileges".to_owned());
-    let list =
-        event.field("PrivilegeList").map(|list| list.split_whitespace().collect::<Vec<_>>().join(", "));
+    row.method = Some("special privileges".into());
+    let list = event
+        .field("PrivilegeList")
+        .map(|list| list.split_whitespace().collect::<Vec<_>>().join(", ").into());
     row.detail = joined([told("domain", event.field("SubjectDomainName")), list]);
     row
 }
@@ -136,7 +137,7 @@ fn account(header: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     let renamed = event.field("NewTargetUserName");
     row.target = row.target.or_else(|| owned(event, "OldTargetUserName"));
     row.detail =
-        joined([Some(what.to_owned()), told("to", renamed), told("identifier", event.field("TargetSid"))]);
+        joined([Some(what.into()), told("to", renamed), told("identifier", event.field("TargetSid"))]);
     row
 }
 
@@ -150,7 +151,7 @@ fn group(header: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
         _ => "group changed",
     };
     row.detail = joined([
-        Some(what.to_owned()),
+        Some(what.into()),
         told("member", event.field("MemberName").or_else(|| event.field("MemberSid"))),
         told("identifier", event.field("TargetSid")),
     ]);
@@ -162,7 +163,7 @@ fn locked(_: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     row.user = owned(event, "TargetUserName");
     // Here the domain is the machine that the failed attempts came from.
     row.host = owned(event, "TargetDomainName");
-    row.detail = Some("account locked".to_owned());
+    row.detail = Some("account locked".into());
     row
 }
 
@@ -171,14 +172,14 @@ fn ticket(header: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     let code = event.field("Status").and_then(words::kerberos);
     row.kind = if header.id == 4771 || code.is_some() { LoginKind::Failed } else { LoginKind::Other };
     row.user = owned(event, "TargetUserName");
-    row.method = Some(words::KERBEROS.to_owned());
+    row.method = Some(words::KERBEROS.into());
     client(event, &mut row);
     let what = match header.id {
         4768 => "ticket to get tickets",
         4769 => "ticket for a service",
         _ => "pre-authentication failed",
     };
-    row.detail = joined([code, Some(what.to_owned()), told("service", event.field("ServiceName"))]);
+    row.detail = joined([code, Some(what.into()), told("service", event.field("ServiceName"))]);
     row
 }
 
@@ -188,8 +189,8 @@ fn checked(_: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     row.kind = if why.is_some() { LoginKind::Failed } else { LoginKind::Other };
     row.user = owned(event, "TargetUserName");
     row.host = owned(event, "Workstation");
-    row.method = Some(words::NTLM.to_owned());
-    row.detail = why.or_else(|| Some("password checked".to_owned()));
+    row.method = Some(words::NTLM.into());
+    row.detail = why.or_else(|| Some("password checked".into()));
     row
 }
 
@@ -198,6 +199,6 @@ pub(super) fn log_cleared(header: &Header, event: &Event, mut row: LoginEvent) -
     row.user = owned(event, "SubjectUserName");
     row.session = owned(event, "SubjectLogonId");
     let log = event.field("Channel").unwrap_or(&header.channel);
-    row.detail = Some(format!("the log {log} was cleared"));
+    row.detail = Some(format!("the log {log} was cleared").into());
     row
 }

@@ -7,7 +7,7 @@ use crate::{
     evtx::{Event, Header},
     secrets::masked,
 };
-use coldread_model::{LoginEvent, LoginKind};
+use coldread_model::{LoginEvent, LoginKind, Text};
 
 pub(super) fn reader(provider: &str, id: u32) -> Option<Reader> {
     let is = |name: &str| provider.eq_ignore_ascii_case(name);
@@ -26,23 +26,23 @@ fn event_log(header: &Header, _: &Event, mut row: LoginEvent) -> LoginEvent {
         6005 => row.kind = LoginKind::Boot,
         6006 => row.kind = LoginKind::Shutdown,
         // Written at the boot after it: the time is not that of the end.
-        _ => row.detail = Some("the shutdown before was unexpected".to_owned()),
+        _ => row.detail = Some("the shutdown before was unexpected".into()),
     }
     row
 }
 
 fn unclean(_: &Header, _: &Event, mut row: LoginEvent) -> LoginEvent {
-    row.detail = Some("restarted without having been shut down".to_owned());
+    row.detail = Some("restarted without having been shut down".into());
     row
 }
 
 /// Who asked for a shutdown or restart, and why.
 fn requested(_: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
     let user = event.field("param7");
-    row.user = user.map(|user| user.rsplit('\\').next().unwrap_or(user).to_owned());
-    let fact = |word: &str, name: &str| event.field(name).map(|value| format!("{word} {value}"));
+    row.user = user.map(|user| user.rsplit('\\').next().unwrap_or(user).into());
+    let fact = |word: &str, name: &str| event.field(name).map(|value| format!("{word} {value}").into());
     row.detail = joined([
-        Some("shutdown requested".to_owned()),
+        Some("shutdown requested".into()),
         fact("as", "param5"),
         fact("process", "param1"),
         fact("reason", "param3"),
@@ -52,12 +52,12 @@ fn requested(_: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
 
 /// A service was installed: how intruders stay, and how remote tools start.
 fn service(header: &Header, event: &Event, mut row: LoginEvent) -> LoginEvent {
-    row.user.clone_from(&header.user);
-    row.target = event.field("AccountName").map(str::to_owned);
-    let fact = |word: &str, name: &str| event.field(name).map(|value| format!("{word} {value}"));
+    row.user = header.user.as_deref().map(Text::new);
+    row.target = event.field("AccountName").map(Text::new);
+    let fact = |word: &str, name: &str| event.field(name).map(|value| format!("{word} {value}").into());
     row.detail = joined([
         fact("service installed:", "ServiceName"),
-        event.field("ImagePath").map(|image| format!("image {}", masked(image))),
+        event.field("ImagePath").map(|image| format!("image {}", masked(image)).into()),
         fact("start", "StartType"),
     ]);
     row

@@ -3,10 +3,10 @@
 //! Sources: Microsoft Learn, "4624(S)", "4625(F)", "4768(S, F)", "4771(F)"; [MS-ERREF] section 2.3.1,
 //! "NTSTATUS Values"; RFC 4120 section 7.5.9, "Error Codes".
 
-use coldread_model::LoginEvent;
+use coldread_model::{LoginEvent, Text};
 
 /// How a logon came about.
-pub(super) fn logon_type(number: &str) -> String {
+pub(super) fn logon_type(number: &str) -> Text {
     match number {
         "0" => "system",
         "2" => "console",
@@ -20,9 +20,9 @@ pub(super) fn logon_type(number: &str) -> String {
         "11" => "console cached",
         "12" => "rdp cached",
         "13" => "unlock cached",
-        other => return format!("logon type {other}"),
+        other => return format!("logon type {other}").into(),
     }
-    .to_owned()
+    .into()
 }
 
 /// How the package that checked a password is told from a logon.
@@ -35,7 +35,7 @@ pub(super) fn is_logon(event: &LoginEvent) -> bool {
 }
 
 /// Why a logon failed; the number where it has no name here.
-pub(super) fn status(code: &str) -> Option<String> {
+pub(super) fn status(code: &str) -> Option<Text> {
     let number = number(code)?;
     Some(
         match number {
@@ -64,14 +64,14 @@ pub(super) fn status(code: &str) -> Option<String> {
             0xc000_02ee => "an unspecified failure",
             0xc000_0371 => "the local accounts database has no secret for the account",
             0xc000_0413 => "the authentication firewall refused it",
-            other => return Some(format!("status {other:#x}")),
+            other => return Some(format!("status {other:#x}").into()),
         }
-        .to_owned(),
+        .into(),
     )
 }
 
 /// Why Kerberos refused; the number where it has no name here.
-pub(super) fn kerberos(code: &str) -> Option<String> {
+pub(super) fn kerberos(code: &str) -> Option<Text> {
     let number = number(code)?;
     Some(
         match number {
@@ -92,9 +92,9 @@ pub(super) fn kerberos(code: &str) -> Option<String> {
             0x22 => "the request was sent before",
             0x25 => "the clocks differ too much",
             0x29 => "the message was changed",
-            other => return Some(format!("Kerberos code {other:#x}")),
+            other => return Some(format!("Kerberos code {other:#x}").into()),
         }
-        .to_owned(),
+        .into(),
     )
 }
 

@@ -32,7 +32,7 @@ mod rotated;
 mod same;
 mod sessions;
 
-use coldread_model::{LoginEvent, LoginKind, LoginSource, Timestamp};
+use coldread_model::{LoginEvent, LoginKind, LoginSource, Text, Timestamp};
 use same::Same;
 use sessions::Sessions;
 
@@ -115,7 +115,7 @@ fn complete(main: &mut LoginEvent, other: LoginEvent) {
     });
     main.evidence.extend(other.evidence);
     main.evidence.sort_unstable();
-    let fill = |to: &mut Option<String>, from: Option<String>| {
+    let fill = |to: &mut Option<Text>, from: Option<Text>| {
         if to.is_none() {
             *to = from;
         }

@@ -1,7 +1,7 @@
 //! Attempts whose lines a rotation of their log parted, where the later line comes after the first has left.
 
 use super::apart;
-use coldread_model::{LoginEvent, LoginKind, LoginSource, Timestamp};
+use coldread_model::{LoginEvent, LoginKind, LoginSource, Origin, Timestamp};
 use std::collections::VecDeque;
 
 /// How long sshd may let a client try, and more.
@@ -18,7 +18,7 @@ struct Begun {
     port: Option<u16>,
     time: Timestamp,
     source: LoginSource,
-    origin: Vec<u8>,
+    origin: Origin,
 }
 
 /// Those that were counted as failures and may go on in another file, the oldest first.

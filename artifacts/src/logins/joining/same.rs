@@ -1,10 +1,11 @@
 //! Which events are one.
 
 use super::{Joined, MAX_RECORDS, apart, is_begun, is_log, is_record, rotated::Rotated, seconds};
-use coldread_model::{LoginEvent, LoginKind, LoginSource, Timestamp};
+use coldread_model::{LoginEvent, LoginKind, LoginSource, Origin, Timestamp};
+use foldhash::fast::{FixedState, RandomState};
 use std::{
     collections::{HashMap, VecDeque},
-    hash::{DefaultHasher, Hash, Hasher},
+    hash::{BuildHasher, Hash, Hasher},
 };
 
 /// How long an event waits for others.
@@ -28,7 +29,7 @@ const RECORD_NAME: usize = 32;
 struct Held {
     joined: Joined,
     /// Its sources with their files, and their times, where it has been joined to another.
-    members: Vec<(LoginSource, Vec<u8>, Timestamp)>,
+    members: Vec<(LoginSource, Origin, Timestamp)>,
     /// Under what it is found: its own keys …
     keys: Keys,
     /// … and those of what was joined to it.
@@ -43,10 +44,8 @@ impl Held {
     fn members(&self) -> impl Iterator<Item = Member<'_>> {
         let event = &self.joined.event;
         let alone = event.time.filter(|_| self.members.is_empty());
-        let alone = alone.map(|time| (event.source, &event.origin[..], time));
-        alone
-            .into_iter()
-            .chain(self.members.iter().map(|(source, origin, time)| (*source, &origin[..], *time)))
+        let alone = alone.map(|time| (event.source, &event.origin, time));
+        alone.into_iter().chain(self.members.iter().map(|(source, origin, time)| (*source, origin, *time)))
     }
 
     fn is_found_by(&self, key: u64) -> bool {
@@ -54,7 +53,7 @@ impl Held {
     }
 }
 
-type Member<'a> = (LoginSource, &'a [u8], Timestamp);
+type Member<'a> = (LoginSource, &'a Origin, Timestamp);
 
 /// The stage's state: what waits, in the order of time, and where to find it.
 #[derive(Debug, Default)]
@@ -63,7 +62,7 @@ pub(super) struct Same {
     /// How many left the front so far: a number minus this is a place in `held`.
     left: u64,
     /// Numbers of those with one root, kind, user and address, and of those of one process among them.
-    by_key: HashMap<u64, VecDeque<u64>>,
+    by_key: HashMap<u64, VecDeque<u64>, RandomState>,
     /// Attempts of which a file told the beginning alone, and that wait no longer.
     rotated: Rotated,
 }
@@ -169,7 +168,7 @@ impl Same {
 /// Root, kind, user and address, which must be equal in any case; and the same with the process.
 fn keys_of(event: &LoginEvent) -> Keys {
     // The same keys in every process: results do not depend on chance.
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = FixedState::default().build_hasher();
     event.root.hash(&mut hasher);
     event.kind.hash(&mut hasher);
     name(event.user.as_deref()).hash(&mut hasher);
@@ -203,15 +202,15 @@ fn fit(held: &Held, event: &LoginEvent, time: Timestamp) -> Option<(bool, i128)>
         let mut of_source = held.members().filter(|(source, ..)| *source == event.source);
         let of_port = other.port.is_none() || event.port.is_none() || other.port == event.port;
         if let (Some((_, origin, at)), None, true) = (of_source.next(), of_source.next(), of_port)
-            && origin != event.origin
+            && *origin != event.origin
             && apart(at, time) <= HOLD
         {
             return Some((false, apart(at, time)));
         }
     }
-    let copy = |(_, origin, at): Member<'_>| origin != event.origin && at == time;
+    let copy = |(_, origin, at): Member<'_>| *origin != event.origin && at == time;
     let mut of_kind = held.members().filter(|(source, ..)| *source == event.source);
-    if !of_kind.all(copy) || held.members().any(|(_, origin, _)| origin == event.origin) {
+    if !of_kind.all(copy) || held.members().any(|(_, origin, _)| *origin == event.origin) {
         return None;
     }
     let member = |wanted: fn(LoginSource) -> bool| held.members().find(|(source, ..)| wanted(*source));

@@ -1,7 +1,8 @@
 //! When sessions end.
 
 use super::{Joined, MAX_RECORDS, apart, seconds};
-use coldread_model::{LoginEvent, LoginKind, LoginSource, SessionEnd, Timestamp};
+use coldread_model::{LoginEvent, LoginKind, LoginSource, SessionEnd, Text, Timestamp};
+use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// Sessions and logouts that are held at once, of all roots; of more the oldest of a root is given up.
@@ -19,15 +20,15 @@ const MACHINE: i128 = seconds(120);
 /// What a session's logout can name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Key {
-    Terminal(String),
+    Terminal(Text),
     Process(u32),
-    Session(String),
+    Session(Text),
 }
 
 /// The stage's state.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    roots: HashMap<String, Machine>,
+    roots: HashMap<Text, Machine, RandomState>,
     /// Sessions and logouts that are held.
     held: usize,
 }
@@ -54,10 +55,13 @@ struct Machine {
 impl Sessions {
     pub(super) fn push(&mut self, joined: Joined, emit: &mut dyn FnMut(LoginEvent)) {
         let Some(time) = joined.event.time else { return emit(joined.event) };
-        if !self.roots.contains_key(&joined.event.root) && self.roots.len() >= MAX_ROOTS {
-            return emit(joined.event);
+        if !self.roots.contains_key(&joined.event.root) {
+            if self.roots.len() >= MAX_ROOTS {
+                return emit(joined.event);
+            }
+            self.roots.insert(joined.event.root.clone(), Machine::default());
         }
-        let machine = self.roots.entry(joined.event.root.clone()).or_default();
+        let Some(machine) = self.roots.get_mut(&joined.event.root) else { return };
         let before = machine.held();
         machine.forget(time, emit);
         match joined.event.kind {
@@ -74,7 +78,7 @@ impl Sessions {
     }
 
     pub(super) fn finish(&mut self, emit: &mut dyn FnMut(LoginEvent)) {
-        let mut names: Vec<String> = self.roots.keys().cloned().collect();
+        let mut names: Vec<Text> = self.roots.keys().cloned().collect();
         names.sort_unstable();
         for name in names {
             if let Some(machine) = self.roots.remove(&name) {

@@ -27,8 +27,7 @@ fn join(mut events: Vec<LoginEvent>) -> Vec<LoginEvent> {
 /// `millis` after the start of a day.
 fn at(source: LoginSource, kind: LoginKind, millis: i64, offset: u64) -> LoginEvent {
     let time = Timestamp::new(1_700_000_000 + millis / 1000, (millis % 1000) as u32 * 1_000_000);
-    let origin = format!("/var/log/{source}");
-    LoginEvent::new(source, kind, Some(time), origin, offset)
+    LoginEvent::new(source, kind, Some(time), &*format!("/var/log/{source}"), offset)
 }
 
 fn attempt(source: LoginSource, millis: i64, pid: u32, offset: u64) -> LoginEvent {
@@ -102,7 +101,7 @@ fn an_attempt_that_a_rotation_parts_is_one() {
     let begun = |source: LoginSource| LoginEvent {
         method: None,
         detail: Some("invalid user".into()),
-        origin: format!("/var/log/{source}.1").into_bytes(),
+        origin: format!("/var/log/{source}.1").into_bytes().into(),
         ..attempt(source, 0, 7, 900)
     };
     let tried =
@@ -133,7 +132,7 @@ fn an_attempt_that_a_rotation_parts_is_one() {
     // Others: of another port, of the same file, of a later process.
     for other in [
         LoginEvent { port: Some(51), ..tried(auth, 9000) },
-        LoginEvent { origin: b"/var/log/authlog.1".to_vec(), ..tried(auth, 9000) },
+        LoginEvent { origin: "/var/log/authlog.1".into(), ..tried(auth, 9000) },
         tried(auth, 700_000),
     ] {
         let joined = join(vec![begun(auth), other]);
@@ -145,7 +144,7 @@ fn login(source: LoginSource, millis: i64, pid: u32, tty: Option<&str>) -> Login
     LoginEvent {
         user: Some("al".into()),
         from: Some("192.0.2.1".into()),
-        tty: tty.map(str::to_owned),
+        tty: tty.map(Into::into),
         pid: Some(pid),
         ..at(source, LoginKind::Login, millis, millis as u64)
     }
@@ -163,8 +162,8 @@ fn a_session_has_its_end_and_all_its_evidence() {
     use LoginSource::{Authlog, Lastlog, Utmp, Wtmp};
     let logout = |source, pid, tty: Option<&str>, user: Option<&str>| LoginEvent {
         pid: Some(pid),
-        tty: tty.map(str::to_owned),
-        user: user.map(str::to_owned),
+        tty: tty.map(Into::into),
+        user: user.map(Into::into),
         ..at(source, LoginKind::Logout, 60_300, 9)
     };
     let joined = join(vec![
@@ -249,7 +248,7 @@ fn a_flood_of_sessions_stays_bounded_and_whole() {
     for number in 0..SESSIONS {
         let root = format!("/srv/{}", number % 3);
         let mut session = login(Wtmp, 1000 + number as i64, 1, Some(&format!("pts/{number}")));
-        session.root = root;
+        session.root = root.into();
         joining.push(session, &mut |_| early += 1);
     }
     let mut open = 0;
@@ -260,7 +259,7 @@ fn a_flood_of_sessions_stays_bounded_and_whole() {
     assert_eq!((early + all, open), (SESSIONS, 65_536));
     // Copies of one record past the bound are events of their own, and none is lost.
     let copies = (0..100).map(|number| LoginEvent {
-        origin: format!("/var/log/wtmp.{number}").into_bytes(),
+        origin: format!("/var/log/wtmp.{number}").into_bytes().into(),
         ..login(Wtmp, 1000, 1, Some("pts/0"))
     });
     let joined = join(copies.collect());
@@ -275,9 +274,9 @@ fn any_event() -> impl Strategy<Value = LoginEvent> {
     (sources, kinds, 0i64..200_000, 0u32..4, 0u8..4, prop::option::weighted(0.95, 0u64..50)).prop_map(
         |(source, kind, millis, pid, tty, offset)| LoginEvent {
             user: Some(["al", "root"][usize::from(tty % 2)].into()),
-            tty: Some(format!("pts/{tty}")).filter(|_| tty < 3),
+            tty: Some(format!("pts/{tty}").into()).filter(|_| tty < 3),
             pid: Some(pid).filter(|pid| *pid > 0),
-            session: Some(pid.to_string()).filter(|_| source == Evtx),
+            session: Some(pid.to_string().into()).filter(|_| source == Evtx),
             time: offset.and(at(source, kind, millis, 0).time),
             ..at(source, kind, millis, offset.unwrap_or(0))
         },

@@ -21,12 +21,12 @@ use super::{
 };
 use crate::{
     Context, Extractor, Input, Output,
-    input::{EVENTS_PER_FILE, FileGaps, Place},
+    input::{EVENTS_PER_FILE, FileGaps},
     view::ViewError,
     wants::{Reading, Want},
 };
 use bytes::Bytes;
-use coldread_model::{GapKind, LoginSource, Timestamp, Zone};
+use coldread_model::{GapKind, LoginSource, Origin, Timestamp, Zone};
 use fields::{Fields, Interest};
 use header::{Header, State};
 use object::{ENTRY_FIXED, HEADER, Kind, Object};
@@ -96,6 +96,7 @@ impl Extractor for Journal {
 
     fn extract(&self, input: &mut Input<'_>, _: &Context, out: &mut dyn Output) {
         let place = input.place();
+        let origin = Origin::from(place.path);
         let mut span = Span::new(LoginSource::Journal);
         let mut bytes = Bytes::new(input.view);
         if bytes.len() > 0 {
@@ -104,7 +105,7 @@ impl Extractor for Journal {
                 Ok(header) => {
                     let gaps = place.gaps(STRUCTURE);
                     let mut pass = Pass {
-                        place,
+                        origin: &origin,
                         bytes,
                         header,
                         interest: Interest::default(),
@@ -129,7 +130,7 @@ impl Extractor for Journal {
 
 /// One pass over a file.
 struct Pass<'a> {
-    place: Place<'a>,
+    origin: &'a Origin,
     bytes: Bytes<'a>,
     header: Header,
     interest: Interest,
@@ -278,7 +279,7 @@ impl Pass<'_> {
             zone: Zone::Log,
             ambiguous: false,
             source: LoginSource::Journal,
-            path: self.place.path,
+            path: self.origin,
             offset: at,
         };
         for _ in 0..times {

@@ -6,8 +6,8 @@
 //! attempt: the joining of events makes one of them.
 
 use super::{Step, Told};
-use crate::logins::address;
-use coldread_model::{Evidence, LoginEvent, LoginKind, LoginSource, Timestamp, Zone};
+use crate::logins::{address, text_of};
+use coldread_model::{Evidence, LoginEvent, LoginKind, LoginSource, Origin, Text, Timestamp, Zone};
 use std::collections::HashMap;
 
 /// Attempts that are under way at once; of more the oldest is given as it is.
@@ -31,7 +31,7 @@ pub(in crate::logins) struct Said<'a> {
     pub zone: Zone,
     pub ambiguous: bool,
     pub source: LoginSource,
-    pub path: &'a [u8],
+    pub path: &'a Origin,
     pub offset: u64,
 }
 
@@ -44,7 +44,7 @@ pub(in crate::logins) struct Attempts {
     refused: [bool; OPEN],
     next: usize,
     /// Processes of refused attempts that made room for others, with where they came from and when.
-    given: HashMap<u32, (Option<String>, Option<Timestamp>)>,
+    given: HashMap<u32, (Option<Text>, Option<Timestamp>)>,
 }
 
 impl Default for Attempts {
@@ -69,7 +69,7 @@ impl Attempts {
     ) {
         let pid = said.pid.filter(|pid| *pid > 0 && told.step != Step::Alone);
         let Some(pid) = pid else { return emit(event(told, said)) };
-        let slot = self.pids.iter().position(|known| *known == pid);
+        let slot = self.slot(pid);
         let slot = slot.filter(|slot| {
             let open = self.events[*slot].as_ref();
             let same = open.is_some_and(|open| is_of(open.from.as_ref(), open.time, told, said));
@@ -89,6 +89,16 @@ impl Attempts {
                 Step::Alone | Step::After | Step::Accepted => emit(event(told, said)),
             },
         }
+    }
+
+    /// The slot of a process. Most lines are of the process that came last; else all are compared, many at once.
+    fn slot(&self, pid: u32) -> Option<usize> {
+        let last = (self.next + OPEN - 1) % OPEN;
+        if self.pids[last] == pid {
+            return Some(last);
+        }
+        let is_open = self.pids.iter().map(|known| u32::from(*known == pid)).sum::<u32>() > 0;
+        is_open.then(|| self.pids.iter().position(|known| *known == pid))?
     }
 
     /// Takes a message of an attempt that is under way.
@@ -183,7 +193,7 @@ fn is_soon(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
 }
 
 /// Whether a message can be of the attempt: soon after it, and from the same address.
-fn is_of(from: Option<&String>, time: Option<Timestamp>, told: &Told<'_>, said: Said<'_>) -> bool {
+fn is_of(from: Option<&Text>, time: Option<Timestamp>, told: &Told<'_>, said: Said<'_>) -> bool {
     let same_place = match (from, told.from) {
         (Some(one), Some(other)) => one.as_bytes() == other || *one == address::canonical(other),
         _ => true,
@@ -209,26 +219,23 @@ fn event(told: &Told<'_>, said: Said<'_>) -> LoginEvent {
     }
 }
 
-fn text(field: Option<&[u8]>) -> Option<String> {
-    field.map(|field| match std::str::from_utf8(field) {
-        Ok(text) => text.to_owned(),
-        Err(_) => String::from_utf8_lossy(field).into_owned(),
-    })
+fn text(field: Option<&[u8]>) -> Option<Text> {
+    field.map(text_of)
 }
 
 /// Joins a message that says more of an attempt.
 fn join(open: &mut LoginEvent, told: &Told<'_>, said: Said<'_>) {
-    let origin = said.path.to_vec();
+    let origin = said.path.clone();
     open.evidence.push(Evidence { source: said.source, origin, offset: said.offset });
-    fill(&mut open.user, told.user, |user| text(Some(user)));
-    fill(&mut open.from, told.from, |from| Some(address::canonical(from)));
-    fill(&mut open.detail, told.detail, |detail| text(Some(detail)));
+    fill(&mut open.user, told.user, text_of);
+    fill(&mut open.from, told.from, address::canonical);
+    fill(&mut open.detail, told.detail, text_of);
     open.port = open.port.or(told.port);
 }
 
-fn fill(field: &mut Option<String>, told: Option<&[u8]>, make: impl Fn(&[u8]) -> Option<String>) {
+fn fill(field: &mut Option<Text>, told: Option<&[u8]>, make: impl Fn(&[u8]) -> Text) {
     if field.is_none() {
-        *field = told.and_then(make);
+        *field = told.map(make);
     }
 }
 

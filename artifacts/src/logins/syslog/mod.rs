@@ -23,7 +23,7 @@ use crate::{
     wants::{Reading, Want},
     zone::{Converter, DiskZone, LocalSeconds},
 };
-use coldread_model::{GapKind, LoginSource, Timestamp, Zone};
+use coldread_model::{GapKind, LoginSource, Origin, Timestamp, Zone};
 use header::{Stamp, Yearless};
 use year::YearCounter;
 
@@ -74,8 +74,10 @@ impl Extractor for Syslog {
         });
         let source = source_of(place.path);
         let end = end::of(place.path, input.mtime, input.view);
+        let origin = Origin::from(place.path);
         let mut log = Log {
             place,
+            origin: &origin,
             source,
             zone: &context.zone,
             first_year: years.first_year(end, &converter),
@@ -133,6 +135,7 @@ fn strip_nuls(line: &[u8]) -> &[u8] {
 /// One pass over a log.
 struct Log<'a> {
     place: Place<'a>,
+    origin: &'a Origin,
     source: LoginSource,
     zone: &'a DiskZone,
     first_year: i32,
@@ -181,7 +184,7 @@ impl Log<'_> {
             zone,
             ambiguous,
             source: self.source,
-            path: self.place.path,
+            path: self.origin,
             offset: line.offset,
         };
         if header.program.is_empty()

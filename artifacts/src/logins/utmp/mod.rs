@@ -8,11 +8,11 @@ use super::{address, text_field, window::Span};
 use crate::{
     Context, Extractor, Input, Output,
     compressed::streams,
-    input::{EVENTS_PER_FILE, FileGaps, Place},
+    input::{EVENTS_PER_FILE, FileGaps},
     lines::StreamError,
     wants::{Reading, Want},
 };
-use coldread_model::{GapKind, LoginEvent, LoginKind, LoginSource};
+use coldread_model::{GapKind, LoginEvent, LoginKind, LoginSource, Origin, text::shown};
 use layout::{Layout, RECORDS_ALIGN};
 use std::io::{ErrorKind, Read};
 
@@ -56,7 +56,7 @@ impl Extractor for Utmp {
             _ => LoginSource::Utmp,
         };
         let (gaps, span) = (place.gaps(STRUCTURE), Span::new(source));
-        let mut records = Records { place, source, layout: None, gaps, events: 0, span };
+        let mut records = Records { origin: place.path.into(), source, layout: None, gaps, events: 0, span };
         let align = RECORDS_ALIGN as u64;
         let result = streams(input.view, align, &mut |offset, stream| records.read(offset, stream, out));
         if let Err(error) = result {
@@ -68,7 +68,7 @@ impl Extractor for Utmp {
 }
 
 struct Records<'a> {
-    place: Place<'a>,
+    origin: Origin,
     source: LoginSource,
     layout: Option<Layout>,
     gaps: FileGaps<'a>,
@@ -139,8 +139,8 @@ impl Records<'_> {
         let event = LoginEvent {
             user,
             pid,
-            session: (session > 0).then(|| session.to_string()),
-            ..LoginEvent::new(self.source, kind, Some(layout.time(record)), self.place.path, offset)
+            session: (session > 0).then(|| shown(session)),
+            ..LoginEvent::new(self.source, kind, Some(layout.time(record)), &self.origin, offset)
         };
         // The line `~` stands for the machine itself, and the host for its kernel's release.
         if line.as_deref().is_some_and(|line| line.starts_with('~')) {
@@ -149,7 +149,7 @@ impl Records<'_> {
         let named = host.as_deref().and_then(|host| address::parse(host.as_bytes()));
         let known = named.or_else(|| address::of_record(layout.address(record)));
         let (from, host) = match (known, host) {
-            (Some(address), host) => (Some(address.to_string()), host.filter(|_| named.is_none())),
+            (Some(address), host) => (Some(shown(address)), host.filter(|_| named.is_none())),
             (None, host) => (host, None),
         };
         LoginEvent { tty: line, from, host, ..event }

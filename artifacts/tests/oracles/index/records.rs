@@ -3,7 +3,7 @@
 use super::Stated;
 use crate::support::extract;
 use coldread_artifacts::{Context, EXTRACTORS, Wants};
-use coldread_model::{Findings, LoginEvent, LoginKind};
+use coldread_model::{Findings, LoginEvent, LoginKind, Text};
 
 /// 2022-11-20, the year that the sources of most logs without years name.
 const CHANGED: i64 = 1_668_902_400;
@@ -22,7 +22,7 @@ fn assert_counted(stated: &Stated, found: &Findings, records: usize, gaps: usize
 
 /// User, terminal, host, process and time.
 fn shown(event: &LoginEvent) -> String {
-    let text = |field: &Option<String>| field.clone().unwrap_or_else(|| "-".to_owned());
+    let text = |field: &Option<Text>| field.as_deref().unwrap_or("-").to_owned();
     let pid = event.pid.map_or("-".to_owned(), |pid| pid.to_string());
     let time = event.time.unwrap().to_string();
     format!("{} {} {} {pid} {}", text(&event.user), text(&event.tty), text(&event.from), &time[..19])

@@ -37,7 +37,7 @@ pub(super) fn write(
     joiner.finish(&mut |event| {
         out.waiting.push(event);
         if out.waiting.len() >= out.ask_at && put.is_ok() {
-            put = out.put_beyond(0);
+            put = out.put_beyond(out.waiting.len());
         }
     });
     put?;
@@ -68,27 +68,27 @@ impl<'j> Ordered<'j> {
 
     /// Writes events of before `bound`.
     fn advance(&mut self, bound: Option<Timestamp>) -> Result<(), TaskError> {
-        // Whoever comes first comes last into the order, to be taken off its end.
-        self.waiting.sort_unstable_by(|one, other| other.cmp(one));
-        let left = self.waiting.partition_point(|event| event.time >= bound);
+        // Most come in order, which a stable sort finds.
+        self.waiting.sort();
+        let ready = self.waiting.partition_point(|event| event.time < bound);
         if self.beyond.is_empty() {
-            for event in self.waiting.drain(left..).rev() {
+            for event in self.waiting.drain(..ready) {
                 self.out.push(&event)?;
             }
         } else if self.last_beyond < bound {
-            self.put_beyond(left)?;
+            self.put_beyond(ready)?;
             self.empty_beyond()?;
         }
         if self.waiting.iter().map(Row::weight).sum::<usize>() >= WAITING_BYTES {
-            self.put_beyond(0)?;
+            self.put_beyond(self.waiting.len())?;
         }
         self.ask_at = 2 * self.waiting.len() + AT_ONCE;
         Ok(())
     }
 
-    /// Puts what waits beyond memory, but for so many at its start.
-    fn put_beyond(&mut self, but: usize) -> Result<(), TaskError> {
-        for event in self.waiting.drain(but..).rev() {
+    /// Puts the first so many of what waits beyond memory.
+    fn put_beyond(&mut self, count: usize) -> Result<(), TaskError> {
+        for event in self.waiting.drain(..count) {
             self.last_beyond = self.last_beyond.max(event.time);
             self.beyond.push(&event)?;
         }
@@ -107,12 +107,12 @@ impl<'j> Ordered<'j> {
     /// Writes the rest.
     fn finish(mut self) -> Result<Vec<LoginsRef>, TaskError> {
         if self.beyond.is_empty() {
-            self.waiting.sort_unstable();
+            self.waiting.sort();
             for event in &self.waiting {
                 self.out.push(event)?;
             }
         } else {
-            self.put_beyond(0)?;
+            self.put_beyond(self.waiting.len())?;
             self.empty_beyond()?;
         }
         self.out.finish()

@@ -151,7 +151,7 @@ impl<'a> Extraction<'_, 'a> {
         let reason = "the files that are wanted claim far more bytes than the disk has";
         let volume = &self.asset.specs[wanted.file.volume].name;
         let gap = Gap::new(GapKind::Limit, wanted.extractor.name(), reason);
-        let mut out = Placed { root: &self.roots.all()[wanted.root], volume, out };
+        let mut out = Placed::new(&self.roots.all()[wanted.root], volume, out);
         out.gap(gap.at_path(&wanted.path).in_volume(volume));
     }
 }

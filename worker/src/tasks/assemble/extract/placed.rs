@@ -2,19 +2,45 @@
 
 use super::roots::Root;
 use coldread_artifacts::{Output, output::InstallTime};
-use coldread_model::{Account, Gap, Kernel, Key, LogWindow, LoginEvent, Package, Setting, SystemIdentity};
+use coldread_model::{
+    Account, Gap, Kernel, Key, LogWindow, LoginEvent, Origin, Package, Setting, SystemIdentity, Text,
+};
 
 /// Takes what one extractor says of one file.
 pub(super) struct Placed<'p, 'a> {
-    pub(super) root: &'p Root<'a>,
+    root: &'p Root<'a>,
+    /// The root's name for events.
+    name: Text,
     /// The volume that holds the file.
-    pub(super) volume: &'p str,
-    pub(super) out: &'p mut dyn Output,
+    volume: &'p str,
+    /// The last path of an event in the root, and in the asset's tree.
+    origin: Option<(Origin, Origin)>,
+    out: &'p mut dyn Output,
 }
 
-impl Placed<'_, '_> {
+impl<'p, 'a> Placed<'p, 'a> {
+    /// Passes on to `out` what is said of a file of `root` on `volume`.
+    pub(super) fn new(root: &'p Root<'a>, volume: &'p str, out: &'p mut dyn Output) -> Self {
+        Self { root, name: root.name.as_str().into(), volume, origin: None, out }
+    }
+
     fn root(&self, root: &mut String) {
         root.clone_from(&self.root.name);
+    }
+
+    /// An event's path in the root as one in the asset's tree. An extractor shares one path among its events.
+    fn origin(&mut self, path: &mut Origin) {
+        if self.root.path.is_empty() {
+            return;
+        }
+        if let Some((_, whole)) = self.origin.as_ref().filter(|(last, _)| last == path) {
+            *path = whole.clone();
+            return;
+        }
+        let mut whole = path.to_vec();
+        self.path(&mut whole);
+        let last = std::mem::replace(path, whole.into());
+        self.origin = Some((last, path.clone()));
     }
 
     /// A path in the root as one in the asset's tree.
@@ -33,10 +59,10 @@ impl Output for Placed<'_, '_> {
         self.out.package(package);
     }
     fn login(&mut self, mut event: LoginEvent) {
-        self.root(&mut event.root);
-        self.path(&mut event.origin);
+        event.root.clone_from(&self.name);
+        self.origin(&mut event.origin);
         for evidence in &mut event.evidence {
-            self.path(&mut evidence.origin);
+            self.origin(&mut evidence.origin);
         }
         self.out.login(event);
     }
@@ -100,10 +126,10 @@ mod tests {
         let namespace = Namespace::new(Vec::new(), &[]);
         let root = Root { name: "/srv/box".to_owned(), path: b"/srv/box".to_vec(), world: 0, namespace };
         let mut found = Findings::default();
-        let log = || b"/var/log/auth.log".to_vec();
+        let log = || Origin::from("/var/log/auth.log");
         let evidence = vec![Evidence { source: LoginSource::Authlog, origin: log(), offset: 7 }];
         let event = LoginEvent::new(LoginSource::Authlog, LoginKind::Failed, None, log(), 80);
-        Placed { root: &root, volume: "p1", out: &mut found }.login(LoginEvent { evidence, ..event });
+        Placed::new(&root, "p1", &mut found).login(LoginEvent { evidence, ..event });
         let [event] = &found.logins[..] else { panic!("{} events", found.logins.len()) };
         assert_eq!(event.root, "/srv/box");
         assert_eq!(event.origin, b"/srv/box/var/log/auth.log");

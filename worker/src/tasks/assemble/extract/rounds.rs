@@ -192,7 +192,7 @@ impl Candidate<'_, '_> {
         let root = &all.roots.all()[self.wanted.root];
         let volume = all.asset.specs[self.wanted.file.volume].name.as_str();
         let place = Place { path: &self.wanted.path, root: &root.name, volume, sha256: None };
-        end(prober, &place, &mut Placed { root, volume, out });
+        end(prober, &place, &mut Placed::new(root, volume, out));
     }
 
     fn finish(&mut self, all: &Extraction<'_, '_>, out: &mut dyn Output) {

@@ -25,7 +25,7 @@ pub(super) fn run<'a>(
     let asset = all.asset;
     let file = &wanted.file;
     let volume = asset.specs[file.volume].name.as_str();
-    let mut out = Placed { root: &all.roots.all()[wanted.root], volume, out };
+    let mut out = Placed::new(&all.roots.all()[wanted.root], volume, out);
     let gap = |kind, reason: String| {
         Gap::new(kind, wanted.extractor.name(), reason).in_volume(volume).at_path(&wanted.path)
     };

@@ -1,64 +1,135 @@
-//! Names that come again and again: the files that records lie in, and roots.
+//! Names that come again and again: users, addresses, words, the files that records lie in, roots.
 
-use super::packed::{put_number, take_number};
+use super::packed::{Damaged, put_number, take_number};
+use coldread_model::{Origin, Text};
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 
-/// Names that are kept by number; of more (there are no such disks but hostile ones) each stands where it is used.
+/// Names that are kept by number; of more each stands where it is used.
 const MAX_NAMES: usize = 1 << 14;
 /// Longer names stand where they are used.
 const MAX_BYTES: usize = 512;
 
+/// What stands for a name that is missing, and before one that stands where it is used; numbers follow.
+const NONE: u64 = 0;
+const HERE: u64 = 1;
+const FIRST: u64 = 2;
+
 /// Names with their numbers.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    names: Vec<Vec<u8>>,
-    numbers: HashMap<Vec<u8>, usize>,
-    /// The two that were used last: a log's own name, and `/`.
-    last: [usize; 2],
+    names: Vec<Known>,
+    numbers: HashMap<Origin, u64, RandomState>,
+    /// The path that was used last, and its number: that of the log that is being read.
+    last: Option<(Origin, u64)>,
+}
+
+/// A name that has a number, ready for use.
+#[derive(Debug)]
+struct Known {
+    bytes: Origin,
+    text: Option<Text>,
+}
+
+/// A name that was read.
+#[derive(Clone, Copy)]
+pub(super) enum Name<'a> {
+    /// One that has a number.
+    Known(KnownName<'a>),
+    /// One that stands where it is used.
+    Here(&'a [u8]),
+}
+
+/// A name of [`Names`].
+#[derive(Clone, Copy)]
+pub(super) struct KnownName<'a>(&'a Known);
+
+impl<'a> Name<'a> {
+    /// Its bytes.
+    pub(super) fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Known(KnownName(known)) => &known.bytes,
+            Self::Here(bytes) => bytes,
+        }
+    }
+
+    /// The text that it is; `None` where it is none.
+    pub(super) fn text(self) -> Option<Text> {
+        match self {
+            Self::Known(KnownName(known)) => known.text.clone(),
+            Self::Here(bytes) => std::str::from_utf8(bytes).ok().map(Text::new),
+        }
+    }
+
+    /// The path that it is.
+    pub(super) fn path(self) -> Origin {
+        match self {
+            Self::Known(KnownName(known)) => known.bytes.clone(),
+            Self::Here(bytes) => bytes.into(),
+        }
+    }
 }
 
 impl Names {
-    /// Writes a name: its number and one, or zero, its length and itself.
-    pub(super) fn put(&mut self, name: &[u8], out: &mut Vec<u8>) {
-        if let Some(number) = self.number(name) {
-            put_number(number as u64 + 1, out);
-        } else {
-            out.push(0);
-            put_number(name.len() as u64, out);
-            out.extend_from_slice(name);
+    /// Writes a text, if there is one.
+    pub(super) fn put_text(&mut self, text: Option<&str>, out: &mut Vec<u8>) {
+        match text {
+            Some(text) => put(self.number(text.as_bytes()), text.as_bytes(), out),
+            None => put_number(NONE, out),
         }
     }
 
-    /// Reads what [`Self::put`] wrote.
-    pub(super) fn take<'a>(&'a self, rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-        match take_number(rest)? {
-            0 => {
-                let len = usize::try_from(take_number(rest)?).ok()?;
-                let (name, after) = rest.split_at_checked(len)?;
+    /// Writes a path.
+    pub(super) fn put_path(&mut self, path: &Origin, out: &mut Vec<u8>) {
+        if let Some((_, number)) = self.last.as_ref().filter(|(last, _)| last == path) {
+            return put_number(*number, out);
+        }
+        let number = self.number(path);
+        self.last = number.map(|number| (path.clone(), number));
+        put(number, path, out);
+    }
+
+    /// Reads what was written; `None` stands for a missing text.
+    pub(super) fn take<'a>(&'a self, rest: &mut &'a [u8]) -> Result<Option<Name<'a>>, Damaged> {
+        Ok(match take_number(rest)? {
+            NONE => None,
+            HERE => {
+                let len = usize::try_from(take_number(rest)?).map_err(|_| Damaged)?;
+                let (name, after) = rest.split_at_checked(len).ok_or(Damaged)?;
                 *rest = after;
-                Some(name)
+                Some(Name::Here(name))
             }
-            number => self.names.get(usize::try_from(number).ok()? - 1).map(Vec::as_slice),
-        }
+            number => {
+                let known = usize::try_from(number - FIRST).ok().and_then(|number| self.names.get(number));
+                Some(Name::Known(KnownName(known.ok_or(Damaged)?)))
+            }
+        })
     }
 
-    fn number(&mut self, name: &[u8]) -> Option<usize> {
-        let is = |number: &&usize| self.names.get(**number).is_some_and(|known| known == name);
-        if let Some(number) = self.last.iter().find(is) {
+    fn number(&mut self, name: &[u8]) -> Option<u64> {
+        if let Some(number) = self.numbers.get(name) {
             return Some(*number);
         }
-        let number = match self.numbers.get(name) {
-            Some(number) => *number,
-            None if self.names.len() >= MAX_NAMES || name.len() > MAX_BYTES => return None,
-            None => {
-                self.names.push(name.to_vec());
-                self.numbers.insert(name.to_vec(), self.names.len() - 1);
-                self.names.len() - 1
-            }
-        };
-        self.last = [number, self.last[0]];
+        if self.names.len() >= MAX_NAMES || name.len() > MAX_BYTES {
+            return None;
+        }
+        let number = self.names.len() as u64 + FIRST;
+        let bytes = Origin::from(name);
+        let text = std::str::from_utf8(name).ok().map(Text::new);
+        self.names.push(Known { bytes: bytes.clone(), text });
+        self.numbers.insert(bytes, number);
         Some(number)
     }
+}
+
+/// Writes a name's number, else the name.
+fn put(number: Option<u64>, name: &[u8], out: &mut Vec<u8>) {
+    if let Some(number) = number {
+        return put_number(number, out);
+    }
+    put_number(HERE, out);
+    put_number(name.len() as u64, out);
+    out.extend_from_slice(name);
 }
 
 #[cfg(test)]
@@ -69,15 +140,21 @@ mod tests {
     fn names_come_back_also_those_that_have_no_number() {
         let mut names = Names::default();
         let mut bytes = Vec::new();
-        let all: Vec<Vec<u8>> = (0..MAX_NAMES + 2).map(|number| number.to_string().into_bytes()).collect();
-        let long = vec![b'x'; MAX_BYTES + 1];
-        for name in [&long].into_iter().chain(&all).chain(&all) {
-            names.put(name, &mut bytes);
+        let all: Vec<String> = (0..MAX_NAMES + 2).map(|number| number.to_string()).collect();
+        let long = "x".repeat(MAX_BYTES + 1);
+        let each = || [&long].into_iter().chain(&all).chain(&all);
+        for name in each() {
+            names.put_text(Some(name), &mut bytes);
+            names.put_path(&name.as_str().into(), &mut bytes);
+            names.put_text(None, &mut bytes);
         }
         assert_eq!(names.names.len(), MAX_NAMES);
         let mut rest = &bytes[..];
-        for name in [&long].into_iter().chain(&all).chain(&all) {
-            assert_eq!(names.take(&mut rest), Some(&name[..]));
+        for name in each() {
+            let [text, path, none] = [(); 3].map(|()| names.take(&mut rest).unwrap());
+            assert_eq!(text.and_then(Name::text).as_deref(), Some(&**name));
+            assert_eq!(path.map(Name::path), Some(name.as_str().into()));
+            assert!(none.is_none());
         }
         assert!(rest.is_empty());
     }

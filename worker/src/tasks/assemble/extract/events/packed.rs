@@ -1,93 +1,89 @@
-//! Login events in a short form whose bytes are in the order of the events.
+//! Login events in a short form: names by their number, numbers in as few bytes as they need.
 //!
-//! The head holds the fields by which events are nearly always told apart, from the time to how the session ended, such
-//! that comparing heads byte by byte compares the events: numbers with their highest byte first, texts up to a mark
-//! that no byte of theirs is below. The tail holds where the event was found, with names by their number.
+//! Fields stand in the order in which events compare. A number that may be missing is written plus one, or as zero.
 
-use super::names::Names;
-use coldread_model::{Evidence, LoginEvent, LoginKind, LoginSource, SessionEnd, Timestamp, Zone};
-
-/// What ends a text.
-const END: u8 = 0;
-/// What stands before a byte of a text that is `END` or `ESCAPE` itself, plus one.
-const ESCAPE: u8 = 1;
+use super::names::{Name, Names};
+use coldread_model::{
+    Evidence, LoginEvent, LoginKind, LoginSource, Origin, SessionEnd, Text, Timestamp, Zone,
+};
+use std::cmp::Ordering;
 
 /// That bytes are no event's.
-struct Damaged;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Damaged;
 
-/// Appends an event's bytes; gives the length of the head.
-pub(super) fn pack(event: &LoginEvent, names: &mut Names, out: &mut Vec<u8>) -> usize {
-    let start = out.len();
+/// How a field is written.
+enum Form {
+    Time,
+    Number,
+    Name,
+}
+
+/// The fields up to the evidence.
+const FIELDS: [Form; 19] = {
+    use Form::{Name, Number, Time};
+    [
+        Time, Number, Number, Name, Name, Name, Number, Name, Number, Number, Number, Name, Name, Name, Name,
+        Time, Number, Name, Number,
+    ]
+};
+
+/// Appends an event's bytes.
+pub(super) fn pack(event: &LoginEvent, names: &mut Names, out: &mut Vec<u8>) {
     put_time(event.time, out);
     out.extend([event.source as u8, event.kind as u8]);
     for text in [&event.user, &event.from, &event.host] {
-        put_text(text.as_deref(), out);
+        names.put_text(text.as_deref(), out);
     }
-    match event.port {
-        Some(port) => {
-            let [high, low] = port.to_be_bytes();
-            out.extend([1, high, low]);
-        }
-        None => out.push(0),
-    }
-    put_text(event.tty.as_deref(), out);
+    put_number(event.port.map_or(0, |port| u64::from(port) + 1), out);
+    names.put_text(event.tty.as_deref(), out);
     out.extend([event.zone as u8, u8::from(event.ambiguous)]);
-    match event.pid {
-        Some(pid) => {
-            out.push(1);
-            out.extend(pid.to_be_bytes());
-        }
-        None => out.push(0),
-    }
+    put_number(event.pid.map_or(0, |pid| u64::from(pid) + 1), out);
     for text in [&event.session, &event.method, &event.target, &event.detail] {
-        put_text(text.as_deref(), out);
+        names.put_text(text.as_deref(), out);
     }
     put_time(event.until, out);
     out.push(event.ended.map_or(0, |ended| ended as u8 + 1));
-    let head = out.len() - start;
-    names.put(&event.origin, out);
+    names.put_path(&event.origin, out);
     put_number(event.offset, out);
     put_number(event.evidence.len() as u64, out);
     for one in &event.evidence {
         out.push(one.source as u8);
-        names.put(&one.origin, out);
-        put_number(one.offset, out);
+        names.put_path(&one.origin, out);
+        // Mostly the lines before and after.
+        put_number(zigzag(one.offset.wrapping_sub(event.offset)), out);
     }
-    names.put(event.root.as_bytes(), out);
-    head
+    names.put_text(Some(&event.root), out);
 }
 
-/// The event of such bytes; `None` where they are none.
-pub(super) fn unpack(bytes: &[u8], names: &Names) -> Option<LoginEvent> {
+/// The event of such bytes.
+pub(super) fn unpack(bytes: &[u8], names: &Names) -> Result<LoginEvent, Damaged> {
     let mut rest = bytes;
     let rest = &mut rest;
-    let time = take_time(rest).ok()?;
+    let time = take_time(rest)?;
     let source = word(LoginSource::ALL, rest)?;
     let kind = word(LoginKind::ALL, rest)?;
-    let (user, from, host) = (take_text(rest).ok()?, take_text(rest).ok()?, take_text(rest).ok()?);
-    let port = if take_flag(rest)? { Some(u16::from_be_bytes(take(rest)?)) } else { None };
-    let tty = take_text(rest).ok()?;
+    let (user, from, host) = (text(rest, names)?, text(rest, names)?, text(rest, names)?);
+    let port = take_optional(rest)?;
+    let tty = text(rest, names)?;
     let zone = word(Zone::ALL, rest)?;
-    let ambiguous = take_flag(rest)?;
-    let pid = if take_flag(rest)? { Some(u32::from_be_bytes(take(rest)?)) } else { None };
-    let (session, method) = (take_text(rest).ok()?, take_text(rest).ok()?);
-    let (target, detail) = (take_text(rest).ok()?, take_text(rest).ok()?);
-    let until = take_time(rest).ok()?;
-    let ended = match take::<1>(rest)? {
-        [0] => None,
-        [number] => Some(*SessionEnd::ALL.get(usize::from(number) - 1)?),
-    };
-    let origin = names.take(rest)?.to_vec();
+    let ambiguous = take_number(rest)? != 0;
+    let pid = take_optional(rest)?;
+    let (session, method, target, detail) =
+        (text(rest, names)?, text(rest, names)?, text(rest, names)?, text(rest, names)?);
+    let until = take_time(rest)?;
+    let ended = take_optional::<u8>(rest)?.and_then(|ended| SessionEnd::ALL.get(usize::from(ended)).copied());
+    let origin = path(rest, names)?;
     let offset = take_number(rest)?;
-    let count = usize::try_from(take_number(rest)?).ok()?;
-    // Each takes at least three bytes.
-    let mut evidence = Vec::with_capacity(count.min(rest.len() / 3));
+    let count = usize::try_from(take_number(rest)?).map_err(|_| Damaged)?;
+    let mut evidence = Vec::with_capacity(count.min(bytes.len()));
     for _ in 0..count {
         let source = word(LoginSource::ALL, rest)?;
-        evidence.push(Evidence { source, origin: names.take(rest)?.to_vec(), offset: take_number(rest)? });
+        let origin = path(rest, names)?;
+        evidence.push(Evidence { source, origin, offset: offset.wrapping_add(unzigzag(take_number(rest)?)) });
     }
-    let root = String::from_utf8(names.take(rest)?.to_vec()).ok()?;
-    Some(LoginEvent {
+    let root = text(rest, names)?.ok_or(Damaged)?;
+    Ok(LoginEvent {
         time,
         source,
         kind,
@@ -112,6 +108,22 @@ pub(super) fn unpack(bytes: &[u8], names: &Names) -> Option<LoginEvent> {
     })
 }
 
+/// As the events compare.
+pub(super) fn compare(one: &[u8], other: &[u8], names: &Names) -> Ordering {
+    let (rest, other_rest) = (&mut { one }, &mut { other });
+    for form in &FIELDS {
+        let order = match form {
+            Form::Time => take_time(rest).cmp(&take_time(other_rest)),
+            Form::Number => take_number(rest).cmp(&take_number(other_rest)),
+            Form::Name => bytes(rest, names).cmp(&bytes(other_rest, names)),
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+    if one == other { Ordering::Equal } else { unpack(one, names).cmp(&unpack(other, names)) }
+}
+
 /// The seconds at which packed bytes start, in the order of numbers: what most comparisons need alone.
 pub(super) fn seconds(packed: &[u8]) -> u64 {
     match packed {
@@ -124,56 +136,16 @@ fn put_time(time: Option<Timestamp>, out: &mut Vec<u8>) {
     let Some(time) = time else { return out.push(0) };
     out.push(1);
     out.extend((time.seconds as u64 ^ 1 << 63).to_be_bytes());
-    out.extend(time.nanos.to_be_bytes());
+    put_number(time.nanos.into(), out);
 }
 
 fn take_time(rest: &mut &[u8]) -> Result<Option<Timestamp>, Damaged> {
-    if !take_flag(rest).ok_or(Damaged)? {
+    if take::<1>(rest)? == [0] {
         return Ok(None);
     }
-    let (seconds, nanos) = take(rest).zip(take(rest)).ok_or(Damaged)?;
-    let seconds = (u64::from_be_bytes(seconds) ^ 1 << 63) as i64;
-    Ok(Some(Timestamp { seconds, nanos: u32::from_be_bytes(nanos) }))
-}
-
-fn put_text(text: Option<&str>, out: &mut Vec<u8>) {
-    let Some(text) = text else { return out.push(0) };
-    out.push(1);
-    if text.bytes().all(|byte| byte > ESCAPE) {
-        out.extend_from_slice(text.as_bytes());
-    } else {
-        for byte in text.bytes() {
-            if byte <= ESCAPE {
-                out.extend([ESCAPE, byte + 1]);
-            } else {
-                out.push(byte);
-            }
-        }
-    }
-    out.push(END);
-}
-
-fn take_text(rest: &mut &[u8]) -> Result<Option<String>, Damaged> {
-    if !take_flag(rest).ok_or(Damaged)? {
-        return Ok(None);
-    }
-    let end = rest.iter().position(|byte| *byte <= ESCAPE).ok_or(Damaged)?;
-    if rest[end] == END {
-        let text = std::str::from_utf8(&rest[..end]).map_err(|_| Damaged)?.to_owned();
-        *rest = &rest[end + 1..];
-        return Ok(Some(text));
-    }
-    let mut text = Vec::new();
-    loop {
-        match take::<1>(rest).ok_or(Damaged)? {
-            [END] => return String::from_utf8(text).map(Some).map_err(|_| Damaged),
-            [ESCAPE] => {
-                let [byte] = take(rest).ok_or(Damaged)?;
-                text.push(byte.checked_sub(1).ok_or(Damaged)?);
-            }
-            [byte] => text.push(byte),
-        }
-    }
+    let seconds = (u64::from_be_bytes(take(rest)?) ^ 1 << 63) as i64;
+    let nanos = u32::try_from(take_number(rest)?).map_err(|_| Damaged)?;
+    Ok(Some(Timestamp { seconds, nanos }))
 }
 
 /// Seven bits a byte, the lowest first.
@@ -185,31 +157,54 @@ pub(super) fn put_number(mut number: u64, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
-pub(super) fn take_number(rest: &mut &[u8]) -> Option<u64> {
+pub(super) fn take_number(rest: &mut &[u8]) -> Result<u64, Damaged> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
         let [byte] = take(rest)?;
         number |= u64::from(byte & 0x7f) << shift;
         if byte < 0x80 {
-            return Some(number);
+            return Ok(number);
         }
     }
-    None
+    Err(Damaged)
 }
 
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (first, after) = rest.split_first_chunk()?;
+/// A small difference as a small number, whichever way it goes.
+fn zigzag(difference: u64) -> u64 {
+    difference << 1 ^ (difference as i64 >> 63) as u64
+}
+
+fn unzigzag(number: u64) -> u64 {
+    number >> 1 ^ (number & 1).wrapping_neg()
+}
+
+fn text<'a>(rest: &mut &'a [u8], names: &'a Names) -> Result<Option<Text>, Damaged> {
+    Ok(names.take(rest)?.and_then(Name::text))
+}
+
+fn path<'a>(rest: &mut &'a [u8], names: &'a Names) -> Result<Origin, Damaged> {
+    names.take(rest)?.map(Name::path).ok_or(Damaged)
+}
+
+fn bytes<'a>(rest: &mut &'a [u8], names: &'a Names) -> Result<Option<&'a [u8]>, Damaged> {
+    Ok(names.take(rest)?.map(Name::bytes))
+}
+
+/// A number that may be missing.
+fn take_optional<T: TryFrom<u64>>(rest: &mut &[u8]) -> Result<Option<T>, Damaged> {
+    let number = take_number(rest)?.checked_sub(1);
+    number.map(|number| T::try_from(number).map_err(|_| Damaged)).transpose()
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Damaged> {
+    let (first, after) = rest.split_first_chunk().ok_or(Damaged)?;
     *rest = after;
-    Some(*first)
+    Ok(*first)
 }
 
-fn take_flag(rest: &mut &[u8]) -> Option<bool> {
-    take::<1>(rest).map(|[flag]| flag != 0)
-}
-
-fn word<T: Copy>(all: &[T], rest: &mut &[u8]) -> Option<T> {
+fn word<T: Copy>(all: &[T], rest: &mut &[u8]) -> Result<T, Damaged> {
     let [number] = take(rest)?;
-    all.get(usize::from(number)).copied()
+    all.get(usize::from(number)).copied().ok_or(Damaged)
 }
 
 #[cfg(test)]
@@ -217,14 +212,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn text() -> impl Strategy<Value = Option<String>> {
-        // Few characters, so that texts begin alike and end early; those that are escaped among them.
+    fn text() -> impl Strategy<Value = Option<Text>> {
+        // Few characters, so that texts begin alike and end early.
         prop::option::of(
             prop::collection::vec(
                 prop::sample::select(vec!['\0', '\u{1}', '\u{2}', 'a', 'b', '\u{80}', '€']),
                 0..4,
             )
-            .prop_map(String::from_iter),
+            .prop_map(|text| String::from_iter(text).into()),
         )
     }
 
@@ -248,10 +243,10 @@ mod tests {
             evidence in prop::collection::vec((prop::collection::vec(0u8..3, 0..3), 0u64..300), 0..3),
             root in prop::sample::select(vec!["/", "/x"]),
         ) -> LoginEvent {
-            let evidence = evidence.into_iter().map(|(origin, offset)| Evidence { source, origin, offset }).collect();
+            let evidence = evidence.into_iter().map(|(origin, offset)| Evidence { source, origin: Origin::from(origin), offset }).collect();
             LoginEvent {
                 user, from, host, port, tty, zone, ambiguous, pid, session, method, target, detail, until, ended,
-                evidence, root: root.to_owned(),
+                evidence, root: root.into(),
                 ..LoginEvent::new(source, kind, time, origin, offset)
             }
         }
@@ -259,7 +254,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn events_come_back_and_heads_are_in_their_order(one in event(), fields in event(), take in any::<u32>()) {
+        fn events_come_back_and_compare_packed_as_they_do(one in event(), fields in event(), take in any::<u32>()) {
             // Another event that has some fields of the first.
             let pick = |at: u32| take >> at & 1 == 1;
             let mut other = one.clone();
@@ -275,22 +270,19 @@ mod tests {
             if pick(9) { other.origin = fields.origin; }
             let mut names = Names::default();
             let mut packed = [Vec::new(), Vec::new()];
-            let heads = [pack(&one, &mut names, &mut packed[0]), pack(&other, &mut names, &mut packed[1])];
-            prop_assert_eq!(unpack(&packed[0], &names), Some(one.clone()));
-            prop_assert_eq!(unpack(&packed[1], &names), Some(other.clone()));
-            let order = packed[0][..heads[0]].cmp(&packed[1][..heads[1]]);
-            if order.is_eq() {
-                let rest = LoginEvent { origin: one.origin.clone(), offset: one.offset, evidence: one.evidence.clone(), ..other };
-                prop_assert_eq!(rest, one);
-            } else {
-                prop_assert_eq!(order, one.cmp(&other));
-                prop_assert!(seconds(&packed[0]).cmp(&seconds(&packed[1])) != order.reverse());
-            }
+            pack(&one, &mut names, &mut packed[0]);
+            pack(&other, &mut names, &mut packed[1]);
+            let order = one.cmp(&other);
+            prop_assert_eq!(compare(&packed[0], &packed[1], &names), order);
+            prop_assert!(order.is_eq() || seconds(&packed[0]).cmp(&seconds(&packed[1])) != order.reverse());
+            prop_assert_eq!(unpack(&packed[0], &names), Ok(one));
+            prop_assert_eq!(unpack(&packed[1], &names), Ok(other));
         }
 
         #[test]
-        fn any_bytes_are_an_event_or_none(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = unpack(&bytes, &Names::default());
+        fn any_bytes_are_an_event_or_none(bytes in prop::collection::vec(any::<u8>(), 0..200), other in prop::collection::vec(any::<u8>(), 0..200)) {
+            let names = Names::default();
+            let _ = (unpack(&bytes, &names), compare(&bytes, &other, &names));
         }
     }
 }
