@@ -16,7 +16,7 @@ mod lz4;
 mod object;
 
 use super::{
-    message::{self, Attempts, Said},
+    message::{self, Attempts, Repeats, Said},
     window::Span,
 };
 use crate::{
@@ -110,6 +110,7 @@ impl Extractor for Journal {
                         header,
                         interest: Interest::default(),
                         attempts: Attempts::default(),
+                        repeats: Repeats::default(),
                         gaps,
                         events: 0,
                         span,
@@ -118,6 +119,9 @@ impl Extractor for Journal {
                         out.gap(place.gap(error.gap_kind(), STRUCTURE, error));
                     }
                     pass.attempts.finish(&mut |event| out.login(event));
+                    if let Some(reason) = pass.repeats.left_out() {
+                        out.gap(place.gap(GapKind::Limit, STRUCTURE, reason));
+                    }
                     pass.gaps.finish(out);
                     span = pass.span;
                 }
@@ -135,6 +139,7 @@ struct Pass<'a> {
     header: Header,
     interest: Interest,
     attempts: Attempts,
+    repeats: Repeats,
     gaps: FileGaps<'a>,
     events: u64,
     span: Span,
@@ -268,7 +273,7 @@ impl Pass<'_> {
         let Some(text) = fields.message.as_deref() else { return Ok(()) };
         let text = text.trim_ascii();
         let Some(told) = message::tell(fields.program(), text) else { return Ok(()) };
-        let times = told.times.min(message::MAX_TIMES);
+        let times = self.repeats.take(told.times, at);
         self.events += u64::from(times);
         if self.events > EVENTS_PER_FILE {
             return Err(JournalError::Full(format!("byte {at}: more than {EVENTS_PER_FILE} events")));

@@ -15,15 +15,17 @@ mod accounts;
 mod attempts;
 mod console;
 mod pam;
+mod repeats;
 mod rights;
 mod servers;
 mod sshd;
 mod text;
 
 use coldread_model::LoginKind;
-use text::{number, split};
+use text::number;
 
 pub(super) use attempts::{Attempts, Said};
+pub(super) use repeats::{Repeats, last_repeated, repeated};
 pub(super) use text::number as whole_number;
 
 /// What a message tells. Texts are parts of the message.
@@ -170,20 +172,6 @@ pub(super) const TELLING_STARTS: &[&[u8]] = &[b"pam_", b"Linux version "];
 /// Whether messages of this program are looked at whatever they say.
 pub(super) fn is_telling(program: &[u8]) -> bool {
     PROGRAMS.contains(&program) || accounts::PROGRAMS.contains(&program)
-}
-
-/// Events that one message may stand for.
-pub(super) const MAX_TIMES: u32 = 65_536;
-
-/// The count and the message of `message repeated N times: [ … ]` (rsyslog).
-pub(super) fn repeated(message: &[u8]) -> Option<(u32, &[u8])> {
-    let (count, rest) = split(message.strip_prefix(b"message repeated ")?, b" times: [")?;
-    Some((number(count)?, rest.strip_suffix(b"]").unwrap_or(rest).trim_ascii()))
-}
-
-/// The count of `last message repeated N times` (sysklogd).
-pub(super) fn last_repeated(message: &[u8]) -> Option<u32> {
-    number(message.strip_prefix(b"last message repeated ")?.strip_suffix(b" times")?)
 }
 
 #[cfg(test)]

@@ -11,13 +11,13 @@ mod structured;
 mod year;
 
 use super::{
-    message::{self, Attempts, MAX_TIMES, Said, Told},
+    message::{self, Attempts, Repeats, Said, Told},
     window::Span,
 };
 use crate::{
     Context, Extractor, Input, Output,
     compressed::streams,
-    input::{EVENTS_PER_FILE, Place},
+    input::EVENTS_PER_FILE,
     lines::{Line, Lines, StreamError},
     view::FileView,
     wants::{Reading, Want},
@@ -76,7 +76,6 @@ impl Extractor for Syslog {
         let end = end::of(place.path, input.mtime, input.view);
         let origin = Origin::from(place.path);
         let mut log = Log {
-            place,
             origin: &origin,
             source,
             zone: &context.zone,
@@ -85,6 +84,7 @@ impl Extractor for Syslog {
             years: YearCounter::default(),
             second: None,
             attempts: Attempts::default(),
+            repeats: Repeats::default(),
             last: Vec::new(),
             events: 0,
             span: Span::new(source),
@@ -95,6 +95,9 @@ impl Extractor for Syslog {
             out.gap(place.stream_gap(STRUCTURE, &error));
         }
         log.attempts.finish(&mut |event| out.login(event));
+        if let Some(reason) = log.repeats.left_out() {
+            out.gap(place.gap(GapKind::Limit, STRUCTURE, reason));
+        }
         if let (count @ 1.., offset) = log.unread {
             let reason = format!("{count} lines without a time that is known, the first at byte {offset}");
             out.gap(place.gap(GapKind::Corrupt, STRUCTURE, reason));
@@ -134,7 +137,6 @@ fn strip_nuls(line: &[u8]) -> &[u8] {
 
 /// One pass over a log.
 struct Log<'a> {
-    place: Place<'a>,
     origin: &'a Origin,
     source: LoginSource,
     zone: &'a DiskZone,
@@ -144,6 +146,7 @@ struct Log<'a> {
     /// The last local second that was read, and when that was: in a busy log many lines are of one.
     second: Option<(Second, Option<(Timestamp, bool)>)>,
     attempts: Attempts,
+    repeats: Repeats,
     /// The line before if it told of logins, for `last message repeated`.
     last: Vec<u8>,
     events: u64,
@@ -226,12 +229,7 @@ impl Log<'_> {
         said: Said<'_>,
         out: &mut dyn Output,
     ) -> Result<(), StreamError> {
-        let count = count.saturating_mul(told.times);
-        if count > MAX_TIMES {
-            let reason = format!("byte {}: repeated {count} times, counted as {MAX_TIMES}", said.offset);
-            out.gap(self.place.gap(GapKind::Limit, STRUCTURE, reason));
-        }
-        let count = count.min(MAX_TIMES);
+        let count = self.repeats.take(count.saturating_mul(told.times), said.offset);
         self.events += u64::from(count);
         if self.events > EVENTS_PER_FILE {
             let reason = format!("byte {}: more than {EVENTS_PER_FILE} events", said.offset);
