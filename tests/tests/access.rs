@@ -397,6 +397,15 @@ fn the_summary_names_addresses_and_who_was_not_there() {
     assert_eq!((rows.len(), &rows[0]["note"]), (1, &json!("the scan was not asked for logins")));
     let table = place.run(&["logins", "summary"]).exits(0);
     assert!(table.text().contains("speicher: the scan was not asked for logins"), "{}", table.text());
+    // What is known of another asset does not hide it; who asks of that one alone is not told of it.
+    place.scan(&sample::compressed(), "ganz", &["--only", "logins"]).exits(0);
+    for line in ["logins", "logins windows", "logins windows -o ndjson"] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let answer = place.run(&words).exits(0).says(&["the scans of 1 asset were not asked for logins"]);
+        assert!(answer.text().contains("ganz") && !answer.stderr.contains("no log"), "{}", answer.stderr);
+        let alone = place.run(&[&words[..], &["--asset", "ganz"]].concat()).exits(0);
+        assert!(alone.text() == answer.text() && !alone.stderr.contains("asked"), "{}", alone.stderr);
+    }
 }
 
 #[test]

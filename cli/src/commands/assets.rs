@@ -34,7 +34,7 @@ pub struct Assets {
 impl Assets {
     pub async fn run(self) -> Result<()> {
         let (facts, day) = self.eol.load()?;
-        let request = AssetsRequest { scope: Some(self.scope.scope()) };
+        let request = AssetsRequest { scope: Some(self.scope.scope()), ..Default::default() };
         let ask = async |services: Services| services.query().assets(request).await;
         listing::print(&self.place, self.output.output, None, ask, |batch| {
             let known = |asset: Asset| {

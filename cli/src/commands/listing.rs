@@ -15,7 +15,7 @@ use tonic::{Response, Status, Streaming};
 pub type About = (Part, Scope);
 
 /// Asks the services at a place and prints the rows of the answer. A table for people says so when there are none; and
-/// where nobody looked for such rows, every format does, as nothing found is not nothing read.
+/// where nobody looked for such rows, every format does, of some of the assets too: nothing found is not nothing read.
 pub async fn print<B, R, I, F>(
     place: &PlaceArgs,
     format: Format,
@@ -30,9 +30,6 @@ where
 {
     connect::with(&place.place()?, Need::Answers, async |services| {
         let printed = print_rows(ask(services.clone()).await?.into_inner(), format, rows).await?;
-        if printed > 0 {
-            return Ok(());
-        }
         let unasked = match about {
             Some((part, scope)) => unasked(&services, part, scope).await?.map(|count| (part, count)),
             None => None,
@@ -40,9 +37,10 @@ where
         match unasked {
             Some((part, count)) => {
                 let (assets, part) = (counted(count, "asset"), part.name());
-                progress::say(&format!("no {}: the scans of {assets} were not asked for {part}", R::NOUN));
+                let start = if printed == 0 { format!("no {}: ", R::NOUN) } else { String::new() };
+                progress::say(&format!("{start}the scans of {assets} were not asked for {part}"));
             }
-            None if matches!(format, Format::Table | Format::Wide) => {
+            None if printed == 0 && matches!(format, Format::Table | Format::Wide) => {
                 progress::say(&format!("no {}", R::NOUN));
             }
             None => {}
@@ -54,11 +52,11 @@ where
 
 /// Of how many of the assets nobody asked for a part; none where somebody did of all.
 async fn unasked(services: &Services, part: Part, scope: Scope) -> Result<Option<u64>> {
-    let mut answer = services.query().assets(AssetsRequest { scope: Some(scope) }).await?.into_inner();
+    let request = AssetsRequest { scope: Some(scope), lacking: part.name().to_owned() };
+    let mut answer = services.query().assets(request).await?.into_inner();
     let mut count = 0;
     while let Some(batch) = answer.message().await? {
-        let lacks = |only: &str| !only.is_empty() && only.split(',').all(|one| one != part.name());
-        count += batch.assets.iter().filter(|asset| lacks(&asset.only)).count() as u64;
+        count += batch.assets.len() as u64;
     }
     Ok(Some(count).filter(|count| *count > 0))
 }

@@ -126,7 +126,14 @@ impl Query for QueryService {
         let (request, store) = (request.into_inner(), self.store());
         let answer = stream::rows(
             |assets| v1::AssetBatch { assets },
-            move |out| scope::each(&store, request.scope, |snapshot| out.push(listed(&snapshot))),
+            move |out| {
+                scope::each(&store, request.scope, |snapshot| {
+                    let asked = snapshot.manifest.asked;
+                    let lacks = |part: &Part| part.name() == request.lacking && !asked.contains(*part);
+                    let is_wanted = request.lacking.is_empty() || Part::ALL.iter().any(lacks);
+                    if is_wanted { out.push(listed(&snapshot)) } else { Ok(()) }
+                })
+            },
         );
         Ok(Response::new(answer))
     }
