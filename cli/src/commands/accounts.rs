@@ -1,11 +1,7 @@
 //! `coldread accounts`.
 
-use super::listing;
-use crate::{
-    args::{OutputArgs, PlaceArgs, RootArgs, ScopeArgs},
-    connect::Services,
-    failure::Result,
-};
+use super::listing::ListingArgs;
+use crate::{connect::Services, failure::Result};
 use coldread_model::{AccountKind, Part};
 use coldread_proto::v1::AccountsRequest;
 
@@ -31,13 +27,7 @@ pub struct Accounts {
     #[arg(long)]
     all: bool,
     #[command(flatten)]
-    root: RootArgs,
-    #[command(flatten)]
-    scope: ScopeArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    place: PlaceArgs,
+    listing: ListingArgs,
 }
 
 impl Accounts {
@@ -47,15 +37,13 @@ impl Accounts {
             (false, true) => AccountKind::Group.name(),
             (false, false) => AccountKind::User.name(),
         };
-        let scope = self.scope.scope();
         let request = AccountsRequest {
-            scope: Some(scope.clone()),
+            scope: Some(self.listing.scope()),
             name: self.user,
             kind: kind.to_owned(),
-            root: self.root.root,
+            root: self.listing.root(),
         };
         let ask = async |services: Services| services.query().accounts(request).await;
-        let about = Some((Part::Accounts, scope));
-        listing::print(&self.place, self.output.output, about, ask, |batch| batch.accounts).await
+        self.listing.print(Part::Accounts, ask, |batch| batch.accounts).await
     }
 }

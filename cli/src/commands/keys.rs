@@ -1,11 +1,7 @@
 //! `coldread keys`.
 
-use super::listing;
-use crate::{
-    args::{OutputArgs, PlaceArgs, RootArgs, ScopeArgs},
-    connect::Services,
-    failure::Result,
-};
+use super::listing::ListingArgs;
+use crate::{connect::Services, failure::Result};
 use coldread_model::{KeyKind, Part};
 use coldread_proto::v1::KeysRequest;
 
@@ -30,13 +26,7 @@ pub struct Keys {
     #[arg(long, value_name = "SHA256:…", value_parser = fingerprint)]
     fingerprint: Option<String>,
     #[command(flatten)]
-    root: RootArgs,
-    #[command(flatten)]
-    scope: ScopeArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    place: PlaceArgs,
+    listing: ListingArgs,
 }
 
 /// The kinds that there are.
@@ -57,16 +47,14 @@ fn fingerprint(text: &str) -> std::result::Result<String, String> {
 
 impl Keys {
     pub async fn run(self) -> Result<()> {
-        let scope = self.scope.scope();
         let request = KeysRequest {
-            scope: Some(scope.clone()),
+            scope: Some(self.listing.scope()),
             user: self.user,
             kind: self.kind.unwrap_or_default(),
             fingerprint: self.fingerprint.unwrap_or_default(),
-            root: self.root.root,
+            root: self.listing.root(),
         };
         let ask = async |services: Services| services.query().keys(request).await;
-        let about = Some((Part::Keys, scope));
-        listing::print(&self.place, self.output.output, about, ask, |batch| batch.keys).await
+        self.listing.print(Part::Keys, ask, |batch| batch.keys).await
     }
 }

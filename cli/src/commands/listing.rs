@@ -1,7 +1,7 @@
 //! What all listings have in common: ask, and print the rows as they come.
 
 use crate::{
-    args::PlaceArgs,
+    args::{OutputArgs, PlaceArgs, RootArgs, ScopeArgs},
     connect::{self, Need, Services},
     failure::Result,
     output::{Format, Printer, Row, counted, stdout},
@@ -13,6 +13,46 @@ use tonic::{Response, Status, Streaming};
 
 /// What rows are of: a part of what there is to know, of these snapshots.
 pub type About = (Part, Scope);
+
+/// What every listing of a part takes: which assets and trees it is of, how it is printed, and who answers.
+#[derive(Debug, clap::Args)]
+pub struct ListingArgs {
+    #[command(flatten)]
+    root: RootArgs,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+impl ListingArgs {
+    /// The snapshots that are asked about.
+    pub fn scope(&self) -> Scope {
+        self.scope.clone().scope()
+    }
+
+    /// The trees that are asked about, as a pattern.
+    pub fn root(&self) -> String {
+        self.root.root.clone()
+    }
+
+    /// Asks, and prints the rows of the answer, which are of this part ([`print`]).
+    pub async fn print<B, R, I, F>(
+        &self,
+        part: Part,
+        ask: impl FnOnce(Services) -> F,
+        rows: impl Fn(B) -> I,
+    ) -> Result<()>
+    where
+        R: Row,
+        I: IntoIterator<Item = R>,
+        F: Future<Output = Result<Response<Streaming<B>>, Status>>,
+    {
+        print(&self.place, self.output.output, Some((part, self.scope())), ask, rows).await
+    }
+}
 
 /// Asks the services at a place and prints the rows of the answer. A table for people says so when there are none; and
 /// where nobody looked for such rows, every format does, of some of the assets too: nothing found is not nothing read.

@@ -1,11 +1,7 @@
 //! `coldread packages`.
 
-use super::listing;
-use crate::{
-    args::{OutputArgs, PlaceArgs, RootArgs, ScopeArgs},
-    connect::Services,
-    failure::Result,
-};
+use super::listing::ListingArgs;
+use crate::{connect::Services, failure::Result};
 use coldread_model::{PackageType, Part, version::VersionFilter};
 use coldread_proto::v1::PackagesRequest;
 
@@ -31,13 +27,7 @@ pub struct Packages {
     #[arg(long)]
     all: bool,
     #[command(flatten)]
-    root: RootArgs,
-    #[command(flatten)]
-    scope: ScopeArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    place: PlaceArgs,
+    listing: ListingArgs,
 }
 
 /// The types that there are.
@@ -47,17 +37,15 @@ fn types() -> clap::builder::PossibleValuesParser {
 
 impl Packages {
     pub async fn run(self) -> Result<()> {
-        let scope = self.scope.scope();
         let request = PackagesRequest {
-            scope: Some(scope.clone()),
+            scope: Some(self.listing.scope()),
             name: self.name,
             r#type: self.r#type.unwrap_or_default(),
             all: self.all,
             version: self.version.map(|versions| versions.to_string()).unwrap_or_default(),
-            root: self.root.root,
+            root: self.listing.root(),
         };
         let ask = async |services: Services| services.query().packages(request).await;
-        let about = Some((Part::Packages, scope));
-        listing::print(&self.place, self.output.output, about, ask, |batch| batch.packages).await
+        self.listing.print(Part::Packages, ask, |batch| batch.packages).await
     }
 }

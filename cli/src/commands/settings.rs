@@ -1,11 +1,7 @@
 //! `coldread settings`.
 
-use super::listing;
-use crate::{
-    args::{OutputArgs, PlaceArgs, RootArgs, ScopeArgs},
-    connect::Services,
-    failure::Result,
-};
+use super::listing::ListingArgs;
+use crate::{connect::Services, failure::Result};
 use coldread_model::Part;
 use coldread_proto::v1::SettingsRequest;
 
@@ -27,26 +23,18 @@ pub struct Settings {
     #[arg(long, value_name = "GLOB", default_value = "", hide_default_value = true)]
     name: String,
     #[command(flatten)]
-    root: RootArgs,
-    #[command(flatten)]
-    scope: ScopeArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    place: PlaceArgs,
+    listing: ListingArgs,
 }
 
 impl Settings {
     pub async fn run(self) -> Result<()> {
-        let scope = self.scope.scope();
         let request = SettingsRequest {
-            scope: Some(scope.clone()),
+            scope: Some(self.listing.scope()),
             subject: self.subject,
             name: self.name,
-            root: self.root.root,
+            root: self.listing.root(),
         };
         let ask = async |services: Services| services.query().settings(request).await;
-        let about = Some((Part::Accounts, scope));
-        listing::print(&self.place, self.output.output, about, ask, |batch| batch.settings).await
+        self.listing.print(Part::Accounts, ask, |batch| batch.settings).await
     }
 }

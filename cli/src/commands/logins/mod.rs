@@ -3,13 +3,8 @@
 mod summary;
 mod windows;
 
-use super::listing;
-use crate::{
-    args::{OutputArgs, PlaceArgs, RootArgs, ScopeArgs},
-    connect::Services,
-    failure::Result,
-    time::PointInTime,
-};
+use super::listing::{self, ListingArgs};
+use crate::{connect::Services, failure::Result, time::PointInTime};
 use coldread_model::{LoginSource, Part};
 use coldread_proto::v1::LoginsRequest;
 
@@ -60,13 +55,7 @@ struct List {
     #[arg(long, value_name = "SOURCE", value_parser = sources())]
     source: Option<String>,
     #[command(flatten)]
-    root: RootArgs,
-    #[command(flatten)]
-    scope: ScopeArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    place: PlaceArgs,
+    listing: ListingArgs,
 }
 
 /// The kinds of records that there are.
@@ -86,19 +75,17 @@ impl Logins {
 
 impl List {
     async fn run(self) -> Result<()> {
-        let scope = self.scope.scope();
         let request = LoginsRequest {
-            scope: Some(scope.clone()),
+            scope: Some(self.listing.scope()),
             failed: self.failed,
             user: self.user,
             since: self.since.map(Into::into),
             until: self.until.map(Into::into),
             all: self.all,
             source: self.source.unwrap_or_default(),
-            root: self.root.root,
+            root: self.listing.root(),
         };
         let ask = async |services: Services| services.query().logins(request).await;
-        let about = Some((Part::Logins, scope));
-        listing::print(&self.place, self.output.output, about, ask, |batch| batch.logins).await
+        self.listing.print(Part::Logins, ask, |batch| batch.logins).await
     }
 }

@@ -1,11 +1,7 @@
 //! `coldread logins windows`.
 
-use super::{listing, sources};
-use crate::{
-    args::{OutputArgs, PlaceArgs, RootArgs, ScopeArgs},
-    connect::Services,
-    failure::Result,
-};
+use super::{listing::ListingArgs, sources};
+use crate::{connect::Services, failure::Result};
 use coldread_model::Part;
 use coldread_proto::v1::LogWindowsRequest;
 
@@ -22,25 +18,17 @@ pub struct Windows {
     #[arg(long, value_name = "SOURCE", value_parser = sources())]
     source: Option<String>,
     #[command(flatten)]
-    root: RootArgs,
-    #[command(flatten)]
-    scope: ScopeArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    place: PlaceArgs,
+    listing: ListingArgs,
 }
 
 impl Windows {
     pub async fn run(self) -> Result<()> {
-        let scope = self.scope.scope();
         let request = LogWindowsRequest {
-            scope: Some(scope.clone()),
+            scope: Some(self.listing.scope()),
             source: self.source.unwrap_or_default(),
-            root: self.root.root,
+            root: self.listing.root(),
         };
         let ask = async |services: Services| services.query().log_windows(request).await;
-        let about = Some((Part::Logins, scope));
-        listing::print(&self.place, self.output.output, about, ask, |batch| batch.windows).await
+        self.listing.print(Part::Logins, ask, |batch| batch.windows).await
     }
 }
