@@ -59,6 +59,32 @@ pub(super) fn each_record(
     span.finish(&place, out);
 }
 
+/// So many records show how a file was written.
+const SAMPLE: usize = 64;
+
+/// Records that are not empty from the start of each part that holds data; what cannot be read is left out.
+pub(super) fn sample(input: &mut Input<'_>, size: u64) -> Vec<u8> {
+    let len = input.view.len();
+    let segments = input.view.data_segments().to_vec();
+    let (mut sample, mut batch) = (Vec::new(), vec![0; (BATCH * size) as usize]);
+    for segment in segments.into_iter().take(SAMPLE) {
+        let first = segment.start / size;
+        let end = segment.end().min(len).div_ceil(size).min(len / size);
+        let wanted = &mut batch[..(BATCH.min(end.saturating_sub(first)) * size) as usize];
+        if read_exactly(input, first * size, wanted).is_err() {
+            continue;
+        }
+        let records = wanted.chunks_exact(size as usize);
+        for record in records.filter(|record| record.iter().any(|byte| *byte != 0)) {
+            if sample.len() >= SAMPLE * size as usize {
+                return sample;
+            }
+            sample.extend_from_slice(record);
+        }
+    }
+    sample
+}
+
 /// Fills `out`; what could not be read is zero, which no record is.
 fn read_exactly(input: &mut Input<'_>, offset: u64, out: &mut [u8]) -> Result<(), ViewError> {
     let result = input.view.read_at(offset, out);
