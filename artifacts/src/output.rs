@@ -102,7 +102,9 @@ pub fn finish(context: &Context, parts: impl IntoIterator<Item = Findings>) -> F
     // Equal rows are kept: a log may say the same twice, and each has its own offset or was repeated.
     all.logins.sort_unstable();
     sort_each_once(&mut all.windows);
-    all.accounts = accounts::join(all.accounts);
+    let (accounts, gap) = accounts::join(all.accounts);
+    all.accounts = accounts;
+    all.gaps.extend(gap);
     sort_each_once(&mut all.keys);
     sort_each_once(&mut all.settings);
     sort_each_once(&mut all.gaps);

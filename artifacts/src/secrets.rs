@@ -141,15 +141,26 @@ fn short_option(program: &str, word: &str) -> Option<(usize, Next)> {
 /// Secrets that stand in one word, with its own marks.
 fn within(text: &str, start: usize, word: &str) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
+    let mut dots = None;
     let mut push = |span: Range<usize>| {
-        if found.iter().all(|other| span.start >= other.end || span.end <= other.start) {
-            found.push(span);
+        // In order of their starts, none within another: it can only touch those beside it.
+        let at = found.partition_point(|other| other.start < span.start);
+        let is_free = |other: &Range<usize>| span.start >= other.end || span.end <= other.start;
+        if found[at..].first().is_none_or(is_free) && found[..at].last().is_none_or(is_free) {
+            found.insert(at, span);
         }
     };
+    let mut until = 0;
     for (equals, _) in word.match_indices('=') {
+        // Within a value there is none.
+        if start + equals + 1 < until {
+            continue;
+        }
         let name = word[..equals].rsplit(|char: char| !is_of_name(char)).next().unwrap_or_default();
         if is_secret(name) {
-            push(value(text, start + equals + 1));
+            let span = value(text, start + equals + 1);
+            until = span.end;
+            push(span);
         }
     }
     for (scheme, _) in word.match_indices("://") {
@@ -163,18 +174,31 @@ fn within(text: &str, start: usize, word: &str) -> Vec<Range<usize>> {
         }
     }
     for begin in TOKENS {
+        // Where the characters of a token go on to, once that is known: others that begin in them end there too.
+        let mut known = 0;
         for (at, _) in word.match_indices(begin) {
-            let body = &word[at + begin.len()..];
-            let len = body.find(|char: char| !is_of_name(char)).unwrap_or(body.len());
-            let starts = !word[..at].ends_with(|char: char| char.is_ascii_alphanumeric());
-            let is_jwt = begin != "eyJ" || body[..len].matches('.').count() == 2;
-            if starts && is_jwt && len >= TOKEN_CHARACTERS {
-                push(start + at..start + at + begin.len() + len);
+            let from = at + begin.len();
+            if word[..at].ends_with(|char: char| char.is_ascii_alphanumeric()) {
+                continue;
+            }
+            if from > known {
+                let body = &word[from..];
+                known = from + body.find(|char: char| !is_of_name(char)).unwrap_or(body.len());
+            }
+            // A JSON Web Token has three parts.
+            let is_whole = begin != "eyJ" || dots_between(&mut dots, word, from, known) == 2;
+            if is_whole && known - from >= TOKEN_CHARACTERS {
+                push(start + at..start + known);
             }
         }
     }
-    found.sort_by_key(|span| span.start);
     found
+}
+
+/// How many dots are in a part of a word, of which they are counted once.
+fn dots_between(dots: &mut Option<Vec<usize>>, word: &str, from: usize, until: usize) -> usize {
+    let dots = dots.get_or_insert_with(|| word.match_indices('.').map(|(at, _)| at).collect());
+    dots.partition_point(|at| *at < until) - dots.partition_point(|at| *at < from)
 }
 
 fn is_of_name(char: char) -> bool {
@@ -258,6 +282,27 @@ mod tests {
         ] {
             assert_eq!(masked(text), text);
         }
+    }
+
+    #[test]
+    fn long_texts_are_looked_at_once() {
+        // Each mark with all that follows it would be a million times a million characters.
+        for (part, told) in [
+            ("eyJ", None),
+            ("_eyJ", None),
+            ("-ghp_", Some("-…")),
+            ("pass=", Some("pass=…")),
+            ("pass=x;", Some("pass=…;")),
+            ("x://a:b@c/", Some("x://a:…@c/")),
+        ] {
+            let text = part.repeat(1 << 20);
+            let hidden = masked(&text);
+            match told {
+                Some(start) => assert!(hidden.starts_with(start), "{part}"),
+                None => assert_eq!(hidden.len(), text.len(), "{part}"),
+            }
+        }
+        assert_eq!(masked("pass=pass=\"s3cr3t\""), "pass=…\"…\"");
     }
 
     proptest! {

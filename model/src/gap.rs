@@ -41,6 +41,9 @@ impl GapKind {
     }
 }
 
+/// Bytes of a reason that are kept.
+pub const MAX_REASON: usize = 2048;
+
 /// One thing that could not be read. Ordered as `gaps` lists them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Gap {
@@ -61,8 +64,15 @@ pub struct Gap {
 }
 
 impl Gap {
-    /// A gap of `kind` in `structure` with its reason; place it with the `at_…` methods.
+    /// A gap of `kind` in `structure` with its reason, of which no more than [`MAX_REASON`] bytes are kept: it may quote
+    /// what a disk says. Place it with the `at_…` methods.
     pub fn new(kind: GapKind, structure: impl Into<String>, reason: impl Into<String>) -> Self {
+        let mut reason = reason.into();
+        if reason.len() > MAX_REASON {
+            reason.truncate(reason.floor_char_boundary(MAX_REASON));
+            reason.push('…');
+            reason.shrink_to_fit();
+        }
         Self {
             volume: String::new(),
             path: None,
@@ -70,7 +80,7 @@ impl Gap {
             at: None,
             kind,
             structure: structure.into(),
-            reason: reason.into(),
+            reason,
         }
     }
 
@@ -96,5 +106,17 @@ impl Gap {
     pub fn at_path(mut self, path: &[u8]) -> Self {
         self.path = Some(path.to_vec());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_that_quotes_a_book_is_cut_between_characters() {
+        let gap = Gap::new(GapKind::Corrupt, "text", format!("x{}", "é".repeat(60_000)));
+        assert_eq!((gap.reason.len(), gap.reason.ends_with("é…")), (MAX_REASON - 1 + '…'.len_utf8(), true));
+        assert_eq!(Gap::new(GapKind::Corrupt, "text", "short").reason, "short");
     }
 }

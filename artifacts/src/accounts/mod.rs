@@ -9,19 +9,23 @@ mod password;
 pub mod sudoers;
 pub mod windows;
 
-use coldread_model::{Account, AccountKind};
+use coldread_model::{Account, AccountKind, Gap, GapKind};
 use std::collections::BTreeMap;
 
 /// What members of a group may do is told of each of them in these words.
 const VIA: &str = "via group ";
 
+/// Bytes that users may get from their groups: of many rules for a group of many each member gets all.
+const GAINED_BYTES: usize = 64 << 20;
+
 /// Puts the rows of each account together: what one does not say another may. The path is that of the file that
-/// has the account's number, where one has. Users get the names of their groups, and what their groups may do.
-pub fn join(rows: impl IntoIterator<Item = Account>) -> Vec<Account> {
+/// has the account's number, where one has. Users get the names of their groups, and what their groups may do, as far
+/// as [`GAINED_BYTES`] go; a gap says of how many memberships it is not told.
+pub fn join(rows: impl IntoIterator<Item = Account>) -> (Vec<Account>, Option<Gap>) {
     let mut joined: BTreeMap<(String, AccountKind, String), Account> = BTreeMap::new();
     let mut rows: Vec<Account> = rows.into_iter().collect();
     // What has a number comes first, so that it gives the row its path.
-    rows.sort_by_cached_key(|row| (row.id.is_none(), row.clone()));
+    rows.sort_by(|a, b| (a.id.is_none(), a).cmp(&(b.id.is_none(), b)));
     for row in rows {
         let key = (row.root.clone(), row.kind, row.name.clone());
         match joined.entry(key) {
@@ -30,6 +34,7 @@ pub fn join(rows: impl IntoIterator<Item = Account>) -> Vec<Account> {
         }
     }
     let mut accounts: Vec<Account> = joined.into_values().collect();
+    accounts.iter_mut().for_each(each_once);
     let (users, groups): (Vec<usize>, Vec<usize>) =
         (0..accounts.len()).partition(|&index| accounts[index].kind == AccountKind::User);
     let mut gained: Vec<(usize, String, Vec<String>)> = Vec::new();
@@ -43,6 +48,7 @@ pub fn join(rows: impl IntoIterator<Item = Account>) -> Vec<Account> {
             by_primary.entry((&accounts[user].root, group)).or_default().push(user);
         }
     }
+    let (mut room, mut left_out) = (GAINED_BYTES, 0u64);
     for &index in &groups {
         let group = &accounts[index];
         let named =
@@ -51,20 +57,37 @@ pub fn join(rows: impl IntoIterator<Item = Account>) -> Vec<Account> {
             group.id.and_then(|id| by_primary.get(&(group.root.as_str(), id))).into_iter().flatten();
         let rights: Vec<String> =
             group.privileges.iter().map(|rule| format!("{VIA}{}: {rule}", group.name)).collect();
-        gained.extend(named.chain(primary).map(|&user| (user, group.name.clone(), rights.clone())));
+        let texts = rights.iter().chain([&group.name]);
+        let bytes: usize = texts.map(|text| size_of::<String>() + text.len()).sum();
+        for &user in named.chain(primary) {
+            match room.checked_sub(bytes) {
+                Some(left) => {
+                    room = left;
+                    gained.push((user, group.name.clone(), rights.clone()));
+                }
+                None => left_out += 1,
+            }
+        }
     }
     for (user, group, rights) in gained {
         accounts[user].related.push(group);
         accounts[user].privileges.extend(rights);
     }
-    for account in &mut accounts {
-        for list in [&mut account.related, &mut account.privileges] {
-            list.sort_unstable();
-            list.dedup();
-        }
-    }
+    accounts.iter_mut().for_each(each_once);
     accounts.sort_unstable();
-    accounts
+    let gap = (left_out > 0).then(|| {
+        let reason = format!("{left_out} memberships of groups are not told with what they give");
+        Gap::new(GapKind::Limit, "accounts", reason)
+    });
+    (accounts, gap)
+}
+
+/// Sorts what an account has several of, each once.
+fn each_once(account: &mut Account) {
+    for list in [&mut account.related, &mut account.privileges] {
+        list.sort_unstable();
+        list.dedup();
+    }
 }
 
 /// Fills in what is not known yet.
@@ -115,7 +138,8 @@ mod tests {
         let mut reversed = rows;
         reversed.reverse();
         assert_eq!(join(reversed), joined, "the order of files does not matter");
-        assert_eq!(joined.len(), 5);
+        let (joined, gap) = joined;
+        assert_eq!((joined.len(), gap), (5, None));
         let find = |name: &str, kind| {
             joined.iter().find(|row| row.name == name && row.kind == kind && row.root == "/").unwrap()
         };
@@ -130,5 +154,28 @@ mod tests {
         assert_eq!(find("sudo", AccountKind::Group).privileges, ["ALL=(ALL) ALL"]);
         let elsewhere = joined.iter().find(|row| row.root == "/srv/c").unwrap();
         assert_eq!(elsewhere.privileges, Vec::<String>::new());
+    }
+
+    #[test]
+    fn many_members_of_a_group_with_many_rules_stay_within_bounds() {
+        let user = |n: u32| Account::new(AccountKind::User, format!("u{n}"), "/etc/passwd");
+        let mut group = Account::new(AccountKind::Group, "all", "/etc/group");
+        // The same member again and again is one.
+        group.related = (0..5000).flat_map(|n| vec![format!("u{n}"); 100]).collect();
+        let rule = |n: u32| Account {
+            privileges: vec![format!("ALL=/bin/{n}")],
+            ..Account::new(AccountKind::Group, "all", "/etc/sudoers")
+        };
+        let rows = (0..5000).map(user).chain([group]).chain((0..5000).map(rule));
+        let (joined, gap) = join(rows);
+        let privileges: usize = joined.iter().map(|row| row.privileges.len()).sum();
+        assert!((500_000..3_000_000).contains(&privileges), "{privileges}");
+        let gap = gap.unwrap();
+        assert_eq!(gap.kind, GapKind::Limit);
+        let told = joined.iter().filter(|row| row.related == ["all"]).count();
+        assert_eq!(
+            gap.reason,
+            format!("{} memberships of groups are not told with what they give", 5000 - told)
+        );
     }
 }

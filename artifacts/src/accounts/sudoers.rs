@@ -16,8 +16,14 @@ use std::collections::BTreeMap;
 
 const LIMIT: u64 = 1 << 20;
 const STRUCTURE: &str = "sudoers";
-/// Names that one rule may give rights to, aliases expanded.
-const NAMES: usize = 10_000;
+/// Aliases within each other.
+const DEPTH: usize = 64;
+/// Members of lists that are looked at in one file; those of an alias count each time that it is used.
+const MEMBERS: usize = 1_000_000;
+/// Bytes that the rows of one file's rules may take, aliases expanded: each name has its rule.
+const EXPANDED_BYTES: usize = 64 << 20;
+/// About what a row takes besides its name and its rule.
+const ROW_BYTES: usize = 256;
 
 /// Reads sudoers.
 #[derive(Debug)]
@@ -98,6 +104,12 @@ impl Extractor for Sudoers {
     }
 }
 
+/// What the rules of one file may still come to.
+struct Room {
+    members: usize,
+    bytes: usize,
+}
+
 struct File<'a> {
     root: &'a str,
     path: &'a [u8],
@@ -166,10 +178,11 @@ impl File<'_> {
     }
 
     fn finish(mut self, out: &mut dyn Output) {
+        let mut room = Room { members: MEMBERS, bytes: EXPANDED_BYTES };
         for (number, users, rule) in std::mem::take(&mut self.rules) {
-            let mut names = Vec::new();
-            if !self.expand(&users, &mut Vec::new(), &mut names) {
-                self.gaps.push(out, GapKind::Limit, format!("line {number}: more than {NAMES} names"));
+            let (names, whole) = self.expand(&users, rule.len(), &mut room);
+            if !whole {
+                self.gaps.push(out, GapKind::Limit, format!("line {number}: more names than are told"));
             }
             for name in names {
                 let kind = match name.as_bytes() {
@@ -194,27 +207,33 @@ impl File<'_> {
         self.gaps.finish(out);
     }
 
-    /// The names that a list stands for, aliases of this file expanded. Says whether all of them had room.
-    fn expand<'s>(&'s self, users: &'s [String], within: &mut Vec<&'s str>, names: &mut Vec<String>) -> bool {
-        for user in users {
-            if names.len() >= NAMES {
-                return false;
-            }
-            match self.aliases.get_key_value(user) {
+    /// The names that a list stands for, aliases of this file expanded, for a rule of so many bytes. Says whether all of
+    /// them had room.
+    fn expand(&self, users: &[String], rule: usize, room: &mut Room) -> (Vec<String>, bool) {
+        let mut names = Vec::new();
+        // The aliases that are open, each with what is left of its members; the first is the list itself.
+        let mut open = vec![("", users.iter())];
+        while let Some((_, members)) = open.last_mut() {
+            let Some(member) = members.next() else {
+                open.pop();
+                continue;
+            };
+            let Some(left) = room.members.checked_sub(1) else { return (names, false) };
+            room.members = left;
+            match self.aliases.get_key_value(member) {
                 // One that contains itself stands for nothing more.
-                Some((alias, _)) if within.contains(&alias.as_str()) => {}
-                Some((alias, members)) => {
-                    within.push(alias);
-                    let whole = self.expand(members, within, names);
-                    within.pop();
-                    if !whole {
-                        return false;
-                    }
+                Some((alias, _)) if open.iter().any(|(within, _)| within == alias) => {}
+                Some(_) if open.len() > DEPTH => return (names, false),
+                Some((alias, members)) => open.push((alias, members.iter())),
+                None => {
+                    let left = room.bytes.checked_sub(ROW_BYTES + member.len() + rule);
+                    let Some(left) = left else { return (names, false) };
+                    room.bytes = left;
+                    names.push(member.clone());
                 }
-                None => names.push(user.clone()),
             }
         }
-        true
+        (names, true)
     }
 
     fn setting(&self, line: u64, name: &str, value: &str, out: &mut dyn Output) {
@@ -313,6 +332,30 @@ mod tests {
         let rule = b"anna ALL=ALL\n";
         assert_eq!(read("/etc/sudoers.d/10-anna", rule).accounts.len(), 1);
         assert_eq!(read("/etc/sudoers.d/anna.dpkg-old", rule).accounts.len(), 0);
+    }
+
+    #[test]
+    fn aliases_of_aliases_stay_within_bounds() {
+        // Each stands for the one before it twice, and the first for nobody.
+        let lines: Vec<_> = (1..=50).map(|n| format!("User_Alias A{n} = A{0}, A{0}\n", n - 1)).collect();
+        let twice = lines.concat();
+        let found = read("/etc/sudoers", format!("User_Alias A0 =\n{twice}A50 ALL=ALL\n").as_bytes());
+        assert_eq!((found.accounts.len(), found.gaps.len()), (0, 1));
+        // A chain that a stack has no room for.
+        let lines: Vec<_> = (1..=40_000).map(|n| format!("User_Alias A{n}=A{}\n", n - 1)).collect();
+        let chain = lines.concat();
+        let found = read(
+            "/etc/sudoers",
+            format!("User_Alias A0=anna\n{chain}A40000 ALL=ALL\nA9 ALL=ALL\n").as_bytes(),
+        );
+        assert_eq!(found.accounts.len(), 1);
+        assert_eq!((found.gaps.len(), found.gaps[0].kind), (1, GapKind::Limit));
+        // Many rules for many.
+        let names: Vec<String> = (0..5000).map(|n| format!("u{n}")).collect();
+        let rules = "A h=c\n".repeat(50_000);
+        let found = read("/etc/sudoers", format!("User_Alias A={}\n{rules}", names.join(",")).as_bytes());
+        assert!((200_000..300_000).contains(&found.accounts.len()));
+        assert_eq!(found.gaps[0].kind, GapKind::Limit);
     }
 
     proptest! {

@@ -102,6 +102,8 @@ pub struct Grub;
 
 /// The largest configuration that is read; real ones have some 20 KB.
 const LIMIT: u64 = 4 << 20;
+/// Menus within each other; grub-mkconfig makes two. An entry's place names each of them.
+const MENUS: usize = 32;
 
 impl Extractor for Grub {
     fn name(&self) -> &'static str {
@@ -136,7 +138,12 @@ impl Extractor for Grub {
                 Err(error) => out.gap(place.view_gap("grubenv", &error)),
             }
         }
-        if let Some(image) = default_image(&text, &environment) {
+        let (image, is_whole) = default_image(&text, &environment);
+        if !is_whole {
+            let reason = format!("what lies in more than {MENUS} menus is not read");
+            out.gap(place.gap(GapKind::Limit, "grub.cfg", reason));
+        }
+        if let Some(image) = image {
             // GRUB's paths start at the volume of /boot, which may be one of its own.
             let path = if image.starts_with("/boot/") { image } else { format!("/boot{image}") };
             if let Some(release) = release_of_path(path.as_bytes()) {
@@ -155,8 +162,13 @@ struct Entry {
     image: Option<String>,
 }
 
-/// The image of the default entry.
-fn default_image(config: &str, environment: &str) -> Option<String> {
+/// The image of the default entry, and whether all entries were looked at.
+fn default_image(config: &str, environment: &str) -> (Option<String>, bool) {
+    let (entries, is_whole) = entries(config);
+    (image_of_default(config, environment, &entries), is_whole)
+}
+
+fn image_of_default(config: &str, environment: &str, entries: &[Entry]) -> Option<String> {
     let saved = environment.lines().find_map(|line| line.strip_prefix("saved_entry=")).map(str::trim);
     let saved = saved.filter(|saved| !saved.is_empty());
     // What is set last stands in the branch for an ordinary start; `next_entry` is for one start alone.
@@ -168,7 +180,6 @@ fn default_image(config: &str, environment: &str) -> Option<String> {
         Some(_) => return None,
         None => saved.unwrap_or("0"),
     };
-    let entries = entries(config);
     let named = |entry: &&Entry| {
         entry.place == wanted || entry.title == wanted || entry.id.as_deref() == Some(wanted)
     };
@@ -190,9 +201,9 @@ fn default_image(config: &str, environment: &str) -> Option<String> {
     }
 }
 
-/// The entries in their order. Braces are counted where lines end or begin with them, as grub-mkconfig writes them.
-fn entries(config: &str) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = Vec::new();
+/// The entries in their order, and whether those are all: what lies in more than [`MENUS`] menus is left out. Braces are counted where lines end or begin with them, as grub-mkconfig writes them.
+fn entries(config: &str) -> (Vec<Entry>, bool) {
+    let (mut entries, mut is_whole): (Vec<Entry>, bool) = (Vec::new(), true);
     // For each menu that is open, how many entries it has so far and how deep in braces it began.
     let mut menus = vec![(0usize, 0usize)];
     let mut places: Vec<usize> = Vec::new();
@@ -201,6 +212,11 @@ fn entries(config: &str) -> Vec<Entry> {
     for line in config.lines().map(str::trim) {
         let is_entry = line.starts_with("menuentry ");
         if (is_entry || line.starts_with("submenu ")) && line.ends_with('{') {
+            if menus.len() > MENUS {
+                is_whole = false;
+                depth += 1;
+                continue;
+            }
             let Some((count, _)) = menus.last_mut() else { break };
             let index = *count;
             *count += 1;
@@ -237,7 +253,7 @@ fn entries(config: &str) -> Vec<Entry> {
             }
         }
     }
-    entries
+    (entries, is_whole)
 }
 
 /// The first text in quotes.
@@ -293,7 +309,7 @@ mod tests {
     #[test]
     fn the_default_of_grub() {
         let image = |default: &str, environment: &str| {
-            default_image(&CONFIG.replace("DEFAULT", default), environment)
+            default_image(&CONFIG.replace("DEFAULT", default), environment).0
         };
         for (default, environment, expected) in [
             ("0", "", Some("/boot/vmlinuz-6.1")),
@@ -307,8 +323,28 @@ mod tests {
             assert_eq!(image(default, environment).as_deref(), expected, "{default}");
         }
         let saved = "saved_entry=0123456789abcdef0123456789abcdef-5.14.0-362.el9.x86_64\n";
-        let image = default_image("set default=\"${saved_entry}\"\nblscfg\n", saved);
+        let image = default_image("set default=\"${saved_entry}\"\nblscfg\n", saved).0;
         assert_eq!(image.as_deref(), Some("/vmlinuz-5.14.0-362.el9.x86_64"));
+    }
+
+    #[test]
+    fn menus_within_menus_are_bounded() {
+        // The place of each entry would name each of the menus: 20 GB of places.
+        let text = ["submenu x {\n".repeat(100_000), "menuentry y {\n}\n".repeat(100_000)].concat();
+        let (entries, is_whole) = entries(&text);
+        assert_eq!((entries.len(), is_whole), (0, false));
+        let closed =
+            [&"submenu x {\n".repeat(40)[..], &"}\n".repeat(40), "menuentry y {\nlinux /vmlinuz-1\n}\n"]
+                .concat();
+        assert_eq!(default_image(&closed, "saved_entry=1"), (Some("/vmlinuz-1".to_owned()), false));
+        let mut found = coldread_model::Findings::default();
+        let mut view = MemoryView::from(closed.into_bytes());
+        Grub.extract(
+            &mut Input::new(b"/boot/grub/grub.cfg", "p1", &mut view),
+            &Context::default(),
+            &mut found,
+        );
+        assert_eq!(found.gaps[0].kind, GapKind::Limit);
     }
 
     proptest! {

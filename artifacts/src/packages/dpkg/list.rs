@@ -4,6 +4,7 @@
 
 use crate::{
     Context, Extractor, Input, Output,
+    input::Place,
     lines::{Lines, ViewReader},
     output::InstallTime,
     view::FileView,
@@ -87,23 +88,37 @@ impl Extractor for FileLists {
 }
 
 /// Tells the paths that a list of digests names: `digest  path`, without the `/` at the start.
-pub(super) fn digests(
-    view: &mut dyn FileView,
-    owner: &str,
-    out: &mut dyn Output,
-) -> Result<(), crate::lines::StreamError> {
+pub(super) fn digests(view: &mut dyn FileView, owner: &str, place: &Place<'_>, out: &mut dyn Output) {
+    const STRUCTURE: &str = "md5sums";
+    let size = view.len();
+    if size > LIMIT {
+        out.gap(place.gap(GapKind::Limit, STRUCTURE, format!("{size} bytes, at most {LIMIT} are read")));
+        return;
+    }
+    let mut gaps = place.gaps(STRUCTURE);
     let mut lines = Lines::new(ViewReader::whole(view), 0);
     let mut path = Vec::new();
-    while let Some(line) = lines.next_line()? {
+    loop {
+        let line = match lines.next_line() {
+            Ok(Some(line)) => line,
+            Ok(None) => break,
+            Err(error) => {
+                out.gap(place.stream_gap(STRUCTURE, &error));
+                break;
+            }
+        };
+        if line.cut {
+            gaps.push(out, GapKind::Limit, format!("the path at byte {} is too long", line.offset));
+            continue;
+        }
         let name = line.bytes.iter().position(|byte| *byte == b' ').map(|space| &line.bytes[space..]);
         let name = name.map(<[u8]>::trim_ascii).map(|name| name.strip_prefix(b"*").unwrap_or(name));
-        let name = name.filter(|name| !name.is_empty() && !line.cut);
-        if let Some(name) = name {
+        if let Some(name) = name.filter(|name| !name.is_empty()) {
             path.clear();
             path.push(b'/');
             path.extend_from_slice(name.strip_prefix(b"./").unwrap_or(name));
             out.owned(owner, &path);
         }
     }
-    Ok(())
+    gaps.finish(out);
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Context, Extractor, Input, Output,
     input::{FileGaps, PACKAGES_PER_FILE, Place},
-    lines::{Line, Lines, StreamError, ViewReader},
+    lines::{Line, Lines, ViewReader},
     wants::{Reading, Want},
 };
 use coldread_model::{GapKind, Package, PackageState, PackageType, Timestamp};
@@ -63,16 +63,14 @@ impl Extractor for Dpkg {
         let names = database(input, (PackageType::Deb, is_control, purl), out);
         let place = input.place();
         for companion in &mut input.companions {
-            let read = match names.as_slice() {
-                [] => Ok(()),
-                [name] => list::digests(&mut *companion.view, &format!("deb:{name}"), out),
+            match names.as_slice() {
+                [] => {}
+                [name] => list::digests(&mut *companion.view, &format!("deb:{name}"), &place, out),
                 // Each would be read for each of them.
-                _ => Err(StreamError::Unsupported(
-                    "a control file of several packages: whose files are these?".into(),
-                )),
-            };
-            if let Err(error) = read {
-                out.gap(place.stream_gap("md5sums", &error));
+                _ => {
+                    let reason = "a control file of several packages: whose files are these?";
+                    out.gap(place.gap(GapKind::Unsupported, "md5sums", reason));
+                }
             }
         }
     }

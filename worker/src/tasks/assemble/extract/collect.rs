@@ -17,8 +17,9 @@ use coldread_model::{
 
 /// Bytes of packages and the smaller kinds that are held in memory, each.
 const OTHERS_BYTES: usize = 8 << 20;
-/// Rows of accounts that are joined in memory.
+/// Rows of accounts that are joined in memory, and bytes of them.
 const MAX_JOINED: usize = 1 << 18;
+const JOINED_BYTES: usize = 128 << 20;
 /// Login events of one asset: a bound for hostile ones.
 const MAX_EVENTS: u64 = 1 << 27;
 /// Gaps of one asset that are told one by one.
@@ -96,6 +97,7 @@ impl Collector {
                 format!("{} times of installation are not matched with packages", self.times.left_out());
             self.gap(Gap::new(GapKind::Limit, "package log", reason));
         }
+        let accounts = write_accounts(self.accounts, &mut self.gaps, job)?;
         if self.more_gaps > 0 {
             let reason = format!("{} more gaps in databases and logs", self.more_gaps);
             self.gaps.push(Gap::new(GapKind::Limit, "findings", reason));
@@ -109,7 +111,7 @@ impl Collector {
             installed,
             logins: logins::write(self.logins.sorted()?, joiner, job)?,
             windows: write_each_once(self.windows, job)?,
-            accounts: write_accounts(self.accounts, job)?,
+            accounts,
             keys: write_each_once(self.keys, job)?,
             settings: write_each_once(self.settings, job)?,
         };
@@ -206,18 +208,36 @@ fn write_each_once<T: Row>(rows: Sorter<T>, job: &Job<'_>) -> Result<Vec<RowsRef
     Ok(written)
 }
 
-/// Joins what files say of each account, and writes the accounts. Past [`MAX_JOINED`] rows stay as the files have them:
-/// no system has so many, and joining holds them in memory.
-fn write_accounts(rows: Sorter<Account>, job: &Job<'_>) -> Result<Vec<RowsRef>, TaskError> {
+/// Joins what files say of each account, and writes the accounts. Past [`MAX_JOINED`] and [`JOINED_BYTES`] rows stay as
+/// the files have them: no system has so many, and joining holds them in memory.
+fn write_accounts(
+    rows: Sorter<Account>,
+    gaps: &mut Vec<Gap>,
+    job: &Job<'_>,
+) -> Result<Vec<RowsRef>, TaskError> {
     let mut rows = rows.sorted()?;
-    let parts: Vec<Account> = rows.by_ref().take(MAX_JOINED).collect::<Result<_, _>>()?;
+    let (mut parts, mut bytes) = (Vec::new(), 0);
+    while parts.len() < MAX_JOINED && bytes < JOINED_BYTES {
+        let Some(row) = rows.next() else { break };
+        let row = row?;
+        bytes += row.weight();
+        parts.push(row);
+    }
     let mut batches = Batches::new(job);
     let mut written = Vec::new();
-    for account in accounts::join(parts) {
+    let (joined, gap) = accounts::join(parts);
+    gaps.extend(gap);
+    for account in joined {
         written.extend(batches.push(&account)?);
     }
+    let mut apart = 0u64;
     for row in rows {
+        apart += 1;
         written.extend(batches.push(&row?)?);
+    }
+    if apart > 0 {
+        let reason = format!("{apart} rows of accounts are not joined with others of the same");
+        gaps.push(Gap::new(GapKind::Limit, "accounts", reason));
     }
     written.extend(batches.finish()?);
     Ok(written)
