@@ -1,11 +1,11 @@
 //! Bounds on what a worker may send. A worker that keeps to the contract never meets them.
 
+pub use coldread_model::task::MAX_CONTENT_SHARDS;
+
 /// Volumes of one source.
 pub const MAX_VOLUMES: usize = 4096;
 /// Surveys that one volume is cut into.
 pub const MAX_SURVEYS: u64 = 1024;
-/// Content shards of one volume.
-pub const MAX_CONTENT_SHARDS: usize = 4096;
 /// Bytes of one named output.
 pub const MAX_OUTPUT_BYTES: u64 = 64 << 30;
 /// Bytes of a result that the coordinator itself decodes: it is in memory while it does.
@@ -18,6 +18,8 @@ pub const MAX_OUTPUTS: usize = 1 << 16;
 pub const MAX_OBJECTS_A_MESSAGE: usize = 1 << 14;
 /// Kept results asked for in one message.
 pub const MAX_KEPT_A_MESSAGE: usize = 1 << 10;
+/// Patterns of paths in one question: the listing is looked through for each.
+pub const MAX_PATTERNS: usize = 1000;
 /// Characters of a reason, an asset's or a worker's name that are kept.
 pub const MAX_TEXT_CHARS: usize = 4096;
 /// Workers known at a time.

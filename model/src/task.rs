@@ -250,6 +250,9 @@ pub struct ProbeOutput {
     pub reader: String,
 }
 
+/// No volume's content is cut into more shards.
+pub const MAX_CONTENT_SHARDS: usize = 4096;
+
 /// What assemble made of a volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AssembledVolume {

@@ -36,6 +36,6 @@ pub use compress::{MAX_OBJECT_BYTES, Packed};
 pub use error::{Error, Result};
 pub use merge::Merged;
 pub use packs::Object;
-pub use query::{PathFilter, Snapshot};
+pub use query::{PathFilter, Pattern, PatternOptions, Snapshot};
 pub use store::Store;
 pub use writer::PackWriter;

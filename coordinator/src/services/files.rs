@@ -1,6 +1,6 @@
 //! Rows of listings: which of them a question wants.
 
-use crate::error;
+use crate::{error, limits};
 use coldread_model::{FileRecord, RowFlags, SnapshotManifest};
 use coldread_proto::{ServiceError, v1};
 use coldread_store::{PathFilter, Snapshot, Store};
@@ -17,6 +17,9 @@ pub(crate) struct Question {
 impl Question {
     /// Reads a question.
     pub(crate) fn new(request: &v1::FilesRequest) -> Result<Self, ServiceError> {
+        if request.paths.len() > limits::MAX_PATTERNS {
+            return Err(ServiceError::Limit(format!("{} patterns in one question", request.paths.len())));
+        }
         let filters = if request.paths.is_empty() {
             vec![PathFilter::all()]
         } else {

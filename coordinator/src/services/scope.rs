@@ -3,15 +3,14 @@
 use crate::{error, limits};
 use coldread_model::{SnapshotManifest, manifest::Head};
 use coldread_proto::{ServiceError, v1};
-use coldread_store::{Snapshot, Store};
-use globset::{GlobBuilder, GlobMatcher};
+use coldread_store::{Pattern, PatternOptions, Snapshot, Store};
 
 /// Digits that a snapshot's id can be cut to.
 const MIN_PREFIX_DIGITS: usize = 8;
 
 /// A pattern on names; an empty one matches all.
 #[derive(Debug)]
-pub(crate) struct Names(Option<GlobMatcher>);
+pub(crate) struct Names(Option<Pattern>);
 
 impl Names {
     /// Reads a pattern.
@@ -33,10 +32,8 @@ impl Names {
         if pattern.is_empty() {
             return Ok(Self(None));
         }
-        let glob = GlobBuilder::new(pattern).case_insensitive(any_case).build().map_err(|error| {
-            ServiceError::Invalid(format!("pattern {:?}: {}", limits::cut(pattern), error.kind()))
-        })?;
-        Ok(Self(Some(glob.compile_matcher())))
+        let options = PatternOptions { any_case, ..PatternOptions::default() };
+        Pattern::new(pattern, options).map(|pattern| Self(Some(pattern))).map_err(error::of_store)
     }
 
     /// Whether `name` matches.

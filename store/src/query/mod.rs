@@ -1,9 +1,11 @@
 //! Answers from committed snapshots.
 
 mod files;
+mod glob;
 mod path;
 mod rows;
 
+pub use glob::{Pattern, PatternOptions};
 pub use path::PathFilter;
 
 use crate::{

@@ -1,8 +1,8 @@
 //! Which paths of a volume are asked for.
 
+use super::{Pattern, PatternOptions};
 use crate::error::{Error, Result};
 use coldread_model::listing::StableRow;
-use globset::{Candidate, GlobBuilder, GlobMatcher};
 use std::{ffi::OsStr, ops::Range, os::unix::ffi::OsStrExt};
 
 /// A choice of paths in a volume, in bytes.
@@ -19,7 +19,7 @@ enum Rest {
     /// The lead itself or below it.
     Under,
     /// Matched by a pattern.
-    Glob(GlobMatcher),
+    Glob(Pattern),
 }
 
 impl PathFilter {
@@ -40,13 +40,13 @@ impl PathFilter {
     /// not start with a slash may match at any depth.
     pub fn glob(pattern: &str) -> Result<Self> {
         let anchored = if pattern.starts_with('/') { pattern.to_owned() } else { format!("/**/{pattern}") };
-        let glob = GlobBuilder::new(&anchored).literal_separator(true).build();
-        let glob = glob.map_err(|error| Error::Pattern {
-            pattern: pattern.to_owned(),
-            reason: error.kind().to_string(),
+        let glob = Pattern::new(&anchored, PatternOptions { paths: true, ..PatternOptions::default() });
+        let glob = glob.map_err(|error| match error {
+            Error::Pattern { reason, .. } => Error::Pattern { pattern: pattern.to_owned(), reason },
+            other => other,
         })?;
         let literal = anchored.find(['*', '?', '[', ']', '{', '}', '\\']).unwrap_or(anchored.len());
-        Ok(Self { lead: anchored.as_bytes()[..literal].to_vec(), rest: Rest::Glob(glob.compile_matcher()) })
+        Ok(Self { lead: anchored.as_bytes()[..literal].to_vec(), rest: Rest::Glob(glob) })
     }
 
     /// Ranges of directories outside of which nothing matches; nothing where all must be looked at.
@@ -95,7 +95,7 @@ impl PathFilter {
             Rest::Under => {
                 path.strip_prefix(&self.lead[..]).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
             }
-            Rest::Glob(glob) => glob.is_match_candidate(&Candidate::new(OsStr::from_bytes(path))),
+            Rest::Glob(glob) => glob.is_match(OsStr::from_bytes(path)),
         }
     }
 }

@@ -8,6 +8,7 @@ use coldread_fsparse::{
 use coldread_model::{
     Gap, GapKind, RowFlags,
     codec::{self, DecodeError},
+    task::MAX_CONTENT_SHARDS,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -180,8 +181,15 @@ impl Plan {
         }
     }
 
-    /// Cuts the plan into parts of about `bytes` of allocated content each.
+    /// Cuts the plan into parts of about `bytes` of allocated content each, or more where that would be more parts than a
+    /// volume may have.
     pub(super) fn shards(&self, bytes: u64) -> Vec<&[PlannedStream]> {
+        self.shards_within(bytes, MAX_CONTENT_SHARDS)
+    }
+
+    fn shards_within(&self, bytes: u64, most: usize) -> Vec<&[PlannedStream]> {
+        // Each part but the last has so many bytes at least.
+        let bytes = bytes.max(allocated(&self.streams).div_ceil(most.max(1) as u64));
         let mut shards = Vec::new();
         let (mut start, mut sum) = (0, 0_u64);
         for (i, stream) in self.streams.iter().enumerate() {
@@ -282,5 +290,10 @@ mod tests {
         assert!(plan.left_out.contains(&(80, Vec::new())));
         assert_eq!(survey.inodes[80].streams, Run { first: 80, count: 1 });
         assert_eq!(plan.shards(1 << 30).len(), 80);
+        for most in [1, 2, 3, 7, 79] {
+            let shards = plan.shards_within(1, most);
+            assert!(shards.len() <= most && 2 * shards.len() >= most, "{} of {most}", shards.len());
+            assert_eq!(shards.concat(), plan.streams);
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     failure::{Failure, Result},
 };
 use coldread_proto::v1::{FilesRequest, Scope, ShowAssetRequest, Volume};
-use globset::{GlobBuilder, GlobMatcher};
+use coldread_store::{Pattern, PatternOptions};
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path};
 
 /// A file to read, and where it goes.
@@ -52,11 +52,8 @@ impl<'a> Chooser<'a> {
             return Ok(vec![literal()]);
         };
         let pattern = if pattern.starts_with('/') { pattern.to_owned() } else { format!("/{pattern}") };
-        let matcher = GlobBuilder::new(&pattern)
-            .literal_separator(true)
-            .build()
-            .map_err(|error| Failure::usage(format!("pattern {pattern:?}: {}", error.kind())))?;
-        let matcher = matcher.compile_matcher();
+        let options = PatternOptions { paths: true, ..PatternOptions::default() };
+        let matcher = Pattern::new(&pattern, options).map_err(|error| Failure::usage(error.to_string()))?;
         let mut chosen = Vec::new();
         for mounted in &self.tree {
             self.search(mounted, &pattern, &matcher, &mut chosen).await?;
@@ -68,7 +65,7 @@ impl<'a> Chooser<'a> {
         &self,
         mounted: &Mounted,
         pattern: &str,
-        matcher: &GlobMatcher,
+        matcher: &Pattern,
         chosen: &mut Vec<Chosen>,
     ) -> Result<()> {
         let request = FilesRequest {
