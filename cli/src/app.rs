@@ -106,6 +106,8 @@ mod tests {
             &["coldread", "extract", "a", "/etc/passwd"],
             &["coldread", "coordinator", "--store", "s"],
             &["coldread", "coordinator", "--listen", "localhost"],
+            &["coldread", "coordinator", "--listen", "h:1", "--tls-client-ca", "ca"],
+            &["coldread", "coordinator", "--listen", "h:1", "--tls-cert", "c"],
             &["coldread", "coordinator", "--listen", ":7700"],
             &["coldread", "worker"],
             &["coldread", "worker", "--coordinator", "http://h:1", "--slots", "0"],
@@ -139,6 +141,9 @@ mod tests {
             "coldread coordinator --listen 127.0.0.1:0 --store s --lease-seconds 5",
             "coldread coordinator --listen localhost:7700 --store s",
             "coldread worker --coordinator http://127.0.0.1:7700 --slots 2 --name w",
+            "coldread worker --coordinator https://h:7700 --tls-ca ca.pem --tls-cert c.pem --tls-key k.pem",
+            "coldread packages --server https://h:7700 --tls-ca ca.pem --tls-cert c.pem --tls-key k.pem",
+            "coldread coordinator --listen h:7700 --tls-cert c.pem --tls-key k.pem --tls-client-ca ca.pem",
         ] {
             App::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));
         }

@@ -3,6 +3,7 @@
 use crate::{
     failure::{Failure, Result},
     output::Format,
+    tls::{ClientFiles, ClientTlsArgs},
 };
 use clap::Args;
 use coldread_proto::v1;
@@ -15,10 +16,12 @@ pub struct PlaceArgs {
     /// ~/.local/share/coldread]
     #[arg(long, value_name = "DIR", conflicts_with = "server")]
     store: Option<PathBuf>,
-    /// A coordinator to ask instead, e.g. http://127.0.0.1:7700 [env: COLDREAD_SERVER, which goes before
-    /// COLDREAD_STORE]
+    /// A coordinator to ask instead, e.g. http://127.0.0.1:7700 or https://scans.example.org:7700
+    /// [env: COLDREAD_SERVER, which goes before COLDREAD_STORE]
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    #[command(flatten)]
+    tls: ClientTlsArgs,
 }
 
 /// A store of our own, or a coordinator.
@@ -26,8 +29,17 @@ pub struct PlaceArgs {
 pub enum Place {
     /// The directory of a store.
     Store(PathBuf),
-    /// A coordinator's URL.
-    Server(String),
+    /// A coordinator.
+    Server(Server),
+}
+
+/// A coordinator, and the certificates for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its URL, as it was given.
+    pub url: String,
+    /// PEM files.
+    pub tls: ClientFiles,
 }
 
 impl PlaceArgs {
@@ -37,17 +49,18 @@ impl PlaceArgs {
     }
 
     fn place_with(&self, env: impl Fn(&str) -> Option<OsString>) -> Result<Place> {
+        let at = |url| Ok(Place::Server(Server { url, tls: self.tls.files(&env) }));
         if let Some(server) = &self.server {
-            return Ok(Place::Server(server.clone()));
+            return at(server.clone());
         }
-        if let Some(store) = &self.store {
-            return Ok(Place::Store(store.clone()));
+        let server = env("COLDREAD_SERVER").filter(|_| self.store.is_none());
+        if let Some(server) = server {
+            return at(server.into_string().map_err(|_| Failure::usage("COLDREAD_SERVER is not a URL"))?);
         }
-        if let Some(server) = env("COLDREAD_SERVER") {
-            let text = server.into_string();
-            return text.map(Place::Server).map_err(|_| Failure::usage("COLDREAD_SERVER is not a URL"));
+        if self.tls.is_given() {
+            return Err(Failure::usage("certificates are for a coordinator: name it with --server"));
         }
-        store_dir(None, env).map(Place::Store)
+        store_dir(self.store.clone(), env).map(Place::Store)
     }
 }
 
@@ -108,13 +121,14 @@ mod tests {
         let args = |store: Option<&str>, server: Option<&str>| PlaceArgs {
             store: store.map(Into::into),
             server: server.map(Into::into),
+            tls: ClientTlsArgs::default(),
         };
         let env = |set: &'static [(&'static str, &'static str)]| {
             move |name: &str| set.iter().find(|(one, _)| *one == name).map(|(_, value)| OsString::from(value))
         };
         let both = &[("COLDREAD_STORE", "/s"), ("COLDREAD_SERVER", "http://s"), ("HOME", "/h")];
         let store = |path: &str| Place::Store(path.into());
-        let server = |url: &str| Place::Server(url.to_owned());
+        let server = |url: &str| Place::Server(Server { url: url.to_owned(), tls: ClientFiles::default() });
         assert_eq!(args(Some("/a"), None).place_with(env(both)).unwrap(), store("/a"));
         assert_eq!(args(None, Some("http://a")).place_with(env(both)).unwrap(), server("http://a"));
         assert_eq!(args(None, None).place_with(env(both)).unwrap(), server("http://s"));
@@ -124,5 +138,10 @@ mod tests {
         let odd = &[("XDG_DATA_HOME", "x"), ("HOME", "/h")];
         assert_eq!(args(None, None).place_with(env(odd)).unwrap(), store("/h/.local/share/coldread"));
         assert!(args(None, None).place_with(env(&[])).is_err());
+        let secured = &[("COLDREAD_SERVER", "https://s"), ("COLDREAD_TLS_CA", "/ca")];
+        let Place::Server(found) = args(None, None).place_with(env(secured)).unwrap() else {
+            panic!("a store")
+        };
+        assert!(!found.tls.is_none());
     }
 }

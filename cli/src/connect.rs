@@ -2,7 +2,7 @@
 //! long as the command takes. Commands cannot tell which.
 
 use crate::{
-    args::Place,
+    args::{Place, Server},
     failure::{Failure, Result},
 };
 use coldread_coordinator::{Coordinator, CoordinatorConfig, StartError};
@@ -74,7 +74,7 @@ where
     F: Future<Output = Result<T>>,
 {
     match place {
-        Place::Server(url) => interruptible(need, job(Services(dial(url).await?))).await,
+        Place::Server(server) => interruptible(need, job(Services(dial(server).await?))).await,
         Place::Store(dir) => {
             let mut embedded = Embedded::start(dir, need).await?;
             let job = interruptible(need, job(Services(embedded.channel.clone())));
@@ -100,24 +100,44 @@ async fn interruptible<T>(need: Need, job: impl Future<Output = Result<T>>) -> R
     }
 }
 
-/// A channel to a coordinator; a URL without a scheme is one of http.
-pub async fn dial(url: &str) -> Result<Channel> {
-    let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-    // The transport would take any scheme, and speak in the clear all the same.
-    if !url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://")) {
-        return Err(Failure::usage(format!(
-            "{url:?}: coordinators speak http:// alone, in the clear; for another network, lead it through a tunnel"
-        )));
-    }
-    let endpoint = coldread_proto::endpoint(&url).map_err(|error| {
-        Failure::usage(format!("{url:?} is not a coordinator's URL, e.g. http://127.0.0.1:7700"))
-            .because(&error)
+/// A channel to a coordinator. A URL without a scheme is one of https where there are certificates, else one of http;
+/// certificates are never left unused in silence.
+pub async fn dial(server: &Server) -> Result<Channel> {
+    let (url, secured) = secured(server)?;
+    let endpoint = if secured {
+        coldread_proto::endpoint_over(&url, &server.tls.load()?)
+    } else {
+        coldread_proto::endpoint(&url)
+    };
+    let endpoint = endpoint.map_err(|error| {
+        let what =
+            if secured { "cannot be reached with these certificates" } else { "is not a coordinator's URL" };
+        Failure::usage(format!("{url:?} {what}, e.g. http://127.0.0.1:7700")).because(&error)
     })?;
     endpoint.connect().await.map_err(|error| {
         Failure::new(format!("cannot reach the coordinator at {url}"))
             .because(&error)
             .next("see whether `coldread coordinator --listen ADDR` runs there")
     })
+}
+
+/// The URL with its scheme, and whether that is https.
+fn secured(server: &Server) -> Result<(String, bool)> {
+    let certified = !server.tls.is_none();
+    let url = match server.url.split_once("://") {
+        Some(_) => server.url.clone(),
+        None if certified => format!("https://{}", server.url),
+        None => format!("http://{}", server.url),
+    };
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase();
+    match scheme.as_str() {
+        "http" if certified => Err(Failure::usage(format!(
+            "{url:?} is spoken to in the clear, but there are certificates for it: give https://"
+        ))),
+        "http" => Ok((url, false)),
+        "https" => Ok((url, true)),
+        _ => Err(Failure::usage(format!("{url:?}: coordinators speak http:// and https://"))),
+    }
 }
 
 /// The tasks as a worker runs them, on all cores, within so much memory for reading.
@@ -202,5 +222,27 @@ async fn open(dir: &Path) -> Result<Coordinator, StartError> {
             }
             other => return other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::ClientTlsArgs;
+
+    #[test]
+    fn certificates_and_the_scheme_belong_together() {
+        let at = |url: &str, ca: bool| {
+            let env = |name: &str| (ca && name == "COLDREAD_TLS_CA").then(|| "/ca".into());
+            let server = Server { url: url.to_owned(), tls: ClientTlsArgs::default().files(env) };
+            secured(&server).map_err(|failure| failure.line())
+        };
+        assert_eq!(at("h:1", false), Ok(("http://h:1".to_owned(), false)));
+        assert_eq!(at("h:1", true), Ok(("https://h:1".to_owned(), true)));
+        assert_eq!(at("HTTPS://h:1", true), Ok(("HTTPS://h:1".to_owned(), true)));
+        assert!(at("http://h:1", true).unwrap_err().contains("in the clear"));
+        assert!(at("ftp://h:1", false).is_err());
+        // Who asks for https is not spoken to in the clear.
+        assert_eq!(at("https://h:1", false), Ok(("https://h:1".to_owned(), true)));
     }
 }

@@ -14,6 +14,7 @@ mod rows;
 mod share;
 mod size;
 mod time;
+mod tls;
 
 fn main() -> std::process::ExitCode {
     app::main()

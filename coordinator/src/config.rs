@@ -1,5 +1,6 @@
 //! What a coordinator can be told.
 
+use coldread_proto::ServerTls;
 use std::{path::PathBuf, time::Duration};
 
 /// Settings of a coordinator. Every one of them has a default but the store.
@@ -18,6 +19,8 @@ pub struct CoordinatorConfig {
     /// Whether submitted scans outlive the coordinator: kept in `queue` inside the store's directory until they end, and
     /// begun again by the next one.
     pub resume: bool,
+    /// How it shows who it is, and whom it serves, over sockets; none: everybody, in the clear.
+    pub tls: Option<ServerTls>,
 }
 
 impl CoordinatorConfig {
@@ -30,6 +33,7 @@ impl CoordinatorConfig {
             max_tries: 3,
             read_wait: Duration::from_secs(30),
             resume: false,
+            tls: None,
         }
     }
 }

@@ -15,7 +15,7 @@ use coldread_store::Store;
 use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle, time};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
-use tonic::transport::{Channel, server::Router};
+use tonic::transport::{Channel, Server, server::Router};
 
 /// Calls that have not ended so long after the coordinator has are cut off.
 const LAST_CALLS: Duration = Duration::from_secs(5);
@@ -37,6 +37,9 @@ pub enum StartError {
     /// A scan of an earlier life cannot be begun again.
     #[error(transparent)]
     Resume(#[from] coldread_proto::ServiceError),
+    /// The certificate or its key cannot be used.
+    #[error("the certificate or its key cannot be used")]
+    Tls(#[source] tonic::transport::Error),
     /// The services cannot be described; the build is broken.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -77,12 +80,8 @@ impl Coordinator {
         Ok(Self { cluster, clock })
     }
 
-    /// All services, with health and reflection.
-    pub async fn services(&self) -> Result<Router, StartError> {
-        self.services_with(WorkService::for_anybody(Arc::clone(&self.cluster))).await
-    }
-
-    async fn services_with(&self, work: WorkService) -> Result<Router, StartError> {
+    /// All services on a server, with health and reflection.
+    async fn services(&self, mut server: Server, work: WorkService) -> Result<Router, StartError> {
         let scans = ScansServer::new(ScansService(Arc::clone(&self.cluster)));
         let query = QueryServer::new(QueryService(Arc::clone(&self.cluster)));
         let work = WorkServer::new(work);
@@ -94,7 +93,7 @@ impl Coordinator {
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .build_v1()?;
-        Ok(coldread_proto::server()
+        Ok(server
             .add_service(scans.max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(query.max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(work.max_decoding_message_size(MAX_MESSAGE_BYTES))
@@ -102,9 +101,13 @@ impl Coordinator {
             .add_service(reflection))
     }
 
-    /// Serves on a socket until the coordinator is shut down.
+    /// Serves on a socket, over TLS if it was configured, until the coordinator is shut down.
     pub async fn serve(&self, listener: TcpListener) -> Result<(), ServeError> {
-        let router = self.services().await?;
+        let server = match &self.cluster.config.tls {
+            Some(tls) => coldread_proto::server_over(tls).map_err(StartError::Tls)?,
+            None => coldread_proto::server(),
+        };
+        let router = self.services(server, WorkService::for_anybody(Arc::clone(&self.cluster))).await?;
         let ended = self.ended();
         let serving = router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), self.ended());
         tokio::pin!(serving);
@@ -122,7 +125,7 @@ impl Coordinator {
     pub async fn serve_in_memory(&self) -> Result<Channel, StartError> {
         let (channel, incoming) = coldread_proto::in_memory();
         let work = WorkService::for_own_worker(Arc::clone(&self.cluster));
-        let router = self.services_with(work).await?;
+        let router = self.services(coldread_proto::server(), work).await?;
         let ended = self.ended();
         tokio::spawn(async move {
             let incoming = ReceiverStream::new(incoming);

@@ -7,12 +7,16 @@
 
 mod convert;
 mod status;
+mod tls;
 mod transport;
 
 pub use convert::ConvertError;
 pub use prost::Message;
 pub use status::ServiceError;
-pub use transport::{MAX_MESSAGE_BYTES, MAX_PIECE_BYTES, endpoint, in_memory, server};
+pub use tls::{ClientTls, ServerTls};
+pub use transport::{
+    MAX_MESSAGE_BYTES, MAX_PIECE_BYTES, endpoint, endpoint_over, in_memory, server, server_over,
+};
 
 /// The generated messages, clients and servers of package `coldread.v1`.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]

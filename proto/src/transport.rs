@@ -1,5 +1,6 @@
 //! How servers and channels are built: windows and limits in one place, for TCP and for one process alike.
 
+use crate::tls::{ClientTls, ServerTls};
 use hyper_util::rt::TokioIo;
 use std::{
     io,
@@ -40,6 +41,16 @@ pub fn server() -> Server {
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
         .tcp_nodelay(true)
+}
+
+/// A server that shows its certificate; an error where certificate or key are none.
+pub fn server_over(tls: &ServerTls) -> Result<Server, tonic::transport::Error> {
+    server().tls_config(tls.0.clone())
+}
+
+/// An endpoint for `url` (`https://host:port`) that asks for a certificate; an error where one of ours is none.
+pub fn endpoint_over(url: &str, tls: &ClientTls) -> Result<Endpoint, tonic::transport::Error> {
+    endpoint(url)?.tls_config(tls.0.clone())
 }
 
 /// An endpoint for `url` (`http://host:port`) with our windows.

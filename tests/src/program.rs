@@ -78,6 +78,9 @@ pub fn coldread() -> Command {
     for name in ["COLDREAD_STORE", "COLDREAD_SERVER", "RUST_LOG"] {
         command.env_remove(name);
     }
+    for name in ["COLDREAD_TLS_CA", "COLDREAD_TLS_CERT", "COLDREAD_TLS_KEY"] {
+        command.env_remove(name);
+    }
     // Whoever forgets to name a store must not find or make one at home.
     command.env("XDG_DATA_HOME", "/nonexistent").stdin(Stdio::null());
     command

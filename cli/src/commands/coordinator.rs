@@ -4,6 +4,7 @@ use crate::{
     args::store_dir,
     failure::{Failure, Result},
     progress, size,
+    tls::ServerTlsArgs,
 };
 use clap::value_parser;
 use coldread_coordinator::{Coordinator, CoordinatorConfig, ServeError};
@@ -20,10 +21,11 @@ use tokio::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     coldread coordinator --listen 127.0.0.1:7700 --store /srv/coldread\n  \
-    coldread coordinator --listen '[::1]:0' --store s --lease-seconds 5")]
+    coldread coordinator --listen '[::1]:0' --store s --lease-seconds 5\n  \
+    coldread coordinator --listen 10.0.0.5:7700 --store /srv/coldread \\\n    \
+        --tls-cert cert.pem --tls-key key.pem --tls-client-ca ca.pem")]
 pub struct Coordinate {
-    /// Address or name of this host, and port to listen on; port 0 takes a free one, and says which. Whoever reaches it
-    /// is served, in the clear
+    /// Address or name of this host, and port to listen on; port 0 takes a free one, and says which
     #[arg(long, value_name = "ADDR", value_parser = address)]
     listen: String,
     /// Directory of the store, made if there is none [env: COLDREAD_STORE] [default: $XDG_DATA_HOME/coldread or
@@ -40,6 +42,8 @@ pub struct Coordinate {
     /// How often a task is tried before the scan goes on without it
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u32).range(1..=1000))]
     max_tries: u32,
+    #[command(flatten)]
+    tls: ServerTlsArgs,
 }
 
 /// A host and a port; that there is such a host turns out when it is listened on.
@@ -55,6 +59,7 @@ impl Coordinate {
         let store = store_dir(self.store, |name| std::env::var_os(name).filter(|value| !value.is_empty()))?;
         let mut config = CoordinatorConfig::new(&store);
         config.resume = true;
+        config.tls = self.tls.load()?;
         config.lease_time = Duration::from_secs(self.lease_seconds);
         config.max_tries = self.max_tries;
         if let Some(bytes) = self.shard_bytes {
@@ -79,6 +84,9 @@ impl Coordinate {
             closer.close();
         });
         progress::say(&format!("coordinator: listening on {address}, store {}", store.display()));
+        if let Some(why) = self.tls.openness().filter(|_| !address.ip().is_loopback()) {
+            progress::say(&format!("coordinator: whoever reaches {address} is served, {why}"));
+        }
         let served = coordinator.serve(listener).await;
         coordinator.shutdown().await;
         served

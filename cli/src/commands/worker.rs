@@ -1,9 +1,11 @@
 //! `coldread worker`.
 
 use crate::{
+    args::Server,
     connect,
     failure::{Failure, Result},
     progress, size,
+    tls::ClientTlsArgs,
 };
 use clap::builder::RangedU64ValueParser;
 use coldread_worker::{
@@ -27,6 +29,8 @@ pub struct Work {
     /// The coordinator
     #[arg(long, value_name = "URL")]
     coordinator: String,
+    #[command(flatten)]
+    tls: ClientTlsArgs,
     /// Tasks that run at a time; each uses all cores
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = RangedU64ValueParser::<usize>::new().range(1..=256))]
     slots: usize,
@@ -40,7 +44,9 @@ pub struct Work {
 
 impl Work {
     pub async fn run(self) -> Result<()> {
-        let channel = connect::dial(&self.coordinator).await?;
+        let env = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let server = Server { url: self.coordinator.clone(), tls: self.tls.files(env) };
+        let channel = connect::dial(&server).await?;
         let name = self.name.unwrap_or_else(|| {
             let host = rustix::system::uname();
             format!("{}:{}", host.nodename().to_string_lossy(), std::process::id())

@@ -129,7 +129,11 @@ fn table(outcome: &Outcome, place: &Place, out: &mut impl Write) -> io::Result<(
 fn gaps_command(asset: &str, place: &Place) -> String {
     let command = format!("coldread gaps --asset {}", quoted(&plain(asset)));
     match place {
-        Place::Server(url) => format!("{command} --server {}", quoted(url)),
+        Place::Server(server) => {
+            let words = server.tls.words(|name| std::env::var_os(name));
+            let words = ["--server", &server.url].into_iter().chain(words.iter().map(String::as_str));
+            words.fold(command, |command, word| format!("{command} {}", quoted(word)))
+        }
         // The default store needs no mention.
         Place::Store(dir)
             if crate::args::store_dir(None, |name| std::env::var_os(name)).ok().as_ref() == Some(dir) =>
@@ -213,7 +217,9 @@ mod tests {
 
     fn written(format: Format) -> String {
         let mut out = Vec::new();
-        write(&outcomes(), format, &Place::Server("http://h:1".to_owned()), &mut out).unwrap();
+        let tls = crate::tls::ClientTlsArgs::default().files(|_| None);
+        let place = Place::Server(crate::args::Server { url: "http://h:1".to_owned(), tls });
+        write(&outcomes(), format, &place, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
