@@ -11,6 +11,10 @@ use coldread_model::task::IoMode;
 use coldread_worker::io;
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
+/// The heap of the program that is measured.
+#[global_allocator]
+static HEAP: io::HugeHeap = io::HugeHeap;
+
 /// Coldread and its peers side by side
 #[derive(Parser)]
 #[command(name = "benches")]

@@ -16,6 +16,10 @@ mod size;
 mod time;
 mod tls;
 
+/// Listings are few, large blocks.
+#[global_allocator]
+static HEAP: coldread_worker::io::HugeHeap = coldread_worker::io::HugeHeap;
+
 fn main() -> std::process::ExitCode {
     app::main()
 }

@@ -7,13 +7,14 @@
 //! `mmap` for those who ask for it. The rule of `--io auto` is in `auto`.
 //!
 //! This is the one module of the worker that may hold `unsafe`: system calls and memory that the kernel
-//! writes.
+//! writes. So the program's heap, [`HugeHeap`], is here too.
 #![allow(unsafe_code)]
 
 mod auto;
 mod cache;
 mod error;
 mod file;
+mod heap;
 mod holes;
 mod live;
 mod mmap;
@@ -28,6 +29,7 @@ mod uring;
 mod waiting;
 
 pub use error::OpenError;
+pub use heap::HugeHeap;
 pub use spool::{SpoolOptions, SpoolProgress};
 
 use coldread_fsparse::source::BlockSource;
