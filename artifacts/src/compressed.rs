@@ -56,6 +56,17 @@ pub fn streams(
     align: u64,
     each: &mut dyn FnMut(u64, &mut dyn Read) -> Result<(), StreamError>,
 ) -> Result<(), StreamError> {
+    streams_of(view, align, MAX_BYTES, each)
+}
+
+/// The same, for at most so many bytes of a compressed file: formats have padding, of which a sparse file may have
+/// more than can be read.
+fn streams_of(
+    view: &mut dyn FileView,
+    align: u64,
+    most: u64,
+    each: &mut dyn FnMut(u64, &mut dyn Read) -> Result<(), StreamError>,
+) -> Result<(), StreamError> {
     let mut start = [0; 6];
     let got = view.read_at(0, &mut start).map_err(StreamError::View)?;
     let format = format(&start[..got.min(6)]);
@@ -70,7 +81,8 @@ pub fn streams(
     }
     let input = view.len();
     let room = MAX_BYTES.min(FREE_BYTES.max(input.saturating_mul(MAX_RATIO)));
-    let packed = BufReader::with_capacity(256 << 10, ViewReader::whole(view));
+    let packed = Bounded { reader: ViewReader::whole(view), read: 0, room: most };
+    let packed = BufReader::with_capacity(256 << 10, packed);
     let reader: Box<dyn Read + '_> = match format {
         Format::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
         Format::Xz => {
@@ -123,7 +135,7 @@ impl<R: Read> Read for Bounded<R> {
             return match self.reader.read(&mut [0])? {
                 0 => Ok(0),
                 _ => Err(std::io::Error::other(StreamError::Limit(format!(
-                    "more than {} bytes of content; the rest is not read",
+                    "more than {} bytes; the rest is not read",
                     self.room
                 )))),
             };
@@ -227,6 +239,37 @@ mod tests {
         })
         .unwrap();
         assert_eq!(seen, [(3840, 12_672), ((1 << 39) / 384 * 384, 4224), ((1 << 40) - 4096, 4095)]);
+    }
+
+    /// A file of an exabyte: some bytes, then a hole.
+    struct Padded(Vec<u8>, u64);
+    impl FileView for Padded {
+        fn len(&self) -> u64 {
+            1 << 60
+        }
+        fn data_segments(&self) -> &[ByteRange] {
+            &[]
+        }
+        fn read_at(&mut self, offset: u64, out: &mut [u8]) -> Result<usize, ViewError> {
+            self.1 += out.len() as u64;
+            out.fill(0);
+            let rest = usize::try_from(offset).ok().and_then(|at| self.0.get(at..)).unwrap_or_default();
+            let len = rest.len().min(out.len());
+            out[..len].copy_from_slice(&rest[..len]);
+            Ok(out.len())
+        }
+    }
+
+    #[test]
+    fn padding_has_an_end() {
+        let mut view = Padded(xz(b"one line\n"), 0);
+        let mut all = Vec::new();
+        let result = streams_of(&mut view, 1, 8 << 20, &mut |_, stream| {
+            stream.read_to_end(&mut all)?;
+            Ok(())
+        });
+        assert_eq!((result.unwrap_err().gap_kind(), &all[..]), (GapKind::Limit, &b"one line\n"[..]));
+        assert!(view.1 < 16 << 20, "{} bytes read", view.1);
     }
 
     proptest! {

@@ -3,6 +3,7 @@
 use crate::{
     fstab::{self, Entry},
     identity::{host_name, older, os_release},
+    view::ViewError,
     zone::DiskZone,
 };
 use coldread_model::{Gap, GapKind, SystemIdentity};
@@ -71,6 +72,8 @@ pub struct ContextFile {
     pub path: &'static str,
     /// Its bytes after symbolic links were followed, unless that failed.
     pub bytes: Option<Vec<u8>>,
+    /// Why there are none, where the file itself is there.
+    pub fault: Option<ViewError>,
     /// The target as stored, if the path is a symbolic link.
     pub link_target: Option<Vec<u8>>,
 }
@@ -97,6 +100,12 @@ impl Context {
         let mut context = Self::default();
         let file = |path: &str| files.iter().find(|file| file.path == path);
         let bytes = |path: &str| file(path).and_then(|file| file.bytes.as_deref());
+        for file in files {
+            if let Some(error) = &file.fault {
+                let gap = Gap::new(error.gap_kind(), "system file", error.to_string()).in_volume(volume);
+                context.gaps.push(gap.at_path(file.path.as_bytes()));
+            }
+        }
         // /usr/lib/os-release is the vendor's; /etc/os-release, usually a link to it, takes its place.
         let system = &mut context.system;
         let mut modern = [OS_RELEASE, OS_RELEASE_USR].into_iter();
@@ -183,7 +192,7 @@ fn users(text: &[u8]) -> BTreeMap<u32, String> {
 fn homes(text: &[u8]) -> BTreeMap<Vec<u8>, String> {
     let mut homes: BTreeMap<Vec<u8>, Option<String>> = BTreeMap::new();
     for line in text.split(|byte| *byte == b'\n') {
-        let fields: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
+        let fields: Vec<&[u8]> = line.splitn(7, |byte| *byte == b':').collect();
         let [name, _, _, _, _, home, ..] = fields.as_slice() else { continue };
         let home = home.strip_suffix(b"/").unwrap_or(home);
         if home.starts_with(b"/") && !name.is_empty() {
@@ -201,7 +210,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn file(path: &'static str, bytes: &[u8]) -> ContextFile {
-        ContextFile { path, bytes: Some(bytes.to_vec()), link_target: None }
+        ContextFile { path, bytes: Some(bytes.to_vec()), ..ContextFile::default() }
     }
 
     #[test]
@@ -218,6 +227,7 @@ mod tests {
                 ContextFile {
                     path: "/etc/localtime",
                     bytes: None,
+                    fault: None,
                     link_target: Some(b"../usr/share/zoneinfo/posix/Europe/Berlin".to_vec()),
                 },
             ],
@@ -289,6 +299,21 @@ mod tests {
     }
 
     #[test]
+    fn files_that_could_not_be_read_are_told_as_what_they_are() {
+        let faults = [
+            (OS_RELEASE, ViewError::Io { range: coldread_model::ByteRange::new(0, 9), reason: "bad".into() }),
+            (PASSWD, ViewError::TooLarge { size: 1 << 30, limit: 1 << 20 }),
+        ];
+        let files =
+            faults.map(|(path, error)| ContextFile { path, fault: Some(error), ..ContextFile::default() });
+        let context = Context::from_files("p1", &files);
+        let told: Vec<_> = context.gaps.iter().map(|gap| (gap.kind, gap.path.as_deref())).collect();
+        let expected =
+            [(GapKind::Io, Some(OS_RELEASE.as_bytes())), (GapKind::Limit, Some(PASSWD.as_bytes()))];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
     fn names_of_systems_have_an_end() {
         let text = format!("ID={}\nVERSION_ID=12\n", "d".repeat(60_000));
         let context = Context::from_files("p1", &[file(OS_RELEASE_USR, text.as_bytes())]);
@@ -312,7 +337,7 @@ mod tests {
         #[test]
         fn any_bytes_make_a_context(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let files: Vec<_> = CONTEXT_FILES.iter().map(|want| ContextFile {
-                path: want.path, bytes: Some(bytes.clone()), link_target: Some(bytes.clone()),
+                path: want.path, bytes: Some(bytes.clone()), link_target: Some(bytes.clone()), fault: None,
             }).collect();
             Context::from_files("p1", &files);
         }

@@ -65,7 +65,12 @@ impl Extractor for PrivateKeys {
             }
         };
         let text = String::from_utf8_lossy(&bytes);
-        for found in find(&text).into_iter().take(KEYS) {
+        let all = find(&text);
+        if let Some(more @ 1..) = all.len().checked_sub(KEYS) {
+            let reason = format!("{more} more keys than the {KEYS} that are told of one file");
+            out.gap(place.gap(GapKind::Limit, STRUCTURE, reason));
+        }
+        for found in all.into_iter().take(KEYS) {
             match found {
                 Ok(found) => out.key(Key {
                     root: input.root.to_owned(),
@@ -372,6 +377,17 @@ mod tests {
         let [Ok(found)] = &find(&text)[..] else { panic!() };
         assert_eq!((found.algorithm.as_str(), found.encrypted, found.bits), ("ssh-ed25519", true, Some(256)));
         assert_eq!(find("PuTTY-User-Key-File-2: x\n"), [Err((1, "a key of PuTTY's that breaks off"))]);
+    }
+
+    #[test]
+    fn keys_beyond_the_bound_are_counted() {
+        let mut found = coldread_model::Findings::default();
+        let key = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        let mut view = crate::view::MemoryView::from(key.repeat(KEYS + 3).into_bytes());
+        let mut input = Input::new(b"/etc/ssl/private/all.pem", "p1", &mut view);
+        PrivateKeys.extract(&mut input, &Context::default(), &mut found);
+        assert_eq!((found.keys.len(), found.gaps.len()), (KEYS, 1));
+        assert_eq!(found.gaps[0].reason, "3 more keys than the 64 that are told of one file");
     }
 
     proptest! {

@@ -12,6 +12,8 @@ use coldread_model::{GapKind, Part, Parts, Setting};
 
 const LIMIT: u64 = 1 << 20;
 const STRUCTURE: &str = "sshd_config";
+/// The longest condition that is told: each setting below it has it.
+const MAX_CONDITION: usize = 1024;
 
 /// Keywords that decide about logins.
 const KEYWORDS: &[&str] = &[
@@ -102,6 +104,12 @@ impl Extractor for SshdConfig {
             if keyword.eq_ignore_ascii_case("Match") {
                 // `Match all` ends every condition.
                 condition = (!value.eq_ignore_ascii_case("all")).then(|| value.to_owned());
+                if let Some(long) = condition.as_mut().filter(|told| told.len() > MAX_CONDITION) {
+                    let reason = format!("line {number}: a condition of {} bytes, told in part", long.len());
+                    gaps.push(out, GapKind::Limit, reason);
+                    long.truncate(long.floor_char_boundary(MAX_CONDITION));
+                    long.push('…');
+                }
                 continue;
             }
             if let Some(name) = KEYWORDS.iter().find(|name| name.eq_ignore_ascii_case(keyword)) {
@@ -162,5 +170,17 @@ mod tests {
                 (8, "UsePAM", "yes", None),
             ]
         );
+    }
+
+    #[test]
+    fn a_condition_that_is_a_book_is_not_told_with_each_setting() {
+        let text = format!("Match User {}\n{}", "é".repeat(30_000), "Port 1\n".repeat(1000));
+        let mut found = Findings::default();
+        let mut view = MemoryView::from(text.into_bytes());
+        let mut input = Input::new(b"/etc/ssh/sshd_config", "p1", &mut view);
+        SshdConfig.extract(&mut input, &Context::default(), &mut found);
+        let longest = found.settings.iter().filter_map(|row| row.condition.as_ref()).map(String::len).max();
+        assert_eq!((found.settings.len(), longest.is_some_and(|len| len < 1100)), (1000, true));
+        assert_eq!((found.gaps.len(), found.gaps[0].kind), (1, GapKind::Limit));
     }
 }

@@ -113,7 +113,7 @@ mod tests {
 
     fn context() -> Context {
         let bytes = Some(b"root:x:0:0::/root:/bin/sh\nme:x:3:3::/:/bin/sh\n".to_vec());
-        Context::from_files("p1", &[ContextFile { path: "/etc/passwd", bytes, link_target: None }])
+        Context::from_files("p1", &[ContextFile { path: "/etc/passwd", bytes, ..ContextFile::default() }])
     }
 
     fn read(view: &mut dyn FileView) -> Findings {

@@ -110,7 +110,7 @@ fn tallylog(record: &[u8], uid: u64, user: Option<Text>, path: &[u8]) -> Option<
 /// still, 2 for a host, 4 for a terminal), a time. A login empties the file.
 fn faillock(input: &mut Input<'_>, user: &str, out: &mut dyn Output) {
     let place = input.place();
-    let mut span = Span::new(LoginSource::Faillock);
+    let (mut span, mut gaps) = (Span::new(LoginSource::Faillock), place.gaps(STRUCTURE));
     match input.view.read_all(MAX_FAILLOCK) {
         Ok(bytes) => {
             let mut records = bytes.chunks_exact(TALLY as usize);
@@ -123,7 +123,7 @@ fn faillock(input: &mut Input<'_>, user: &str, out: &mut dyn Output) {
                 // Times past the year 9999 are no times.
                 if status > 7 || !(0..253_402_300_800).contains(&seconds) {
                     let reason = format!("record {number}: flags {status:#x}, time {seconds}");
-                    out.gap(place.gap(GapKind::Corrupt, STRUCTURE, reason));
+                    gaps.push(out, GapKind::Corrupt, reason);
                     continue;
                 }
                 let source = record.get(..52).and_then(text_field);
@@ -149,11 +149,12 @@ fn faillock(input: &mut Input<'_>, user: &str, out: &mut dyn Output) {
             }
             if let (rest @ 1.., at) = (records.remainder().len(), bytes.len() - records.remainder().len()) {
                 let reason = format!("byte {at}: the last record has {rest} bytes only");
-                out.gap(place.gap(GapKind::Corrupt, STRUCTURE, reason));
+                gaps.push(out, GapKind::Corrupt, reason);
             }
         }
         Err(error) => out.gap(place.view_gap(STRUCTURE, &error)),
     }
+    gaps.finish(out);
     span.finish(&place, out);
 }
 
@@ -168,11 +169,18 @@ mod tests {
         let passwd = Some(b"root:x:0:0::/root:/bin/sh\nme:x:2:2::/:/bin/sh\n".to_vec());
         let context = Context::from_files(
             "p1",
-            &[ContextFile { path: "/etc/passwd", bytes: passwd, link_target: None }],
+            &[ContextFile { path: "/etc/passwd", bytes: passwd, ..ContextFile::default() }],
         );
         let (mut found, mut view) = (Findings::default(), MemoryView::from(bytes));
         Tallies.extract(&mut Input::new(path.as_bytes(), "p1", &mut view), &context, &mut found);
         found
+    }
+
+    #[test]
+    fn much_damage_is_told_in_few_words() {
+        let found = read("/run/faillock/al", vec![0xff; 64 * 10_000 + 1]);
+        assert_eq!((found.logins.len(), found.gaps.len()), (0, 65));
+        assert_eq!(found.gaps[64].reason, "9937 more like those told");
     }
 
     fn tally(source: &str, last: u16, time: u64) -> Vec<u8> {

@@ -4,6 +4,7 @@ use super::purl::purl_of;
 use crate::{
     Output,
     input::{FileGaps, PACKAGES_PER_FILE, Place},
+    secrets::masked,
 };
 use coldread_model::{GapKind, Package, PackageState, PackageType};
 use std::fmt::Display;
@@ -69,8 +70,11 @@ impl<'o, 'p> Rows<'o, 'p> {
         Self { state: PackageState::Declared, ..Self::installed(kind, structure, place, out) }
     }
 
-    /// A package of this file with its URL, to be filled in further and then pushed.
+    /// A package of this file with its URL, to be filled in further and then pushed. A version may be the place that the
+    /// package is fetched from: the secrets in it are not told.
     pub(super) fn row(&self, name: &str, version: &str, qualifiers: &[(&str, Option<&str>)]) -> Package {
+        let place = version.contains("://").then(|| masked(&without_user(version)).into_owned());
+        let version = place.as_deref().unwrap_or(version);
         Package {
             purl: purl_of(self.kind, name, version, qualifiers),
             state: self.state,
@@ -106,6 +110,17 @@ impl<'o, 'p> Rows<'o, 'p> {
     pub(super) fn finish(self) {
         self.gaps.finish(self.out);
     }
+}
+
+/// A URL without what may be a password or a token. `git` is the name that hosts of repositories give everybody.
+pub(super) fn without_user(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = match authority.rsplit_once('@') {
+        Some((user, host)) if user != "git" => host,
+        _ => authority,
+    };
+    format!("{scheme}://{host}{path}")
 }
 
 /// A vendor as it is taken over: without space around it, not empty, not endless.
@@ -156,6 +171,27 @@ mod tests {
         ] {
             assert!(oversized(&longer).is_some_and(|reason| reason.len() < 200));
         }
+    }
+
+    #[test]
+    fn secrets_of_the_places_that_packages_are_fetched_from_are_not_told() {
+        let mut found = Findings::default();
+        let place = Place { path: b"/x", root: "/", volume: "p1", sha256: None };
+        let mut rows = Rows::declared(PackageType::Npm, "lock", place, &mut found);
+        rows.plain("a", "git+https://s3cr3t@example.org/a.git#abc");
+        rows.plain("b", "https://anna:s3cr3t@example.org/b.tgz?token=s3cr3t");
+        rows.plain("c", "git+ssh://git@example.org/c.git#abc");
+        rows.plain("d", "file:../d@e");
+        rows.finish();
+        assert!(!format!("{:?}", found.packages).contains("s3cr3t"));
+        let versions: Vec<_> = found.packages.iter().map(|package| package.version.as_str()).collect();
+        let expected = [
+            "git+https://example.org/a.git#abc",
+            "https://example.org/b.tgz?token=…",
+            "git+ssh://git@example.org/c.git#abc",
+            "file:../d@e",
+        ];
+        assert_eq!(versions, expected);
     }
 
     #[test]

@@ -15,6 +15,10 @@ use std::collections::{HashMap, HashSet};
 /// The longest message that is looked at, and the longest stored form of a packed one.
 const MAX_MESSAGE: usize = 64 << 10;
 
+/// Bytes of messages that entries refer to, each time that one does: so many for each byte of the file, and some more.
+const MESSAGES_PER_BYTE: u64 = 4;
+const FREE_MESSAGES: u64 = 64 << 20;
+
 /// The start of a field that is looked at to see which it is: all of a program's or process's.
 const START: usize = 96;
 
@@ -83,6 +87,8 @@ pub(super) struct Interest {
     /// A bit for each telling place by 16 bits of its hash: most places are ruled out by one look.
     bits: Bits,
     known: HashMap<u64, Looked>,
+    /// Bytes of messages that were read.
+    messages: u64,
 }
 
 struct Bits(Vec<u64>);
@@ -162,7 +168,16 @@ impl Interest {
             self.known.clear();
         }
         // Messages are many and seldom told twice.
-        if !matches!(looked, Looked::Message(_)) {
+        if let Looked::Message(text) = &looked {
+            // Any number of entries may refer to one long message.
+            self.messages += text.len() as u64;
+            let most = bytes.len().saturating_mul(MESSAGES_PER_BYTE).saturating_add(FREE_MESSAGES);
+            if self.messages > most {
+                return Err(JournalError::Full(format!(
+                    "entries refer to more than {most} bytes of messages"
+                )));
+            }
+        } else {
             self.known.insert(offset, looked.clone());
         }
         Ok(looked)

@@ -236,6 +236,19 @@ fn holes_cost_nothing() {
     assert!(view.2 < 16 << 20, "{} bytes read", view.2);
 }
 
+#[test]
+fn many_entries_that_refer_to_one_long_message_are_a_limit() {
+    let mut writer = Writer::new(false, true, 0);
+    let message = format!("MESSAGE=Failed password for {}", "x".repeat(60_000));
+    for second in 0..2000 {
+        writer.entry((1_700_000_000 + second) * 1_000_000, &[&message, "SYSLOG_IDENTIFIER=sshd"]);
+    }
+    let found = read(writer.finish(2));
+    let kinds: Vec<_> = found.gaps.iter().map(|gap| gap.kind).collect();
+    assert_eq!(kinds, [GapKind::Limit], "{:?}", found.gaps);
+    assert!(found.gaps[0].reason.contains("bytes of messages"), "{:?}", found.gaps);
+}
+
 proptest! {
     #[test]
     fn damaged_files_are_read(

@@ -8,8 +8,11 @@ const MTIME: i64 = 1_704_153_600;
 
 fn read(bytes: &[u8], zone: &str) -> Findings {
     let bytes = bytes.to_vec();
-    let zone =
-        ContextFile { path: "/etc/timezone", bytes: Some(zone.as_bytes().to_vec()), link_target: None };
+    let zone = ContextFile {
+        path: "/etc/timezone",
+        bytes: Some(zone.as_bytes().to_vec()),
+        ..ContextFile::default()
+    };
     let context = Context::from_files("p1", &[zone]);
     let mut found = Findings::default();
     let mut view = MemoryView::from(bytes);

@@ -23,7 +23,7 @@ impl Extractor for NpmLocks {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn finds(&self) -> Parts {

@@ -11,7 +11,7 @@ mod headers;
 
 use super::{
     json::{self, JsonError},
-    rows::{Rows, vendor},
+    rows::{Rows, vendor, without_user},
 };
 use crate::{
     Context, Extractor, Input, Output,
@@ -170,14 +170,6 @@ fn arch(tag: &str) -> Option<String> {
         None => platform.strip_prefix("win").filter(|bits| *bits == "32").map(|_| "x86")?,
     };
     (!machine.is_empty()).then(|| machine.to_owned())
-}
-
-/// A URL without what may be a password.
-fn without_user(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    format!("{scheme}://{host}{path}")
 }
 
 #[cfg(test)]

@@ -11,6 +11,9 @@ use crate::{
 };
 use coldread_model::{PackageType, Part, Parts};
 
+/// The largest lock file that is read; those of large programs have some 100 KB.
+const LIMIT: u64 = 16 << 20;
+
 const STRUCTURE: &str = "lock file";
 
 /// Reads Gemfile.lock.
@@ -31,8 +34,8 @@ impl Extractor for GemLocks {
     }
 
     fn wants(&self) -> &'static [Want] {
-        const WANTS: &[Want] =
-            &[Want::new("/**/Gemfile.lock", Reading::Stream), Want::new("/**/gems.locked", Reading::Stream)];
+        const WHOLE: Reading = Reading::Whole { limit: LIMIT };
+        const WANTS: &[Want] = &[Want::new("/**/Gemfile.lock", WHOLE), Want::new("/**/gems.locked", WHOLE)];
         WANTS
     }
 

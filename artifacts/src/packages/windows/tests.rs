@@ -9,8 +9,11 @@ use coldread_model::{Findings, GapKind, PackageState, Timestamp};
 fn read(extractor: &dyn Extractor, hive: Vec<u8>) -> Findings {
     let mut found = Findings::default();
     let mut view = MemoryView::from(hive);
-    let zone =
-        ContextFile { path: "/etc/timezone", bytes: Some(b"Europe/Berlin".to_vec()), link_target: None };
+    let zone = ContextFile {
+        path: "/etc/timezone",
+        bytes: Some(b"Europe/Berlin".to_vec()),
+        ..ContextFile::default()
+    };
     let context = Context::from_files("p2", &[zone]);
     extractor.extract(&mut Input::new(b"/Windows/hive", "p2", &mut view), &context, &mut found);
     found

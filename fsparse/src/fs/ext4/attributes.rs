@@ -14,6 +14,9 @@ use super::{
 use crate::machine::{Fetched, Requests};
 use coldread_model::{ByteRange, Gap, GapKind};
 
+/// Bytes of attributes of inodes that are being read.
+const MAX_HELD: usize = 512 << 20;
+
 /// A block of attributes.
 #[derive(Debug)]
 pub(super) enum BlockState {
@@ -64,6 +67,16 @@ impl Scan {
     fn show_attribute(&mut self, open: &mut Open, index: u8, name: &[u8], value: &[u8]) {
         let Some(name) = shown_name(index, name) else { return };
         if let Some(value) = shown_value(index, value) {
+            // Any number of inodes may share one large block or value, and wait for something else.
+            let held = self.attributes_held + name.len() + value.len();
+            if held > MAX_HELD {
+                let reason =
+                    format!("attributes of inodes that are being read take more than {MAX_HELD} bytes");
+                let gap = Gap::new(GapKind::Limit, "xattr", reason);
+                self.gap(gap.at_inode(open.number().into()).at_byte(open.at.start));
+                return;
+            }
+            self.attributes_held = held;
             open.attributes.push((name, value));
             return;
         }

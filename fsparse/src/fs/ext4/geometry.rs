@@ -145,6 +145,10 @@ impl Geometry {
         if self.flex_groups == 0 || self.flex_groups > 1024 || self.groups > self.count_groups(u64::MAX) {
             return wrong("groups", "inside the volume".to_owned(), self.groups.into());
         }
+        // The kernel holds the product to the number of inodes; numbers of inodes have 32 bits.
+        if u64::from(self.groups) * inodes > u32::MAX.into() {
+            return wrong("groups", format!("of {inodes} inodes, up to 2^32 in all"), self.groups.into());
+        }
         if self.first_inode < 11 {
             return wrong("first inode", "at least 11".to_owned(), self.first_inode.into());
         }
@@ -330,6 +334,18 @@ pub(super) mod tests {
             hash_version: 1,
             orphans: Orphans::default(),
         }
+    }
+
+    #[test]
+    fn numbers_of_inodes_have_32_bits() {
+        // 4 TiB, which an image's header says in a few bytes: inodes of the last groups would be those of the first.
+        let groups = 1 << 22;
+        let blocks = u64::from(groups) * 8192 + 1;
+        let huge = Geometry { volume_bytes: blocks * 1024, blocks, groups, inodes: u32::MAX, ..small() };
+        assert!(matches!(huge.check(), Err(ParseError::Corrupt { .. })), "{:?}", huge.check());
+        let blocks = u64::from(groups / 4) * 8192 + 1;
+        let large = Geometry { volume_bytes: blocks * 1024, blocks, groups: groups / 4, ..huge };
+        assert_eq!(large.check(), Ok(()));
     }
 
     #[test]

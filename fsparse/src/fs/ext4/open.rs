@@ -447,6 +447,8 @@ impl Scan {
         if open.attributes.is_empty() {
             return;
         }
+        let held: usize = open.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.attributes_held = self.attributes_held.saturating_sub(held);
         open.attributes.sort_unstable();
         let mut encoded = Vec::new();
         for (name, value) in &open.attributes {

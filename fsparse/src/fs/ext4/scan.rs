@@ -119,6 +119,8 @@ pub(super) struct Scan {
     pub(super) attribute_blocks: HashMap<u64, BlockState>,
     /// Bytes that shared blocks of attributes may still take.
     pub(super) shared_room: usize,
+    /// Bytes of attributes of inodes that are being read.
+    pub(super) attributes_held: usize,
     /// Attribute values in inodes of their own that are being read.
     pub(super) values: HashMap<u32, PendingValue>,
     /// Sets of attributes already in the arena, by hash.
@@ -153,6 +155,7 @@ impl Scan {
             doubtful: Vec::new(),
             attribute_blocks: HashMap::new(),
             shared_room: 64 << 20,
+            attributes_held: 0,
             values: HashMap::new(),
             known_attributes: HashMap::new(),
             full: false,

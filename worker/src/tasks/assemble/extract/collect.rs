@@ -22,6 +22,9 @@ const MAX_JOINED: usize = 1 << 18;
 const JOINED_BYTES: usize = 128 << 20;
 /// Login events of one asset: a bound for hostile ones.
 const MAX_EVENTS: u64 = 1 << 27;
+/// Kernels of one asset, and bytes of what is told of one: all are held in memory, and each is joined with the others.
+const MAX_KERNELS: usize = 1024;
+const MAX_KERNEL_BYTES: usize = 8192;
 /// Gaps of one asset that are told one by one.
 const MAX_GAPS: usize = 1 << 18;
 
@@ -39,6 +42,7 @@ pub(super) struct Collector {
     gaps: Vec<Gap>,
     events: u64,
     more_gaps: u64,
+    more_kernels: u64,
     /// The first thing that could not be written; nothing is taken after it.
     failed: Option<TaskError>,
 }
@@ -65,6 +69,7 @@ impl Collector {
             gaps,
             events: 0,
             more_gaps: 0,
+            more_kernels: 0,
             failed: None,
         }
     }
@@ -96,6 +101,10 @@ impl Collector {
             let reason =
                 format!("{} times of installation are not matched with packages", self.times.left_out());
             self.gap(Gap::new(GapKind::Limit, "package log", reason));
+        }
+        if self.more_kernels > 0 {
+            let reason = format!("{} more kernels than are told, or longer names", self.more_kernels);
+            self.gap(Gap::new(GapKind::Limit, "kernel image", reason));
         }
         let accounts = write_accounts(self.accounts, &mut self.gaps, job)?;
         if self.more_gaps > 0 {
@@ -151,6 +160,11 @@ impl Output for Collector {
         self.system.fill(part);
     }
     fn kernel(&mut self, kernel: Kernel) {
+        let bytes = kernel.path.len() + kernel.release.len() + kernel.entry.as_ref().map_or(0, String::len);
+        if self.system.kernels.len() >= MAX_KERNELS || bytes > MAX_KERNEL_BYTES {
+            self.more_kernels += 1;
+            return;
+        }
         self.system.fill(SystemIdentity { kernels: vec![kernel], ..SystemIdentity::default() });
     }
     fn owned(&mut self, owner: &str, path: &[u8]) {

@@ -1,14 +1,9 @@
 //! The files that every extractor may have to know, of all roots at once.
 
-use super::{
-    super::joined::Asset,
-    fetched::{Fetched, small, view_of},
-    roots::Roots,
-};
+use super::{super::joined::Asset, fetched::Fetched, roots::Roots};
 use coldread_artifacts::{
     Context,
     context::{CONTEXT_FILES, ContextFile},
-    view::FileView,
 };
 use coldread_model::FileKind;
 use std::collections::HashSet;
@@ -40,13 +35,17 @@ pub(super) fn read<'a>(asset: &Asset<'a>, roots: &Roots<'a>, read: &mut [HashSet
                 let inode = tree.inode(itself.inode);
                 (inode.kind == FileKind::Symlink).then(|| tree.survey().bytes(inode.target).to_vec())
             });
-            let file = file_of(root, path);
-            let bytes = file.and_then(|file| match small(&file) {
-                Some(stream) if stream.size <= want.limit => fetched.bytes(&file).map(<[u8]>::to_vec),
-                Some(_) => None,
-                None => view_of(asset, &file).and_then(|mut view| view.read_all(want.limit).ok()),
+            let file = file_of(root, path).filter(|file| file.stream.is_some());
+            let read = file.map(|file| {
+                let (mut view, _) = fetched.view(asset, &file)?;
+                view.read_all(want.limit)
             });
-            files.push(ContextFile { path: want.path, bytes, link_target });
+            let (bytes, fault) = match read {
+                Some(Ok(bytes)) => (Some(bytes), None),
+                Some(Err(error)) => (None, Some(error)),
+                None => (None, None),
+            };
+            files.push(ContextFile { path: want.path, bytes, fault, link_target });
         }
         let volume =
             place.namespace.directory(b"/").map_or("", |(volume, ..)| asset.specs[volume].name.as_str());

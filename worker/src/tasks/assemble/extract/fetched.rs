@@ -62,11 +62,6 @@ impl<'a> Fetched<'a> {
         }
     }
 
-    /// A small file's bytes, where they were fetched.
-    pub(super) fn bytes(&self, file: &AssetFile<'a>) -> Option<&[u8]> {
-        self.bytes.get(&(file.volume, file.inode))?.as_ref().ok().map(|(bytes, _)| &bytes[..])
-    }
-
     /// A file's view, and its digest where all of it is at hand.
     pub(super) fn view<'v>(
         &'v self,

@@ -13,7 +13,7 @@ use coldread_artifacts::{
     view::{FileView, MemoryView, SliceView},
 };
 use coldread_fsparse::content::digest::digest_of;
-use coldread_model::{Gap, GapKind, RowFlags, Sha256Digest};
+use coldread_model::{Gap, RowFlags, Sha256Digest};
 
 /// Runs it; what it says goes to `out`.
 pub(super) fn run<'a>(
@@ -68,7 +68,7 @@ pub(super) fn run<'a>(
                 }
                 companions.push((suffix, view));
             }
-            Err(error) => out.gap(gap(GapKind::Io, format!("its {suffix}: {error}"))),
+            Err(error) => out.gap(gap(error.gap_kind(), format!("its {suffix}: {error}"))),
         }
     }
     // Only where each file that the result depends on is known by its digest.
