@@ -226,7 +226,7 @@ impl Machine for Directories {
 
 impl SurveyMachine for Directories {
     fn finish(self: Box<Self>) -> Survey {
-        let mut survey = self.loader.sink.builder.survey;
+        let mut survey = self.loader.sink.builder.finish();
         survey.inodes.sort_by_key(|inode| inode.number);
         survey
     }

@@ -26,7 +26,11 @@ pub(super) struct Builder {
     names: bool,
     scratch: Vec<u8>,
     full: bool,
+    gaps_left_out: u64,
 }
+
+/// Gaps of one survey; what a hostile volume has beyond them is counted, not listed.
+const MAX_GAPS: usize = 100_000;
 
 /// What a file is, before its streams are kept.
 struct Judged {
@@ -50,15 +54,42 @@ const WOF_STREAM: &[u8; 34] = b"W\0o\0f\0C\0o\0m\0p\0r\0e\0s\0s\0e\0d\0D\0a\0t\0
 impl Builder {
     /// An empty survey; with `names`, directory entries are kept.
     pub(super) fn new(clusters: Clusters, names: bool) -> Self {
-        Self { survey: Survey::default(), clusters, names, scratch: Vec::new(), full: false }
+        Self {
+            survey: Survey::default(),
+            clusters,
+            names,
+            scratch: Vec::new(),
+            full: false,
+            gaps_left_out: 0,
+        }
+    }
+
+    /// The survey, and how many gaps it has no room for.
+    pub(super) fn finish(mut self) -> Survey {
+        if self.gaps_left_out > 0 {
+            let reason = format!("{} more gaps are not listed", self.gaps_left_out);
+            self.survey.gaps.push(Gap::new(GapKind::Limit, "survey", reason));
+        }
+        self.survey
+    }
+
+    /// Records a gap: each record may name any number of others that are not there.
+    fn note(&mut self, gap: Gap) {
+        if self.survey.gaps.len() < MAX_GAPS {
+            self.survey.gaps.push(gap);
+        } else {
+            self.gaps_left_out += 1;
+        }
     }
 
     /// Keeps a deleted file. What it lacks is no gap, and what it once allocated no metadata: the volume
     /// vouches for neither any more.
     fn keep_deleted(&mut self, file: File<'_>) -> Result<Vec<Need>, SurveyFull> {
         let told = (std::mem::take(&mut self.survey.metadata), std::mem::take(&mut self.survey.gaps));
+        let left_out = self.gaps_left_out;
         let kept = self.keep(file);
         (self.survey.metadata, self.survey.gaps) = told;
+        self.gaps_left_out = left_out;
         kept
     }
 
@@ -90,7 +121,9 @@ impl Builder {
         };
         // An attribute that cannot be read is not one that is not there.
         let lacking = !file.whole || !all.gaps.is_empty();
-        self.survey.gaps.append(&mut all.gaps);
+        for gap in std::mem::take(&mut all.gaps) {
+            self.note(gap);
+        }
         for range in &all.metadata {
             self.survey.metadata.insert(*range);
         }
@@ -105,7 +138,7 @@ impl Builder {
         flags.set(RowFlags::LINKED, !deleted);
         let standard = all.standard.unwrap_or_else(|| {
             let wrong = malformed("the attribute $STANDARD_INFORMATION", 0);
-            self.survey.gaps.push(wrong.to_gap("MFT record", number, file.at));
+            self.note(wrong.to_gap("MFT record", number, file.at));
             flags.remove(RowFlags::TIMED | RowFlags::BORN);
             StandardInformation::default()
         });
@@ -222,7 +255,7 @@ impl Builder {
             let parent = found.parent;
             let (number, at) = (file.number, file.at);
             if let Err(gap) = self.keep_name(parent, number, found.name)? {
-                self.survey.gaps.push(Gap { at, ..gap }.at_inode(number));
+                self.note(Gap { at, ..gap }.at_inode(number));
             }
         }
         Ok(())
@@ -258,7 +291,7 @@ impl Builder {
     /// From now on nothing more is kept: there is no room.
     pub(super) fn fill(&mut self, number: u64, full: SurveyFull) {
         if !std::mem::replace(&mut self.full, true) {
-            self.survey.gaps.push(Gap::new(GapKind::Limit, "survey", full.to_string()).at_inode(number));
+            self.note(Gap::new(GapKind::Limit, "survey", full.to_string()).at_inode(number));
         }
     }
 
@@ -376,7 +409,7 @@ impl Builder {
             Ok(Whole::Resident(value)) => value.len() as u64,
             Ok(Whole::Clusters { size, .. }) => size,
             Err(wrong) => {
-                self.survey.gaps.push(wrong.to_gap("$DATA", file.number, file.at));
+                self.note(wrong.to_gap("$DATA", file.number, file.at));
                 0
             }
         };
@@ -439,7 +472,7 @@ impl Builder {
     /// Records a gap as the reason why a stream cannot be read.
     fn unreadable(&mut self, gap: Gap, extents: Run) -> Result<Encoding, SurveyFull> {
         let reason = self.survey.keep(gap.reason.as_bytes())?;
-        self.survey.gaps.push(gap);
+        self.note(gap);
         Ok(Encoding::Unreadable { encrypted: false, reason, extents })
     }
 }
@@ -465,10 +498,27 @@ impl Sink for Builder {
     }
 
     fn gap(&mut self, gap: Gap) {
-        self.survey.gaps.push(gap);
+        self.note(gap);
     }
 
     fn damaged(&mut self, range: ByteRange) {
         self.survey.damaged.insert(range);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_beyond_the_bound_are_counted() {
+        let mut builder = Builder::new(Clusters { bytes: 4096, count: 1 }, false);
+        for number in 0..MAX_GAPS as u64 + 10 {
+            builder.gap(Gap::new(GapKind::NotFound, "MFT extension record", "not there").at_inode(number));
+        }
+        let gaps = builder.finish().gaps;
+        assert_eq!(gaps.len(), MAX_GAPS + 1);
+        let last = &gaps[MAX_GAPS];
+        assert_eq!((last.kind, last.reason.as_str()), (GapKind::Limit, "10 more gaps are not listed"));
     }
 }

@@ -103,7 +103,7 @@ impl Machine for NtfsSurvey {
 
 impl SurveyMachine for NtfsSurvey {
     fn finish(self: Box<Self>) -> Survey {
-        let mut survey = self.loader.sink.survey;
+        let mut survey = self.loader.sink.finish();
         // Files that took more than one request come last.
         survey.inodes.sort_by_key(|inode| inode.number);
         survey

@@ -26,6 +26,8 @@ const PARENT: u8 = 1 << 3;
 const INCOMPLETE: u8 = 1 << 7;
 
 const MAX_VALUE_BYTES: u32 = 64 << 10;
+/// Faults of one fork that are told: a fork of 64 MiB has room for millions of entries that are wrong.
+const MAX_ERRORS: usize = 1000;
 
 /// The attributes of one inode as they are collected; reused from inode to inode.
 #[derive(Default)]
@@ -125,6 +127,11 @@ impl Xattrs {
         let mut seen = std::collections::BTreeSet::new();
         let mut next = vec![0u32];
         while let Some(block) = next.pop() {
+            if errors.len() >= MAX_ERRORS {
+                let at = fork.place(geometry, u64::from(block));
+                errors.push(ParseError::corrupt(at, NODE, "fewer faults: the rest is not read", MAX_ERRORS));
+                break;
+            }
             if !seen.insert(block) {
                 errors.push(ParseError::corrupt(
                     fork.place(geometry, u64::from(block)),
@@ -185,6 +192,9 @@ impl Walk<'_> {
                     }
                     if let Err(error) = self.entry(fields, place, flags, at, out) {
                         errors.push(error);
+                    }
+                    if errors.len() >= MAX_ERRORS {
+                        break;
                     }
                 }
                 Ok(())
@@ -264,5 +274,41 @@ impl Walk<'_> {
             block += 1;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fork_of_nothing_but_faults_is_told_in_a_thousand() {
+        let geometry = Geometry { v5: false, ..super::super::tests::geometry() };
+        let size = geometry.block_bytes() as usize;
+        let count = (size - 32) / 8;
+        let put = |block: &mut [u8], at: usize, value: u16| {
+            block[at..at + 2].copy_from_slice(&value.to_be_bytes());
+        };
+        let leaves = 2 * MAX_ERRORS / count + 2;
+        let mut bytes = vec![0xff; size * (1 + leaves)];
+        for (number, block) in bytes.chunks_exact_mut(size).enumerate() {
+            put(block, 8, if number == 0 { 0xfebe } else { 0xfbee });
+            put(block, 12, if number == 0 { leaves } else { count } as u16);
+        }
+        for leaf in 1..=leaves {
+            bytes[16 + (leaf - 1) * 8 + 4..][..4].copy_from_slice(&(leaf as u32).to_be_bytes());
+            // Names and values of entries lie outside of the block, flags say that they are whole.
+            for entry in bytes[leaf * size + 32..][..count * 8].chunks_exact_mut(8) {
+                entry[6] = LOCAL;
+            }
+        }
+        let blocks = bytes.len() as u64 >> geometry.block_log;
+        let mapping =
+            super::super::extent::Mapping { offset: 0, block: 100, count: blocks, unwritten: false };
+        let mut fork = ForkImage::new(&geometry, vec![mapping]);
+        fork.fill(0, &bytes, &[]);
+        let (mut found, mut errors) = (Xattrs::default(), Vec::new());
+        found.walk(&geometry, 131, &fork, &mut errors);
+        assert_eq!((errors.len(), found.is_empty()), (MAX_ERRORS + 1, true));
     }
 }
