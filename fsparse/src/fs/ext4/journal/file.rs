@@ -45,9 +45,16 @@ impl JournalFile {
         let inode = survey.inodes.first();
         let stream = inode.and_then(|inode| survey.streams_of(inode).first());
         let Some(stream) = stream.filter(|stream| matches!(stream.encoding, Encoding::Plain(_))) else {
-            let reason = survey.gaps.first().map_or("not a file".to_owned(), |gap| gap.reason.clone());
-            let at = survey.gaps.first().and_then(|gap| gap.at).unwrap_or_default();
-            return Err(ParseError::corrupt(at, "journal inode", "a file", reason));
+            const STRUCTURE: &str = "journal inode";
+            let Some(gap) = survey.gaps.first() else {
+                return Err(ParseError::corrupt(0, STRUCTURE, "a file", "not a file"));
+            };
+            let (at, reason) = (gap.at.unwrap_or_default(), gap.reason.clone());
+            return Err(match gap.kind {
+                GapKind::Io => ParseError::Io { at, structure: STRUCTURE, reason },
+                GapKind::Unsupported => ParseError::unsupported(STRUCTURE, reason),
+                _ => ParseError::corrupt(at, STRUCTURE, "a file", reason),
+            });
         };
         let extents = survey.extents_of(stream).to_vec();
         Ok(Self { block_bytes: block_bytes.into(), size: stream.size, extents })
@@ -294,5 +301,24 @@ impl Replayed {
         let log = (journal.first..journal.last).take(MAX_SPARE as usize);
         let places = log.filter_map(|block| self.file.place(block));
         places.map(|place| place / u64::from(journal.block_bytes)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_that_could_not_be_read_is_not_called_damaged() {
+        let of = |kind| {
+            let gaps = vec![Gap::new(kind, "inode", "a bad sector").at_byte(4096)];
+            let survey = Survey { gaps, ..Survey::default() };
+            JournalFile::of(&survey, 4096).err().map(|error| error.to_gap().kind)
+        };
+        for kind in [GapKind::Io, GapKind::Unsupported, GapKind::Corrupt] {
+            assert_eq!(of(kind), Some(kind));
+        }
+        let none = JournalFile::of(&Survey::default(), 4096).err();
+        assert_eq!(none.map(|error| error.to_gap().kind), Some(GapKind::Corrupt));
     }
 }
