@@ -170,6 +170,86 @@ fn in_the_order_that_the_ecosystems_document() {
     }
 }
 
+/// Facts that the tools' own tests state: the first is before, the same as, or after the second.
+///
+/// Sources: apk-tools, `test/version.data`; NuGet.Client, `VersionComparerTests` and `SemVer201SpecTests`.
+#[test]
+fn as_the_tools_test_themselves() {
+    let facts: [(Type, &[&str]); 2] = [
+        (
+            Type::Apk,
+            &[
+                "2.34 > 0.1.0_alpha",
+                "23_foo > 4_beta",
+                "0.1.0_alpha = 0.1.0_alpha",
+                "0.1.0_alpha2 > 0.1.0_alpha",
+                "1.0.4-r3 < 1.0.4-r4",
+                "1.1 > 1.1_alpha1",
+                "1.3_alpha2 < 1.3_alpha3",
+                "2.3.0b-r1 < 2.3.0b-r2",
+                "0.12.3 > 0.12",
+                "0.13_beta5 > 0.9.12",
+                "1.06-r6 < 006",
+                "006 > 1.0.0",
+                "1.2.2-r1 > 1.2.2",
+                "20050718-r1 < 20050718-r2",
+                "3.9.8-r5 > 2.01.01_alpha10",
+                "1.39 > 1.00_beta2",
+                "4.2.52_p2-r1 < 4.2.52_p4-r2",
+                "1.02.07 < 1.02.10-r1",
+                "2.5.1-r8 < 2.5.1a-r1",
+                "3.0.0-r2 < 021109-r3",
+                "0.9.16-r1 < 3.9_pre20060124",
+                "0.10.0 < 0.10.1_rc1",
+                "4.5_p1-r1 > 4.5_p1",
+                "0.9.8c-r1 < 0.9.8d",
+                "1.7 < 1.7b",
+                "1.8.5 < 1.8.5_p2",
+                "0.98 < 1.00",
+                "2.9.11_pre20051101-r3 > 2.9.11_pre20051101",
+                "0.9.28-r2 < 0.9.28.1",
+                "7.0.17 < 7.0.174",
+                "1.3-r0 < 1.3.1-r0",
+                "1.3_pre1-r1 < 1.3.2",
+                "1.0_p10-r0 > 1.0_p9-r0",
+                "0.1.0_alpha_pre2 < 0.1.0_alpha",
+            ],
+        ),
+        (
+            Type::Nuget,
+            &[
+                "1.0.0-BETA+AA = 1.0.0-beta+aa",
+                "1.0.0-BETA.X.y.5.77.0+AA = 1.0.0-beta.x.y.5.77.0+aa",
+                "1.999.9999 < 2.1.1",
+                "1.0.0-BETA < 1.0.0-beta2",
+                "1.0.0-beta+AA < 1.0.0+aa",
+                "1.0.0-BETA < 1.0.0-beta.1+AA",
+                "1.0.0-BETA.X.y.5.77.0+AA < 1.0.0-beta.x.y.5.79.0+aa",
+                "1.0.0-BETA.X.y.5.79.0+AA < 1.0.0-beta.x.y.5.790.0+abc",
+                "9.9.9 < 10.1.1",
+                "1.2.3-1.9 < 1.2.3-1.50",
+                "1.2.3-1.50A < 1.2.3-1.9A",
+                "1.2.3-999999 < 1.2.3-Z",
+                "1.2.3-A.999999 < 1.2.3-A.56-2",
+                "1.2.3-a.2.3.4 < 1.2.3-a.2.3.4.5",
+                "1.2.3-A-b2-C = 1.2.3-a-B2-c",
+            ],
+        ),
+    ];
+    for (kind, facts) in facts {
+        for fact in facts {
+            let words: Vec<&str> = fact.split(' ').collect();
+            let expected = match words[1] {
+                "<" => Ordering::Less,
+                ">" => Ordering::Greater,
+                _ => Ordering::Equal,
+            };
+            assert_eq!(compare(kind, words[0], words[2]), expected, "{kind}: {fact}");
+            assert_eq!(compare(kind, words[2], words[0]), expected.reverse(), "{kind}: {fact}");
+        }
+    }
+}
+
 #[test]
 fn filters() {
     let takes = |filter: &str, kind, version| filter.parse::<VersionFilter>().unwrap().takes(kind, version);

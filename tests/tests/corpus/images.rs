@@ -4,10 +4,9 @@
 //! A listing is lines of path, type, mode, owner, group, size, inode, time of change in nanoseconds, and SHA-256 or
 //! target, with tabs between; or lines of inode and path alone.
 
-#![allow(clippy::unwrap_used)]
-
+use crate::folder;
 use serde_json::{Map, Value};
-use std::{env, fs, path::Path};
+use std::{fs, path::Path};
 use tests::{
     ask,
     truth::{self, Table},
@@ -58,11 +57,8 @@ fn listing(path: &Path) -> Table {
 
 #[test]
 fn xfs_images_are_read_as_listed() {
-    let Some(corpus) = env::var_os("COLDREAD_CORPUS") else {
-        println!("skipped: COLDREAD_CORPUS is not set");
-        return;
-    };
-    let folder = Path::new(&corpus).join("fs-xfs");
+    let Some(corpus) = folder() else { return };
+    let folder = corpus.join("fs-xfs");
     let mut images = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let image = entry.unwrap().path();
@@ -85,7 +81,7 @@ fn xfs_images_are_read_as_listed() {
         let found = truth::disagreements(&got, &want, false);
         assert!(found.is_empty(), "{}: {:#?}", image.display(), &found[..found.len().min(5)]);
     }
-    assert!(images > 0, "{} holds no image", Path::new(&corpus).display());
+    assert!(images > 0, "{} holds no image", corpus.display());
 }
 
 #[test]
