@@ -63,7 +63,11 @@ impl Tokens<'_> {
         };
         self.rest = rest;
         if let Some(value) = value {
-            self.next = self.following(kind);
+            self.next = match kind {
+                // The zeros before a fraction's number are a token of their own; the number follows at once.
+                Token::Fraction if value < 0 && !rest.is_empty() => Token::Number,
+                _ => self.following(kind),
+            };
             value
         } else {
             self.next = Token::Invalid;
