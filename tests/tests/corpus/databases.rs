@@ -31,14 +31,10 @@ fn names(packages: &[Value]) -> BTreeSet<&str> {
 fn listed(line: &str) -> (Row, String) {
     let pilcrows: Vec<&str> = line.split('¶').collect();
     let tabs: Vec<&str> = line.split('\t').collect();
-    let (name, epoch, version, release, arch, source) = match (&pilcrows[..], &tabs[..]) {
-        ([epoch, name, version, release, arch, source, ..], _) => {
-            (name, epoch, version, release, arch, source)
-        }
-        (_, [name, epoch, version, release, arch, source, ..]) => {
-            (name, epoch, version, release, arch, source)
-        }
-        _ => panic!("{line}"),
+    let (([epoch, name, version, release, arch, source, ..], _)
+    | (_, [name, epoch, version, release, arch, source, ..])) = (&pilcrows[..], &tabs[..])
+    else {
+        panic!("{line}");
     };
     let source = match source.strip_suffix(".src.rpm") {
         Some(file) => file.rsplitn(3, '-').last().unwrap(),
@@ -143,12 +139,8 @@ pub(crate) fn dpkg(line: &Line) {
     } else if let Some(list) = fact.strip_prefix("status: ") {
         // `libacl1(src acl)` and the like.
         let list = list.split_once(" [").unwrap().0.split(", ");
-        let told: BTreeSet<_> = list
-            .map(|one| {
-                let (name, source) = one.trim_end_matches(')').split_once("(src ").unwrap_or((one, ""));
-                (name, source)
-            })
-            .collect();
+        let told: BTreeSet<_> =
+            list.map(|one| one.trim_end_matches(')').split_once("(src ").unwrap_or((one, ""))).collect();
         let found = packages.iter().map(|one| (text(one, "name"), text(one, "source_name")));
         assert_eq!((found.collect::<BTreeSet<_>>(), scanned.gaps()), (told, vec![]), "{}", line.name);
     } else if fact.contains("deinstall entries must not be reported as installed") {
@@ -197,7 +189,8 @@ fn log(line: &Line) {
     assert_eq!(Some(records.len()), line.number(" records of install/upgrade/status"));
     let unpacked: Vec<_> = records.iter().filter(|words| words[2] != "status").collect();
     let first: Vec<_> = line.after("first upgrade ").take(2).collect();
-    assert_eq!((unpacked[0][3], unpacked[0][5]), (&*format!("{}:amd64", first[0]), first[1]));
+    let package = format!("{}:amd64", first[0]);
+    assert_eq!((unpacked[0][3], unpacked[0][5]), (package.as_str(), first[1]));
     let (mut status, mut expected) = (String::new(), BTreeSet::new());
     for words in unpacked {
         let ((name, arch), version) = (words[3].split_once(':').unwrap(), words[5]);
@@ -230,7 +223,7 @@ pub(crate) fn apk(line: &Line) {
         for (from, to) in [(line.path(), dir.path()), (dir.path().join("layer.tar"), &tree)] {
             std::fs::create_dir_all(to).unwrap();
             let mut tar = Command::new("tar");
-            tar.arg("-xf").arg(&from).arg("-C").arg(to);
+            tar.arg("-xf").arg(from).arg("-C").arg(to);
             if to == dir.path() {
                 tar.args(["--strip-components=1", "--wildcards", "*/layer.tar"]);
             }

@@ -39,7 +39,7 @@ impl Line {
     /// The same of another file of its category.
     pub(crate) fn beside(&self, name: &str) -> Vec<u8> {
         let stored = fs::read(self.folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
-        if !name.ends_with(".xz") {
+        if Path::new(name).extension().is_none_or(|ending| ending != "xz") {
             return stored;
         }
         let mut plain = Vec::new();
@@ -56,13 +56,11 @@ impl Line {
 
     /// The number right before a phrase of the fact.
     pub(crate) fn number(&self, phrase: &str) -> Option<usize> {
-        let before = self.fact.match_indices(phrase).map(|(at, _)| &self.fact[..at]);
-        before
-            .filter_map(|text| {
-                let digits = text.bytes().rev().take_while(u8::is_ascii_digit).count();
-                text[text.len() - digits..].parse().ok()
-            })
-            .next()
+        let mut before = self.fact.match_indices(phrase).map(|(at, _)| &self.fact[..at]);
+        before.find_map(|text| {
+            let digits = text.bytes().rev().take_while(u8::is_ascii_digit).count();
+            text[text.len() - digits..].parse().ok()
+        })
     }
 
     /// The words of the fact after a phrase.
