@@ -66,13 +66,15 @@ pub struct Want {
     pub companions: &'static [&'static str],
     /// Names of sibling files that are part of the same database, e.g. `shadow` beside `passwd`.
     pub siblings: &'static [&'static str],
+    /// Paths of other files of the same root that tell how to read it, e.g. the hive that knows a user's time zone.
+    pub elsewhere: &'static [&'static str],
 }
 
 impl Want {
     /// Files that match `pattern` as it is written, without companions.
     pub const fn new(pattern: &'static str, reading: Reading) -> Self {
         let (take, any_case) = (Take::Files, false);
-        Self { pattern, any_case, take, except: &[], reading, companions: &[], siblings: &[] }
+        Self { pattern, any_case, take, except: &[], reading, companions: &[], siblings: &[], elsewhere: &[] }
     }
 
     /// Files of a Windows volume that match `pattern` in any case, without companions.

@@ -5,6 +5,7 @@ use jiff::{
     civil::DateTime,
     tz::{AmbiguousOffset, Offset, TimeZone, TimeZoneDatabase},
 };
+use std::collections::BTreeMap;
 
 /// Local times within one block of so many seconds almost always have one offset.
 const BLOCK_SECONDS: i64 = 900;
@@ -14,6 +15,8 @@ const BLOCK_SECONDS: i64 = 900;
 pub struct DiskZone {
     /// The zone's rules.
     rules: TimeZone,
+    /// Rules from years on, the earliest first, where they change from year to year.
+    years: Vec<(i16, TimeZone)>,
     /// [`Zone::Disk`], or [`Zone::Assumed`] for UTC where the disk names none.
     pub known: Zone,
     /// Its name, where the disk gives one.
@@ -23,27 +26,42 @@ pub struct DiskZone {
 impl Default for DiskZone {
     /// UTC, assumed.
     fn default() -> Self {
-        Self { rules: TimeZone::UTC, known: Zone::Assumed, name: None }
+        Self { rules: TimeZone::UTC, years: Vec::new(), known: Zone::Assumed, name: None }
     }
 }
 
 impl DiskZone {
     /// From /etc/localtime's bytes (RFC 9636, "The Time Zone Information Format").
     pub fn from_tzif(name: Option<&str>, bytes: &[u8]) -> Option<Self> {
-        let rules = TimeZone::tzif(name.unwrap_or("local"), bytes).ok()?;
-        Some(Self { rules, known: Zone::Disk, name: name.map(str::to_owned) })
+        Some(Self::of_disk(name, TimeZone::tzif(name.unwrap_or("local"), bytes).ok()?))
     }
 
     /// From a name of the IANA database, by the tables that this program carries.
     pub fn from_name(name: &str) -> Option<Self> {
-        let rules = TimeZoneDatabase::bundled().get(name).ok()?;
-        Some(Self { rules, known: Zone::Disk, name: Some(name.to_owned()) })
+        Some(Self::of_disk(Some(name), TimeZoneDatabase::bundled().get(name).ok()?))
     }
 
     /// From rules in the form of POSIX (`<std>-1:00<dst>-2:00,M3.5.0,M10.5.0/3`), under the name that the disk gives.
     pub fn from_posix(name: Option<&str>, rules: &str) -> Option<Self> {
-        let rules = TimeZone::posix(rules).ok()?;
-        Some(Self { rules, known: Zone::Disk, name: name.map(str::to_owned) })
+        Some(Self::of_disk(name, TimeZone::posix(rules).ok()?))
+    }
+
+    /// The same for years: each has the rules of its own, or of the last year before it that has some; years before
+    /// all of them have those of the first. `None` where there is no year.
+    pub fn from_years(name: Option<&str>, years: &BTreeMap<i16, String>) -> Option<Self> {
+        let rules = |(year, rules): (&i16, &String)| Some((*year, TimeZone::posix(rules).ok()?));
+        let years: Vec<(i16, TimeZone)> = years.iter().filter_map(rules).collect();
+        let (_, last) = years.last()?;
+        Some(Self { years: years.clone(), ..Self::of_disk(name, last.clone()) })
+    }
+
+    fn of_disk(name: Option<&str>, rules: TimeZone) -> Self {
+        Self { rules, years: Vec::new(), known: Zone::Disk, name: name.map(str::to_owned) }
+    }
+
+    fn rules_of(&self, year: i16) -> &TimeZone {
+        let from = self.years.partition_point(|(first, _)| *first <= year);
+        self.years.get(from.saturating_sub(1)).map_or(&self.rules, |(_, rules)| rules)
     }
 
     /// A converter; it remembers where it was, as the next time is nearly always close by.
@@ -101,7 +119,8 @@ impl Converter<'_> {
     }
 
     fn offset(&self, local: LocalSeconds) -> Option<(i64, bool)> {
-        Some(match self.zone.rules.to_ambiguous_timestamp(local.civil()?).offset() {
+        let civil = local.civil()?;
+        Some(match self.zone.rules_of(civil.year()).to_ambiguous_timestamp(civil).offset() {
             AmbiguousOffset::Unambiguous { offset } => (i64::from(offset.seconds()), false),
             AmbiguousOffset::Gap { before, .. } => (i64::from(before.seconds()), false),
             AmbiguousOffset::Fold { before, .. } => (i64::from(before.seconds()), true),
@@ -110,7 +129,9 @@ impl Converter<'_> {
 
     /// What the disk's clock showed at `time`.
     pub fn to_local(&self, time: Timestamp) -> Option<LocalSeconds> {
-        let offset = self.zone.rules.to_offset(jiff::Timestamp::from_second(time.seconds).ok()?);
+        let time_of = jiff::Timestamp::from_second(time.seconds).ok()?;
+        let year = Offset::UTC.to_datetime(time_of).year();
+        let offset = self.zone.rules_of(year).to_offset(time_of);
         Some(LocalSeconds(time.seconds + i64::from(offset.seconds())))
     }
 }

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 use std::path::Path;
-use tests::{ask, disk, host};
+use tests::{ask, disk, hive::Key, host};
 
 /// A disk with these files, scanned as `disk`; what is told of its system.
 fn system(files: &[(&str, &[u8])]) -> Value {
@@ -125,4 +125,33 @@ fn a_fleet_is_told_by_what_is_supported() {
     let table = place.run(&["assets", "--at", "2026-01-01"]).exits(0);
     assert!(table.text().lines().nth(3).is_some_and(|line| line.contains("unknown")), "{}", table.text());
     place.run(&["assets", "--eol", "/nonexistent/facts"]).exits(1).says(&["/nonexistent/facts"]);
+}
+
+/// Programs of a user have the zone of the machine, which other hives know: read with all, or with packages alone.
+#[test]
+fn days_of_users_programs_are_those_of_the_machine() {
+    if host::lacks(&["mke2fs"]) {
+        return;
+    }
+    let (mut system, mut user) = (Key::root(), Key::root());
+    system.key("Select").number("Current", 1);
+    system.key("ControlSet001\\Control\\TimeZoneInformation").number("Bias", 330_u32.wrapping_neg());
+    let program = user.key("Software\\Microsoft\\Windows\\CurrentVersion\\Uninstall\\a");
+    program.text("DisplayName", "a").text("InstallDate", "20231105");
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, image) = (dir.path().join("tree"), dir.path().join("disk.img"));
+    let files: [(&str, &[u8]); 2] =
+        [("WINDOWS/system32/Config/SYSTEM", &system.hive()), ("Users/al/NTUSER.DAT", &user.hive())];
+    disk::put(&folder, &files);
+    disk::of_folder(&image, &folder, 8);
+    let (place, _store) = ask::store();
+    for more in [&["--content", "none"][..], &["--only", "packages"]] {
+        place.scan(&image, "disk", more).exits(0);
+        let rows = place.rows(&["packages"]);
+        assert_eq!(
+            (rows.len(), &rows[0]["installed"]),
+            (1, &json!("2023-11-04T18:30:00.000000000Z")),
+            "{rows:?}"
+        );
+    }
 }

@@ -31,6 +31,11 @@ pub struct System;
 #[derive(Debug)]
 pub struct UserPrograms;
 
+/// A user's hive is read with those of the machine that know its time zone, and their logs.
+const fn user_hive(pattern: &'static str) -> Want {
+    Want { elsewhere: zone::ELSEWHERE, ..hive(pattern) }
+}
+
 const fn hive(pattern: &'static str) -> Want {
     Want { companions: LOGS, ..Want::windows(pattern, Reading::Ranges) }
 }
@@ -41,20 +46,20 @@ impl Extractor for Software {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn wants(&self) -> &'static [Want] {
         const WANTS: &[Want] =
-            &[Want { siblings: zone::SYSTEM, ..hive("/Windows/System32/config/SOFTWARE") }];
+            &[Want { siblings: zone::BESIDE, ..hive("/Windows/System32/config/SOFTWARE") }];
         WANTS
     }
 
     fn extract(&self, input: &mut Input<'_>, context: &Context, out: &mut dyn Output) {
         // Installers write the day of the machine's own clock.
-        let place = input.place();
-        let zone = zone::of_system(place, &mut input.companions, out).unwrap_or_else(|| context.zone.clone());
+        let told = zone::of_system(input.place(), "SYSTEM", &mut input.companions);
         let Some(mut records) = Records::open(input, out) else { return };
+        let zone = told.by_year(&mut records).unwrap_or_else(|| context.zone.clone());
         let bits = identity::read(&mut records);
         programs::read(&mut records, "Microsoft", bits, &zone);
         programs::read(&mut records, "Wow6432Node\\Microsoft", Some("x86"), &zone);
@@ -96,7 +101,7 @@ impl Extractor for UserPrograms {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn finds(&self) -> Parts {
@@ -105,19 +110,21 @@ impl Extractor for UserPrograms {
 
     fn wants(&self) -> &'static [Want] {
         const WANTS: &[Want] = &[
-            hive("/Users/*/NTUSER.DAT"),
-            hive("/Documents and Settings/*/NTUSER.DAT"),
-            hive("/Windows/ServiceProfiles/*/NTUSER.DAT"),
-            hive("/Windows/System32/config/DEFAULT"),
+            user_hive("/Users/*/NTUSER.DAT"),
+            user_hive("/Documents and Settings/*/NTUSER.DAT"),
+            user_hive("/Windows/ServiceProfiles/*/NTUSER.DAT"),
+            user_hive("/Windows/System32/config/DEFAULT"),
             hive("/Users/*/AppData/Local/Microsoft/Windows/UsrClass.dat"),
         ];
         WANTS
     }
 
     fn extract(&self, input: &mut Input<'_>, context: &Context, out: &mut dyn Output) {
+        let zone = zone::elsewhere(input.place(), &mut input.companions);
+        let zone = zone.unwrap_or_else(|| context.zone.clone());
         let Some(mut records) = Records::open(input, out) else { return };
-        programs::read(&mut records, "Software\\Microsoft", None, &context.zone);
-        programs::read(&mut records, "Software\\Wow6432Node\\Microsoft", Some("x86"), &context.zone);
+        programs::read(&mut records, "Software\\Microsoft", None, &zone);
+        programs::read(&mut records, "Software\\Wow6432Node\\Microsoft", Some("x86"), &zone);
         appx::of_user(&mut records);
         records.finish();
     }

@@ -255,6 +255,90 @@ fn days_of_installation_are_those_of_the_machine() {
     assert_eq!(installed_in(odd), [-60, -60]);
 }
 
+/// A month, a week of it and its Sunday, at two o'clock, with fields in this order.
+fn start(order: [usize; 8], [month, week]: [u16; 2]) -> Vec<u8> {
+    // Year, month, weekday, week, hour, minute, second, milliseconds.
+    let fields = [0, month, 0, week, 2, 0, 0, 0];
+    order.into_iter().flat_map(|field| fields[field].to_le_bytes()).collect()
+}
+
+const SYSTEM_TIME: [usize; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
+const TIME_FIELDS: [usize; 8] = [0, 1, 3, 4, 5, 6, 7, 2];
+
+/// Rules of a year of US Eastern time as SOFTWARE has them.
+fn eastern(daylight: [u16; 2], standard: [u16; 2]) -> Vec<u8> {
+    let biases = [300_i32, 0, -60].map(i32::to_le_bytes).concat();
+    [biases, start(SYSTEM_TIME, standard), start(SYSTEM_TIME, daylight)].concat()
+}
+
+/// SYSTEM knows the rules of 2007 and later, SOFTWARE those of the years before, too.
+fn eastern_hives(disabled: u32) -> (Node, Node) {
+    let mut software = Node::root();
+    let zones = software.key("Microsoft\\Windows NT\\CurrentVersion\\Time Zones");
+    let list = zones.key("Eastern Standard Time\\Dynamic DST");
+    list.number("FirstEntry", 2006).number("LastEntry", 2007);
+    list.data("2006", 3, &eastern([4, 1], [10, 5])).data("2007", 3, &eastern([3, 2], [11, 1]));
+    let mut system = Node::root();
+    system.key("Select").number("Current", 1);
+    let zone = system.key("ControlSet001\\Control\\TimeZoneInformation");
+    zone.text("TimeZoneKeyName", "Eastern Standard Time").number("Bias", 300);
+    zone.number("StandardBias", 0).number("DaylightBias", 60_u32.wrapping_neg());
+    zone.number("DynamicDaylightTimeDisabled", disabled);
+    zone.data("StandardStart", 3, &start(TIME_FIELDS, [11, 1]));
+    zone.data("DaylightStart", 3, &start(TIME_FIELDS, [3, 2]));
+    (software, system)
+}
+
+/// Days on which programs were installed, and how many minutes west of Greenwich their midnights are.
+fn west_on(found: &Findings) -> Vec<(&str, i64)> {
+    let west = |package: &Package| package.installed_at.unwrap().seconds % 86_400 / 60;
+    found.packages.iter().map(|package| (&package.name[..], west(package))).collect()
+}
+
+const DAYS: [&str; 5] = ["20050320", "20060320", "20060701", "20070320", "20300320"];
+
+fn install_each_day(list: &mut Node) {
+    for day in DAYS {
+        list.key(day).text("DisplayName", day).text("InstallDate", day);
+    }
+}
+
+#[test]
+fn rules_of_their_year_hold_for_days() {
+    // Before 2007 daylight time began in April; the first rules hold for 2005, the last for 2030.
+    for (disabled, expected) in [(0, [300, 300, 240, 240, 240]), (1, [300; 5])] {
+        let (mut software, system) = eastern_hives(disabled);
+        install_each_day(software.key("Microsoft\\Windows\\CurrentVersion\\Uninstall"));
+        let (mut found, mut view) = (Findings::default(), MemoryView::from(software.build()));
+        let mut beside = MemoryView::from(system.build());
+        let mut input = Input::new(b"/Windows/System32/config/SOFTWARE", "p2", &mut view);
+        input.companions.push(crate::Companion { suffix: "SYSTEM", view: &mut beside });
+        Software.extract(&mut input, &Context::default(), &mut found);
+        assert_eq!(found.gaps, []);
+        assert_eq!(west_on(&found), DAYS.into_iter().zip(expected).collect::<Vec<_>>());
+    }
+}
+
+/// A user's hive lies elsewhere than those that know the zone.
+#[test]
+fn programs_of_users_have_the_zone_of_the_machine() {
+    let (software, system) = eastern_hives(0);
+    let mut user = Node::root();
+    install_each_day(user.key("Software\\Microsoft\\Windows\\CurrentVersion\\Uninstall"));
+    for (hives, expected) in [(2, [300, 300, 240, 240, 240]), (1, [240; 5]), (0, [0; 5])] {
+        let (mut found, mut view) = (Findings::default(), MemoryView::from(user.build()));
+        let mut views = [&system, &software].map(|hive| MemoryView::from(hive.build()));
+        let mut input = Input::new(b"/Users/al/NTUSER.DAT", "p2", &mut view);
+        let names = ["/Windows/System32/config/SYSTEM", "/Windows/System32/config/SOFTWARE"];
+        for (suffix, view) in names.into_iter().zip(&mut views).take(hives) {
+            input.companions.push(crate::Companion { suffix, view });
+        }
+        UserPrograms.extract(&mut input, &Context::default(), &mut found);
+        assert_eq!(found.gaps, []);
+        assert_eq!(west_on(&found), DAYS.into_iter().zip(expected).collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn what_cannot_be_read_is_a_gap_and_the_rest_is_read() {
     assert_eq!(read(&Software, b"no hive".to_vec()).gaps.len(), 1);

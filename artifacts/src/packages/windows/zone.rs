@@ -1,51 +1,128 @@
 //! The machine's time zone, by the rules that its registry holds: Windows' names for zones are its own.
 //!
+//! SYSTEM has the rules of the year in which it was last written. SOFTWARE has those of other years, where the zone has
+//! had several: a day of some earlier summer may be read wrongly by the rules of today.
+//!
 //! Sources: Microsoft Learn, "TIME_ZONE_INFORMATION structure" (biases in minutes, UTC = local time + bias; what the
-//! two starts mean) and "TIME_FIELDS structure" (how the registry stores them); POSIX.1-2024, "Environment Variables",
-//! TZ.
+//! two starts mean), "TIME_FIELDS structure" (how SYSTEM stores them), "SYSTEMTIME structure" and
+//! "DYNAMIC_TIME_ZONE_INFORMATION structure" (where rules of years are, and their form); POSIX.1-2024, "Environment
+//! Variables", TZ.
 
 use crate::{
-    Output,
     hive::{Key, Records},
     input::{Companion, Place},
     zone::DiskZone,
 };
+use coldread_model::Findings;
+use std::collections::BTreeMap;
 
-/// The hive beside SOFTWARE that knows it, and its logs.
-pub(super) const SYSTEM: &[&str] = &["SYSTEM", "SYSTEM.LOG1", "SYSTEM.LOG2", "SYSTEM.LOG"];
+/// The hive beside SOFTWARE that knows the zone, and its logs.
+pub(super) const BESIDE: &[&str] = &["SYSTEM", "SYSTEM.LOG1", "SYSTEM.LOG2", "SYSTEM.LOG"];
 
-/// The zone that the SYSTEM hive beside a hive tells.
-pub(super) fn of_system(
-    place: Place<'_>,
-    companions: &mut [Companion<'_>],
-    out: &mut dyn Output,
-) -> Option<DiskZone> {
-    let mut records = Records::open_sibling(place, SYSTEM[0], companions, out)?;
-    let set = super::services::control_set(&mut records);
-    let key = set.and_then(|set| records.key(&format!("{set}\\Control\\TimeZoneInformation")));
-    let zone = key.and_then(|key| read(&mut records, &key));
-    records.finish();
-    zone
+const SYSTEM: &str = "/Windows/System32/config/SYSTEM";
+const SOFTWARE: &str = "/Windows/System32/config/SOFTWARE";
+
+/// Both hives as users' hives are read with them, and their logs.
+pub(super) const ELSEWHERE: &[&str] = &[
+    SYSTEM,
+    "/Windows/System32/config/SYSTEM.LOG1",
+    "/Windows/System32/config/SYSTEM.LOG2",
+    "/Windows/System32/config/SYSTEM.LOG",
+    SOFTWARE,
+    "/Windows/System32/config/SOFTWARE.LOG1",
+    "/Windows/System32/config/SOFTWARE.LOG2",
+    "/Windows/System32/config/SOFTWARE.LOG",
+];
+
+/// Years that a zone has rules of at most, counted from the first.
+const MAX_YEARS: u64 = 256;
+
+/// What the SYSTEM hive tells.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// The rules that it holds itself.
+    zone: Option<DiskZone>,
+    /// The zone whose rules of years the machine follows.
+    follows: Option<String>,
 }
 
-fn read(records: &mut Records<'_, '_>, key: &Key) -> Option<DiskZone> {
+impl Told {
+    /// The zone with its rules of years, if SOFTWARE has such.
+    pub(super) fn by_year(self, software: &mut Records<'_, '_>) -> Option<DiskZone> {
+        self.follows.and_then(|name| years(software, &name)).or(self.zone)
+    }
+}
+
+/// What the SYSTEM hive among the companions tells of the zone. What is wrong with the hive, its own extractor tells.
+pub(super) fn of_system(place: Place<'_>, name: &str, companions: &mut [Companion<'_>]) -> Told {
+    let mut told_elsewhere = Findings::default();
+    let Some(mut records) = Records::open_sibling(place, name, companions, &mut told_elsewhere) else {
+        return Told::default();
+    };
+    let set = super::services::control_set(&mut records);
+    let key = set.and_then(|set| records.key(&format!("{set}\\Control\\TimeZoneInformation")));
+    key.map(|key| read(&mut records, &key)).unwrap_or_default()
+}
+
+/// The zone by both hives, for a hive of which they are no siblings.
+pub(super) fn elsewhere(place: Place<'_>, companions: &mut [Companion<'_>]) -> Option<DiskZone> {
+    let told = of_system(place, SYSTEM, companions);
+    let mut told_elsewhere = Findings::default();
+    match Records::open_sibling(place, SOFTWARE, companions, &mut told_elsewhere) {
+        Some(mut records) => told.by_year(&mut records),
+        None => told.zone,
+    }
+}
+
+fn read(records: &mut Records<'_, '_>, key: &Key) -> Told {
     let mut minutes = |name: &str| records.number(key, name).map(|number| i64::from(number as u32 as i32));
-    let bias = minutes("Bias")?;
+    let Some(bias) = minutes("Bias") else { return Told::default() };
     let standard = bias + minutes("StandardBias").unwrap_or(0);
     let daylight = bias + minutes("DaylightBias").unwrap_or(0);
     // Vista and later, and before.
     let is_off = |number: Option<i64>| number.is_some_and(|number| number != 0);
     let off = is_off(minutes("DynamicDaylightTimeDisabled")) || is_off(minutes("DisableAutoDaylightTimeSet"));
-    let mut start = |name: &str| records.data(key, name).and_then(|data| change(&data.bytes));
-    let (to_daylight, to_standard) = (start("DaylightStart"), start("StandardStart"));
-    let rules = match (to_daylight, to_standard) {
-        (Some(to_daylight), Some(to_standard)) if !off && daylight != standard => {
+    let mut start = |name: &str| records.data(key, name).and_then(|data| of_time_fields(&data.bytes));
+    let starts = start("DaylightStart").zip(start("StandardStart")).filter(|_| !off);
+    let name = records.text(key, "TimeZoneKeyName");
+    let follows = name.clone().filter(|_| !off);
+    let name = name.or_else(|| records.text(key, "StandardName"));
+    let zone = DiskZone::from_posix(name.as_deref(), &rules(standard, daylight, starts));
+    Told { zone, follows }
+}
+
+/// The rules of each year that SOFTWARE has of a zone, from `FirstEntry` to `LastEntry`: 44 bytes, the three biases and
+/// the starts of standard and of daylight time.
+fn years(software: &mut Records<'_, '_>, name: &str) -> Option<DiskZone> {
+    let zones = software.key("Microsoft\\Windows NT\\CurrentVersion\\Time Zones")?;
+    // A name is one key: it is no path.
+    let zone = software.subkey(&zones, name)?;
+    let key = software.subkey(&zone, "Dynamic DST")?;
+    let (first, last) = (software.number(&key, "FirstEntry")?, software.number(&key, "LastEntry")?);
+    let range = first..=last.min(first.saturating_add(MAX_YEARS));
+    let mut years = BTreeMap::new();
+    for year in range.filter_map(|year| i16::try_from(year).ok()) {
+        let data = software.data(&key, &year.to_string());
+        let Some(fields) = data.as_ref().and_then(|data| data.bytes.first_chunk::<44>()) else { continue };
+        let minutes = |at: usize| {
+            let bytes: [u8; 4] = std::array::from_fn(|byte| fields[at + byte]);
+            i64::from(i32::from_le_bytes(bytes))
+        };
+        let (standard, daylight) = (minutes(0) + minutes(4), minutes(0) + minutes(8));
+        let starts = of_system_time(&fields[28..]).zip(of_system_time(&fields[12..28]));
+        years.insert(year, rules(standard, daylight, starts));
+    }
+    DiskZone::from_years(Some(name), &years)
+}
+
+/// Rules as POSIX writes them, of minutes west in standard and daylight time, and of when these start.
+fn rules(standard: i64, daylight: i64, starts: Option<(String, String)>) -> String {
+    match starts.filter(|_| daylight != standard) {
+        Some((to_daylight, to_standard)) => {
             format!("<std>{}<dst>{},{to_daylight},{to_standard}", west(standard), west(daylight))
         }
-        _ => format!("<std>{}", west(standard)),
-    };
-    let name = records.text(key, "TimeZoneKeyName").or_else(|| records.text(key, "StandardName"));
-    DiskZone::from_posix(name.as_deref(), &rules)
+        None => format!("<std>{}", west(standard)),
+    }
 }
 
 /// Minutes west of Greenwich.
@@ -54,13 +131,27 @@ fn west(minutes: i64) -> String {
     format!("{sign}{}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
 }
 
-/// A change of every year: year (0), month, week (5 is the last), hour, minute, second, milliseconds, weekday from
-/// Sunday. One with a year holds for that year alone.
-fn change(bytes: &[u8]) -> Option<String> {
-    let fields: [u8; 16] = *bytes.first_chunk()?;
-    let fields: [u16; 8] = std::array::from_fn(|at| u16::from_le_bytes([fields[at * 2], fields[at * 2 + 1]]));
-    let [0, month @ 1..=12, week @ 1..=5, hour @ 0..=23, minute @ 0..=59, second @ 0..=59, _, day @ 0..=6] =
-        fields
+/// A start as SYSTEM has it: year, month, week, hour, minute, second, milliseconds, weekday from Sunday.
+fn of_time_fields(bytes: &[u8]) -> Option<String> {
+    let [year, month, week, hour, minute, second, _, day] = fields(bytes)?;
+    change([year, month, week, day], [hour, minute, second])
+}
+
+/// A start as SOFTWARE has it: year, month, weekday from Sunday, week, hour, minute, second, milliseconds.
+fn of_system_time(bytes: &[u8]) -> Option<String> {
+    let [year, month, day, week, hour, minute, second, _] = fields(bytes)?;
+    change([year, month, week, day], [hour, minute, second])
+}
+
+fn fields(bytes: &[u8]) -> Option<[u16; 8]> {
+    let bytes: [u8; 16] = *bytes.first_chunk()?;
+    Some(std::array::from_fn(|at| u16::from_le_bytes([bytes[at * 2], bytes[at * 2 + 1]])))
+}
+
+/// A change of every year: year (0), month, week (5 is the last), weekday. One with a year holds for that year alone.
+fn change(day: [u16; 4], time: [u16; 3]) -> Option<String> {
+    let ([0, month @ 1..=12, week @ 1..=5, day @ 0..=6], [hour @ 0..=23, minute @ 0..=59, second @ 0..=59]) =
+        (day, time)
     else {
         return None;
     };

@@ -136,6 +136,8 @@ fn wanted(asked: Parts) -> Vec<Goal> {
         goals.extend(
             want.siblings.iter().map(|sibling| with_name(&|name| *name = sibling.as_bytes().to_vec())),
         );
+        let elsewhere = want.elsewhere.iter().map(|path| components(path.as_bytes()));
+        goals.extend(elsewhere.map(|path| goal.with(path)));
         goals.push(goal);
     }
     goals.extend(CONTEXT_FILES.iter().map(|want| Goal::at(want.path.as_bytes())));

@@ -16,7 +16,7 @@ use coldread_fsparse::{
     tree::{Directory, Tree},
 };
 use coldread_model::{FileKind, Gap, listing::path_of};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// A file that an extractor wants.
 pub(super) struct Wanted<'a> {
@@ -45,6 +45,8 @@ struct Finder<'f, 'a> {
     asset: &'f Asset<'a>,
     roots: &'f Roots<'a>,
     seen: HashSet<(usize, &'static str, usize, u32)>,
+    /// Files that others are read with, by root and path.
+    elsewhere: HashMap<(usize, &'static str), Option<AssetFile<'a>>>,
     found: Vec<Wanted<'a>>,
     gaps: Vec<Gap>,
 }
@@ -55,7 +57,8 @@ pub(super) fn find<'a>(
     roots: &Roots<'a>,
     wants: &Wants<'static>,
 ) -> (Vec<Wanted<'a>>, Vec<Gap>) {
-    let mut finder = Finder { asset, roots, seen: HashSet::new(), found: Vec::new(), gaps: Vec::new() };
+    let (seen, elsewhere) = (HashSet::new(), HashMap::new());
+    let mut finder = Finder { asset, roots, seen, elsewhere, found: Vec::new(), gaps: Vec::new() };
     for root in 0..roots.all().len() {
         for directory in wants.directories() {
             let name = if directory.is_empty() { &b"/"[..] } else { directory };
@@ -124,7 +127,13 @@ impl<'a> Finder<'_, 'a> {
         let endings = who.want.companions.iter();
         let endings = endings.filter_map(|ending| beside(ending, &[name, ending.as_bytes()].concat()));
         let siblings = who.want.siblings.iter().filter_map(|sibling| beside(sibling, sibling.as_bytes()));
-        let companions = endings.chain(siblings).collect();
+        let mut companions: Vec<_> = endings.chain(siblings).collect();
+        for &path in who.want.elsewhere {
+            let known = self.elsewhere.get(&(root, path)).copied();
+            let file = known.unwrap_or_else(|| self.at(root, path, who.want.any_case));
+            self.elsewhere.insert((root, path), file);
+            companions.extend(file.map(|file| (path, file)));
+        }
         self.found.push(Wanted { extractor: who.extractor, want: who.want, root, path, file, companions });
     }
 }

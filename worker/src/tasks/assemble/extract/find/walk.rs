@@ -1,6 +1,6 @@
 //! Patterns with `*` in their directory, or in any case: from the root down, component by component.
 
-use super::{Finder, Place};
+use super::{super::super::joined::AssetFile, Finder, Place};
 use coldread_artifacts::wants::Wanted as Who;
 use coldread_model::{Gap, GapKind, listing::path_of};
 
@@ -8,6 +8,21 @@ use coldread_model::{Gap, GapKind, listing::path_of};
 const MAX_DIRECTORIES: usize = 1 << 16;
 
 impl<'a> Finder<'_, 'a> {
+    /// The file at a path of a root, in any case if that is wanted: of names that differ in case alone the first.
+    pub(super) fn at(&self, root: usize, path: &str, any_case: bool) -> Option<AssetFile<'a>> {
+        let namespace = &self.roots.all()[root].namespace;
+        let mut real = Vec::new();
+        for component in path.as_bytes().split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
+            let parent = if real.is_empty() { &b"/"[..] } else { &real };
+            let (_, tree, directory) = namespace.directory(parent).ok()?;
+            let mut names = tree.places(directory).iter().map(|entry| tree.survey().bytes(entry.name));
+            let same = |name: &&[u8]| *name == component || any_case && name.eq_ignore_ascii_case(component);
+            real = path_of(parent, names.find(same)?);
+        }
+        let found = namespace.resolve(&real, true).ok()?;
+        self.asset.file(found.volume, found.inode)
+    }
+
     /// Takes what one want finds in one root.
     pub(super) fn walk(&mut self, root: usize, who: &Who<'static>) {
         let namespace = &self.roots.all()[root].namespace;
