@@ -109,15 +109,8 @@ struct Job {
 
 /// An extension record that was looked at.
 enum Extension {
-    /// Its bytes in use are there in the loader's `extension_bytes`.
-    Read {
-        header: RecordHeader,
-        used: Range<usize>,
-    },
-    Failed {
-        kind: GapKind,
-        reason: String,
-    },
+    Read { header: RecordHeader, start: usize },
+    Failed { kind: GapKind, reason: String },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,13 +249,13 @@ impl<S: Sink> Loader<S> {
     /// All parts of a value are there.
     fn gathered(&mut self, gather: usize, ask: &mut Requests) {
         let gather = &mut self.gathers[gather];
-        let (purpose, bytes) = (gather.purpose, std::mem::take(&mut gather.bytes));
+        let (purpose, mut bytes) = (gather.purpose, std::mem::take(&mut gather.bytes));
         let (fault, need) = (gather.fault.take(), gather.need.take());
         match purpose {
             Purpose::Record(number) => {
                 self.left -= 1;
                 match fault {
-                    None => self.record(number, &bytes, ask),
+                    None => self.record(number, &mut bytes, ask),
                     Some((at, reason)) => self.unreadable(number, at, reason),
                 }
             }
@@ -317,9 +310,8 @@ impl<S: Sink> Loader<S> {
     }
 
     /// Takes one record's bytes.
-    fn record(&mut self, number: u64, bytes: &[u8], ask: &mut Requests) {
-        let mut used = std::mem::take(&mut self.scratch);
-        match RecordHeader::parse(bytes, &mut used) {
+    fn record(&mut self, number: u64, bytes: &mut [u8], ask: &mut Requests) {
+        match RecordHeader::parse(bytes) {
             Err(wrong) => {
                 if self.wave == Wave::Records {
                     let at = self.place_of(number).unwrap_or(0);
@@ -337,20 +329,18 @@ impl<S: Sink> Loader<S> {
                     self.not_found(number, "it extends another record");
                 }
                 let start = self.extension_bytes.len();
-                self.extension_bytes.extend_from_slice(&used);
-                let used = start..self.extension_bytes.len();
-                self.extensions.insert(number, Extension::Read { header, used });
+                self.extension_bytes.extend_from_slice(bytes);
+                self.extensions.insert(number, Extension::Read { header, start });
             }
             Ok(RecordState::InUse(header) | RecordState::Deleted(header)) if self.wave == Wave::Records => {
-                self.base(number, header, &used, ask);
+                self.base(number, header, bytes, ask);
             }
             // Free, or a base record that an attribute list names: `build` says so.
             Ok(RecordState::Free | RecordState::Deleted(_) | RecordState::InUse(_)) => {}
         }
-        self.scratch = used;
     }
 
-    /// Takes a base record by its bytes in use.
+    /// Takes a base record.
     fn base(&mut self, number: u64, header: RecordHeader, bytes: &[u8], ask: &mut Requests) {
         let list = header
             .attributes(bytes)
@@ -465,11 +455,12 @@ impl<S: Sink> Loader<S> {
     fn build(&mut self, job: usize, ask: &mut Requests) {
         let Job { number, header, .. } = self.jobs[job];
         let first_time = self.jobs[job].loaded.is_empty();
+        let size = self.geometry.record_bytes as usize;
         let mut records = vec![(header, &self.jobs[job].base[..])];
         let mut whole = self.jobs[job].listed;
         for reference in &self.jobs[job].extensions {
             let failed = match self.extensions.get(&reference.number) {
-                Some(Extension::Read { header: extension, used }) if extension.deleted == header.deleted => {
+                Some(Extension::Read { header: extension, start }) if extension.deleted == header.deleted => {
                     let counts = |now: u16, then: u16| {
                         then == 0 || now == then || (header.deleted && freed_from(now, then))
                     };
@@ -477,7 +468,7 @@ impl<S: Sink> Loader<S> {
                         .base
                         .is_some_and(|base| base.number == number && counts(header.sequence, base.sequence));
                     if ours && counts(extension.sequence, reference.sequence) {
-                        records.push((*extension, &self.extension_bytes[used.clone()]));
+                        records.push((*extension, &self.extension_bytes[*start..*start + size]));
                         continue;
                     }
                     (GapKind::Corrupt, format!("record {} belongs to another file", reference.number))
@@ -555,14 +546,18 @@ impl<S: Sink> Machine for Loader<S> {
             Some(Want::Records(first)) => {
                 self.left -= 1;
                 let size = self.geometry.record_bytes as usize;
+                let mut scratch = std::mem::take(&mut self.scratch);
                 for (number, bytes) in (first..).zip(fetched.bytes.chunks_exact(size)) {
                     let at = fetched.range.start + (number - first) * size as u64;
                     if let Some((bad, error)) = fetched.fault(ByteRange::new(at, size as u64)) {
                         self.unreadable(number, bad.start, error.to_string());
                         continue;
                     }
-                    self.record(number, bytes, ask);
+                    scratch.clear();
+                    scratch.extend_from_slice(bytes);
+                    self.record(number, &mut scratch, ask);
                 }
+                self.scratch = scratch;
             }
             Some(Want::Part { gather: index, offset }) => {
                 let gather = &mut self.gathers[index];

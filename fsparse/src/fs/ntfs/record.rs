@@ -20,24 +20,9 @@ pub(super) fn malformed(expected: &'static str, actual: u64) -> Malformed {
 }
 
 /// Verifies the update sequence of a record or restart page and puts the protected bytes back.
-pub(super) fn apply_fixups(record: &mut [u8]) -> Result<(), Malformed> {
-    let saved = verify_fixups(record)?;
-    for stride in 0..record.len() / FIXUP_STRIDE {
-        let from = saved + 2 * stride;
-        record.copy_within(from..from + 2, protected(stride));
-    }
-    Ok(())
-}
-
-/// Where the two bytes are that a stride's fixup protects.
-fn protected(stride: usize) -> usize {
-    (stride + 1) * FIXUP_STRIDE - 2
-}
-
-/// Verifies the update sequence of a record and tells where the protected bytes are kept.
 ///
 /// Source: Flatcap NTFS documentation, "Concept - Fixup".
-fn verify_fixups(record: &[u8]) -> Result<usize, Malformed> {
+pub(super) fn apply_fixups(record: &mut [u8]) -> Result<(), Malformed> {
     let usa_ofs = u16_at(record, 4).unwrap_or(0);
     let usa_count = u16_at(record, 6).unwrap_or(0);
     let (strides, at) = (record.len() / FIXUP_STRIDE, usize::from(usa_ofs));
@@ -48,25 +33,15 @@ fn verify_fixups(record: &[u8]) -> Result<usize, Malformed> {
         return Err(malformed("fixups inside the first 512 bytes", u64::from(usa_ofs)));
     }
     let number = u16_at(record, at).unwrap_or(0);
-    for place in (0..strides).map(protected) {
+    for stride in 0..strides {
+        let place = (stride + 1) * FIXUP_STRIDE - 2;
         if u16_at(record, place) != Some(number) {
             return Err(malformed("its update sequence number at the end of each 512 bytes", place as u64));
         }
+        let from = at + 2 * (stride + 1);
+        record.copy_within(from..from + 2, place);
     }
-    Ok(at + 2)
-}
-
-/// Replaces `used` by the first `end` bytes of a record whose fixups were verified, the protected ones put back.
-fn copy_used(record: &[u8], saved: usize, end: usize, used: &mut Vec<u8>) {
-    used.clear();
-    used.extend_from_slice(record.get(..end).unwrap_or_default());
-    for stride in 0..record.len() / FIXUP_STRIDE {
-        let from = saved + 2 * stride;
-        if let Some(kept) = record.get(from..from + 2) {
-            // What is in use may end before them.
-            used.iter_mut().skip(protected(stride)).zip(kept).for_each(|(byte, kept)| *byte = *kept);
-        }
-    }
+    Ok(())
 }
 
 /// A record's number and sequence number.
@@ -115,16 +90,15 @@ pub(super) struct RecordHeader {
 pub(super) enum RecordState {
     /// Never written, or not in use and without a sound record.
     Free,
-    /// Not in use, but a sound record of what used it last.
+    /// Not in use, but a sound record of what used it last; its bytes are fixed up.
     Deleted(RecordHeader),
-    /// In use.
+    /// In use; its bytes are fixed up.
     InUse(RecordHeader),
 }
 
 impl RecordHeader {
-    /// Reads a record, fixups first; `record` is all of its bytes. Those in use are put into `used`, fixed up: half of
-    /// most records is not, and is never fetched from memory.
-    pub(super) fn parse(record: &[u8], used: &mut Vec<u8>) -> Result<RecordState, Malformed> {
+    /// Reads a record, fixups first; `record` is all of its bytes.
+    pub(super) fn parse(record: &mut [u8]) -> Result<RecordState, Malformed> {
         let magic = u32_at(record, 0).unwrap_or(0);
         if magic == 0 {
             return Ok(RecordState::Free);
@@ -134,18 +108,18 @@ impl RecordHeader {
         }
         let flags = u16_at(record, 22).unwrap_or(0);
         if flags & 1 != 0 {
-            return Self::sound(record, flags, used).map(RecordState::InUse);
+            return Self::sound(record, flags).map(RecordState::InUse);
         }
         // Nothing is lost where a free record is damaged.
-        Ok(Self::sound(record, flags, used).map_or(RecordState::Free, RecordState::Deleted))
+        Ok(Self::sound(record, flags).map_or(RecordState::Free, RecordState::Deleted))
     }
 
-    fn sound(record: &[u8], flags: u16, used: &mut Vec<u8>) -> Result<Self, Malformed> {
+    fn sound(record: &mut [u8], flags: u16) -> Result<Self, Malformed> {
         let sequence_number = u16_at(record, 16).unwrap_or(0);
         let attrs_offset = u16_at(record, 20).unwrap_or(0);
         let bytes_in_use = u32_at(record, 24).unwrap_or(0);
         let base_mft_record = u64_at(record, 32).unwrap_or(0);
-        let saved = verify_fixups(record)?;
+        apply_fixups(record)?;
         let end = bytes_in_use as usize;
         if end > record.len() || !end.is_multiple_of(8) {
             return Err(malformed("bytes in use within the record", u64::from(bytes_in_use)));
@@ -153,7 +127,6 @@ impl RecordHeader {
         if !attrs_offset.is_multiple_of(8) || attrs_offset < 42 || usize::from(attrs_offset) + 8 > end {
             return Err(malformed("attributes within the bytes in use", u64::from(attrs_offset)));
         }
-        copy_used(record, saved, end, used);
         Ok(Self {
             deleted: flags & 1 == 0,
             sequence: sequence_number,
@@ -164,9 +137,9 @@ impl RecordHeader {
         })
     }
 
-    /// The attributes in `used`, which this header was read with. Ends after the first malformed one.
-    pub(super) fn attributes<'a>(&self, used: &'a [u8]) -> Attributes<'a> {
-        Attributes { rest: used.get(self.attributes_at..self.end).unwrap_or_default() }
+    /// The attributes of `record`, which this header was read from. Ends after the first malformed one.
+    pub(super) fn attributes<'a>(&self, record: &'a [u8]) -> Attributes<'a> {
+        Attributes { rest: record.get(self.attributes_at..self.end).unwrap_or_default() }
     }
 }
 
@@ -321,47 +294,4 @@ pub(super) fn listed_records(mut list: &[u8], out: &mut Vec<Reference>) -> Resul
     out.sort_unstable_by_key(|reference| (reference.number, reference.sequence));
     out.dedup();
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A record of 1024 bytes in use up to `end`, whose protected bytes were 1, 2 and 3, 4.
-    fn record(end: u32) -> Vec<u8> {
-        let mut bytes = vec![0xee; 1024];
-        bytes[..4].copy_from_slice(b"FILE");
-        bytes[4..8].copy_from_slice(&[48, 0, 3, 0]);
-        bytes[20..24].copy_from_slice(&[56, 0, 1, 0]);
-        bytes[24..28].copy_from_slice(&end.to_le_bytes());
-        bytes[32..40].fill(0);
-        bytes[48..54].copy_from_slice(&[9, 9, 1, 2, 3, 4]);
-        bytes[510..512].copy_from_slice(&[9, 9]);
-        bytes[1022..].copy_from_slice(&[9, 9]);
-        bytes
-    }
-
-    #[test]
-    fn bytes_in_use_are_fixed_up_and_no_others_kept() {
-        let mut used = vec![0x55; 2000];
-        for end in [64, 504, 512, 1016, 1024] {
-            let record = record(end);
-            let end = end as usize;
-            assert!(matches!(RecordHeader::parse(&record, &mut used), Ok(RecordState::InUse(_))));
-            let mut fixed = record.clone();
-            apply_fixups(&mut fixed).unwrap();
-            assert_eq!((&fixed[510..512], &fixed[1022..]), (&[1, 2][..], &[3, 4][..]));
-            assert_eq!(used, fixed[..end]);
-        }
-    }
-
-    #[test]
-    fn a_torn_record_is_malformed_wherever_its_bytes_in_use_end() {
-        for (end, torn) in [(64, 1022), (1024, 1022), (64, 510)] {
-            let mut record = record(end);
-            record[torn] = 8;
-            assert!(RecordHeader::parse(&record, &mut Vec::new()).is_err());
-        }
-        assert!(RecordHeader::parse(&record(1032), &mut Vec::new()).is_err());
-    }
 }
