@@ -224,10 +224,12 @@ struct Appended<'a>(&'a mut Vec<u8>);
 impl postcard::ser_flavors::Flavor for Appended<'_> {
     type Output = ();
 
+    #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
         self.0.extend_from_slice(bytes);
         Ok(())
     }
+    #[inline]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
         self.0.push(byte);
         Ok(())

@@ -4,9 +4,14 @@
 const MIN_AHEAD: u64 = 2 << 20;
 /// The most: enough for the deepest disk.
 const MAX_AHEAD: u64 = 32 << 20;
+/// The least that login events take before they are spilled.
+const MIN_EVENTS: usize = 8 << 20;
+/// The most: they are found by 32 bits.
+const MAX_EVENTS: usize = 2 << 30;
 
 /// Memory for bytes that were read ahead and are not taken in yet, in a task's queues and in the buffers that put
-/// pieces into order. What a task knows of a volume, its inodes and names, is not counted in.
+/// pieces into order; then, when little is read ahead, for login events that wait to be sorted. What a task knows of a
+/// volume, its inodes and names, is not counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory(u64);
 
@@ -20,6 +25,11 @@ impl Memory {
     /// turn, and as much again for the task that runs beside it.
     pub(crate) fn ahead(self, threads: usize) -> u64 {
         (self.0 / 4 / threads.max(1) as u64).clamp(MIN_AHEAD, MAX_AHEAD)
+    }
+
+    /// Bytes of login events that wait in memory: three quarters. Large logs are read through a window, in the rest.
+    pub(crate) fn events(self) -> usize {
+        usize::try_from(self.0 / 4 * 3).unwrap_or(usize::MAX).clamp(MIN_EVENTS, MAX_EVENTS)
     }
 }
 
@@ -40,5 +50,7 @@ mod tests {
         assert_eq!(Memory::of(256 << 20).ahead(8), 8 << 20);
         assert_eq!(Memory::of(1).ahead(4), MIN_AHEAD);
         assert_eq!(Memory::of(u64::MAX).ahead(0), MAX_AHEAD);
+        assert_eq!(Memory::default().events(), 96 << 20);
+        assert_eq!((Memory::of(1).events(), Memory::of(u64::MAX).events()), (MIN_EVENTS, MAX_EVENTS));
     }
 }

@@ -1,7 +1,7 @@
 //! Attempts whose lines a rotation of their log parted, where the later line comes after the first has left.
 
-use super::apart;
-use coldread_model::{LoginEvent, LoginKind, LoginSource, Origin, Timestamp};
+use super::{apart, same::name};
+use coldread_model::{LoginEvent, LoginKind, LoginSource, Origin, Text, Timestamp};
 use std::collections::VecDeque;
 
 /// How long sshd may let a client try, and more.
@@ -13,8 +13,12 @@ const MAX_KEPT: usize = 1024;
 /// The beginning of an attempt.
 #[derive(Debug)]
 struct Begun {
-    /// Root, kind, user, address and process.
+    /// Of root, kind, user, address and process.
     key: u64,
+    root: Text,
+    user: Option<Text>,
+    from: Option<Text>,
+    pid: Option<u32>,
     port: Option<u16>,
     time: Timestamp,
     source: LoginSource,
@@ -36,8 +40,17 @@ impl Rotated {
         if self.0.len() >= MAX_KEPT {
             self.0.pop_front();
         }
-        let (port, source, origin) = (event.port, event.source, event.origin.clone());
-        self.0.push_back(Begun { key, port, time, source, origin });
+        self.0.push_back(Begun {
+            key,
+            root: event.root.clone(),
+            user: event.user.clone(),
+            from: event.from.clone(),
+            pid: event.pid,
+            port: event.port,
+            time,
+            source: event.source,
+            origin: event.origin.clone(),
+        });
     }
 
     /// Whether an event tells how an attempt went on; that one is forgotten then.
@@ -50,6 +63,10 @@ impl Rotated {
         }
         let place = self.0.iter().position(|begun| {
             Some(begun.key) == key
+                && begun.root == event.root
+                && name(begun.user.as_deref()) == name(event.user.as_deref())
+                && begun.from == event.from
+                && begun.pid == event.pid
                 && begun.source == event.source
                 && begun.origin != event.origin
                 && (begun.port.is_none() || event.port.is_none() || begun.port == event.port)

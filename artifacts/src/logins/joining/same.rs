@@ -4,7 +4,7 @@ use super::{Joined, MAX_RECORDS, apart, is_begun, is_log, is_record, rotated::Ro
 use coldread_model::{LoginEvent, LoginKind, LoginSource, Origin, Timestamp};
 use foldhash::fast::{FixedState, RandomState};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     hash::{BuildHasher, Hash, Hasher},
 };
 
@@ -20,6 +20,9 @@ const MAX_COMPARED: usize = 256;
 
 /// How far apart events of two processes, or of none that is known, may be at most.
 const OF_OTHERS: i128 = seconds(5);
+
+/// Numbers for which a list's room is kept: most lists have one.
+const SPARE: usize = 8;
 
 /// What a record holds of a name at most.
 const RECORD_NAME: usize = 32;
@@ -63,6 +66,8 @@ pub(super) struct Same {
     left: u64,
     /// Numbers of those with one root, kind, user and address, and of those of one process among them.
     by_key: HashMap<u64, VecDeque<u64>, RandomState>,
+    /// Room of lists that became empty, for new ones.
+    spare: Vec<VecDeque<u64>>,
     /// Attempts of which a file told the beginning alone, and that wait no longer.
     rotated: Rotated,
 }
@@ -100,7 +105,7 @@ impl Same {
             for key in keys.into_iter().flatten() {
                 if !held.is_found_by(key) {
                     held.more_keys.push(key);
-                    self.by_key.entry(key).or_default().push_back(number);
+                    list(&mut self.by_key, &mut self.spare, key).push_back(number);
                 }
             }
         } else {
@@ -121,7 +126,8 @@ impl Same {
 
     fn hold(&mut self, event: LoginEvent, keys: Keys) {
         for key in keys.into_iter().flatten() {
-            self.by_key.entry(key).or_default().push_back(self.left + self.held.len() as u64);
+            let number = self.left + self.held.len() as u64;
+            list(&mut self.by_key, &mut self.spare, key).push_back(number);
         }
         let (members, more_keys) = (Vec::new(), Vec::new());
         self.held.push_back(Held { joined: Joined::new(event), members, keys, more_keys });
@@ -130,13 +136,16 @@ impl Same {
     fn release(&mut self, emit: &mut dyn FnMut(Joined)) {
         let Some(first) = self.held.pop_front() else { return };
         for key in first.keys.into_iter().flatten().chain(first.more_keys) {
-            let Some(numbers) = self.by_key.get_mut(&key) else { continue };
+            let Entry::Occupied(mut numbers) = self.by_key.entry(key) else { continue };
             // Nearly always the first: only what was joined late stands further behind.
-            if let Some(at) = numbers.iter().position(|number| *number == self.left) {
-                numbers.remove(at);
+            if let Some(at) = numbers.get().iter().position(|number| *number == self.left) {
+                numbers.get_mut().remove(at);
             }
-            if numbers.is_empty() {
-                self.by_key.remove(&key);
+            if numbers.get().is_empty() {
+                let numbers = numbers.remove();
+                if numbers.capacity() <= SPARE {
+                    self.spare.push(numbers);
+                }
             }
         }
         self.left += 1;
@@ -165,6 +174,15 @@ impl Same {
     }
 }
 
+/// The numbers under a key.
+fn list<'a>(
+    by_key: &'a mut HashMap<u64, VecDeque<u64>, RandomState>,
+    spare: &mut Vec<VecDeque<u64>>,
+    key: u64,
+) -> &'a mut VecDeque<u64> {
+    by_key.entry(key).or_insert_with(|| spare.pop().unwrap_or_default())
+}
+
 /// Root, kind, user and address, which must be equal in any case; and the same with the process.
 fn keys_of(event: &LoginEvent) -> Keys {
     // The same keys in every process: results do not depend on chance.
@@ -181,7 +199,8 @@ fn keys_of(event: &LoginEvent) -> Keys {
     [Some(any), process]
 }
 
-fn name(user: Option<&str>) -> Option<&[u8]> {
+/// A user's name as far as records hold one.
+pub(super) fn name(user: Option<&str>) -> Option<&[u8]> {
     user.map(|user| &user.as_bytes()[..user.len().min(RECORD_NAME)])
 }
 

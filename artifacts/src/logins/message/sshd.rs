@@ -56,7 +56,8 @@ const TELLERS: &[(&[u8], Teller)] = &[
 pub(super) fn tell(message: &[u8]) -> Option<Told<'_>> {
     let message = message.strip_prefix(b"error: ").unwrap_or(message);
     let message = message.strip_prefix(b"fatal: ").unwrap_or(message);
-    TELLERS.iter().find_map(|(start, teller)| {
+    let first = message.first();
+    TELLERS.iter().filter(|(start, _)| start.first() == first).find_map(|(start, teller)| {
         let rest = message.strip_prefix(*start)?;
         Some(teller(rest))
     })?

@@ -2,8 +2,10 @@
 
 /// A whole number of digits alone.
 pub(in crate::logins) fn number(text: &[u8]) -> Option<u32> {
-    let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    digits.then(|| std::str::from_utf8(text).ok()?.parse().ok())?
+    let digit = |number: u32, byte: &u8| {
+        number.checked_mul(10)?.checked_add(byte.is_ascii_digit().then(|| byte - b'0')?.into())
+    };
+    if text.is_empty() { None } else { text.iter().try_fold(0, digit) }
 }
 
 /// What follows `key`, up to a space, a comma or a semicolon; nothing where the key is missing.

@@ -1,13 +1,10 @@
 //! Taking findings as they come, and writing them as objects.
 
-use super::{
-    events::{EventSorter, HELD_BYTES},
-    logins,
-    owners::Owners,
-    sorted::Sorter,
-    times::InstallTimes,
+use super::{events::EventSorter, logins, owners::Owners, sorted::Sorter, times::InstallTimes};
+use crate::{
+    memory::Memory,
+    tasks::{Job, TaskError},
 };
-use crate::tasks::{Job, TaskError};
 use coldread_artifacts::{Output, accounts, logins::joiner::Joiner, output::InstallTime};
 use coldread_model::{
     Account, FoundRefs, Gap, GapKind, Kernel, Key, LogWindow, LoginEvent, Package, RowsRef, Setting,
@@ -54,11 +51,11 @@ pub(super) struct Written {
 }
 
 impl Collector {
-    /// Of an asset whose context says so much.
-    pub(super) fn new(system: SystemIdentity, gaps: Vec<Gap>) -> Self {
+    /// Of an asset whose context says so much, in so much memory.
+    pub(super) fn new(system: SystemIdentity, gaps: Vec<Gap>, memory: Memory) -> Self {
         Self {
             packages: Sorter::new(OTHERS_BYTES),
-            logins: EventSorter::new(HELD_BYTES),
+            logins: EventSorter::new(memory.events()),
             windows: Sorter::new(OTHERS_BYTES),
             accounts: Sorter::new(OTHERS_BYTES),
             keys: Sorter::new(OTHERS_BYTES),
@@ -299,9 +296,9 @@ mod tests {
 
     /// A store in memory.
     #[derive(Default)]
-    struct Memory(Mutex<HashMap<ObjectId, Vec<u8>>>);
+    struct Objects(Mutex<HashMap<ObjectId, Vec<u8>>>);
 
-    impl TaskContext for Memory {
+    impl TaskContext for Objects {
         fn put_object(&self, kind: ObjectKind, bytes: Vec<u8>) -> Result<ObjectId, TaskError> {
             let id = ObjectId::of(kind, &bytes);
             self.0.lock().unwrap().insert(id, bytes);
@@ -325,7 +322,7 @@ mod tests {
         }
     }
 
-    impl Memory {
+    impl Objects {
         fn rows<T: Row>(&self, batches: impl IntoIterator<Item = RowsRef>) -> Vec<T> {
             let objects = self.0.lock().unwrap();
             let rows = batches.into_iter().flat_map(|batch| RowsIter::new(objects[&batch.id].clone()));
@@ -364,10 +361,9 @@ mod tests {
     #[test]
     fn a_hundred_thousand_events_are_stored_in_order_with_their_spans_and_late_ones_in_their_place() {
         const EVENTS: i64 = 120_000;
-        let (memory, disks) = (Memory::default(), Disks::within(1 << 20));
-        let job =
-            Job { disks: &disks, threads: 1, memory: crate::memory::Memory::default(), context: &memory };
-        let mut collector = Collector::new(SystemIdentity::default(), Vec::new());
+        let (memory, disks) = (Objects::default(), Disks::within(1 << 20));
+        let job = Job { disks: &disks, threads: 1, memory: Memory::default(), context: &memory };
+        let mut collector = Collector::new(SystemIdentity::default(), Vec::new(), job.memory);
         for n in (0..EVENTS).rev() {
             collector.login(event(n));
         }
@@ -384,10 +380,9 @@ mod tests {
 
     #[test]
     fn packages_are_told_once_with_their_owners() {
-        let (memory, disks) = (Memory::default(), Disks::within(1 << 20));
-        let job =
-            Job { disks: &disks, threads: 1, memory: crate::memory::Memory::default(), context: &memory };
-        let mut collector = Collector::new(SystemIdentity::default(), Vec::new());
+        let (memory, disks) = (Objects::default(), Disks::within(1 << 20));
+        let job = Job { disks: &disks, threads: 1, memory: Memory::default(), context: &memory };
+        let mut collector = Collector::new(SystemIdentity::default(), Vec::new(), job.memory);
         let origin =
             PackageOrigin { volume: "p1".to_owned(), path: b"/lib/x/METADATA".to_vec(), sha256: None };
         let package = Package::new(PackageType::Pypi, "x", "1", origin);

@@ -2,7 +2,7 @@
 
 use super::{
     collect::Batches,
-    events::{EventSorter, HELD_BYTES, SortedEvents},
+    events::{EventSorter, SortedEvents},
 };
 use crate::tasks::{Job, TaskError};
 use coldread_artifacts::logins::joiner::Joiner;
@@ -15,6 +15,8 @@ use coldread_model::{
 const AT_ONCE: usize = 4096;
 /// Bytes of events that wait in memory for others that the joiner holds.
 const WAITING_BYTES: usize = 16 << 20;
+/// Bytes of more of them before they go to a file.
+const BEYOND_BYTES: usize = 24 << 20;
 
 /// Sends events through the joiner and writes what it gives, in order: an event is written as soon as none can come
 /// that goes before it.
@@ -60,7 +62,7 @@ impl<'j> Ordered<'j> {
         Self {
             waiting: Vec::new(),
             ask_at: AT_ONCE,
-            beyond: EventSorter::new(HELD_BYTES),
+            beyond: EventSorter::new(BEYOND_BYTES),
             last_beyond: None,
             out: Written { batches: Batches::new(job), next: Tally::default(), written: Vec::new() },
         }
@@ -96,7 +98,7 @@ impl<'j> Ordered<'j> {
     }
 
     fn empty_beyond(&mut self) -> Result<(), TaskError> {
-        let beyond = std::mem::replace(&mut self.beyond, EventSorter::new(HELD_BYTES));
+        let beyond = std::mem::replace(&mut self.beyond, EventSorter::new(BEYOND_BYTES));
         for event in beyond.sorted()? {
             self.out.push(&event?)?;
         }

@@ -66,7 +66,7 @@ pub(super) fn extract(asset: &Asset<'_>, asked: Parts, job: &Job<'_>) -> Result<
     let (wanted, crowded) = find::find(asset, &roots, &Wants::of(&extractors(asked)));
     let all = Extraction { asset, job, roots, contexts, package_contexts };
     let gaps = all.context_gaps().chain(left_out).chain(unlayered).chain(crowded).collect();
-    let mut collector = Collector::new(all.contexts[0].system.clone(), gaps);
+    let mut collector = Collector::new(all.contexts[0].system.clone(), gaps, job.memory);
     all.run(&wanted, &mut read, &mut collector)?;
     drop(wanted);
     let mut system = collector.system.clone();

@@ -13,8 +13,6 @@ use coldread_model::LoginEvent;
 use names::Names;
 use std::{cmp::Ordering, collections::VecDeque};
 
-/// Bytes of packed events in memory before they go to a run.
-pub(super) const HELD_BYTES: usize = 24 << 20;
 /// Runs of one level that are merged into one of the next.
 const FAN_IN: usize = 16;
 /// Bytes of a block before compression.
@@ -325,7 +323,7 @@ mod tests {
 
     #[test]
     fn few_events_need_no_file() {
-        let mut sorter = EventSorter::new(HELD_BYTES);
+        let mut sorter = EventSorter::new(24 << 20);
         assert!(sorter.is_empty());
         for n in 0..100 {
             sorter.push(&event(n)).unwrap();
