@@ -102,6 +102,27 @@ fn programs_of_both_views_and_of_users() {
 }
 
 #[test]
+fn texts_without_end_are_told_and_the_others_read() {
+    let (mut root, long) = (software(), "n".repeat(6000));
+    let list = "Microsoft\\Windows\\CurrentVersion\\Uninstall";
+    root.key(&format!("{list}\\a")).text("DisplayName", &long);
+    root.key(&format!("{list}\\b")).text("DisplayName", "b").text("DisplayVersion", &long);
+    root.key(&format!("{list}\\c")).text("DisplayName", "c").text("Publisher", &long);
+    let found = read(&Software, root.build());
+    assert_eq!(rows(&found), [("c", "", Some("x64"), "installed")]);
+    assert_eq!(found.packages[0].vendor.as_ref().map(String::len), Some(512));
+    let kinds = |found: &Findings| found.gaps.iter().map(|gap| gap.kind).collect::<Vec<_>>();
+    assert_eq!(kinds(&found), [GapKind::Limit; 2]);
+
+    let mut root = Node::root();
+    root.key("Select").number("Current", 1);
+    root.key("ControlSet001\\Services\\long").number("Type", 16).text("ImagePath", &long);
+    let found = read(&System, root.build());
+    assert_eq!((found.packages.len(), &found.packages[0].source_name), (1, &None));
+    assert_eq!(kinds(&found), [GapKind::Limit]);
+}
+
+#[test]
 fn updates_by_number_and_state() {
     let mut root = software();
     let mut update = |name: &str, state: u32| {
