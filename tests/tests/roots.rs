@@ -91,3 +91,36 @@ fn packages_of_layers_and_chroots_have_their_own_root_and_system() {
     let stray = found.iter().find(|row| row.0 == "in-a-stray-layer").unwrap();
     assert!(!stray.3.contains("distro="), "{}", stray.3);
 }
+
+#[test]
+fn files_that_tell_of_systems_have_a_bound_over_all_roots() {
+    if host::lacks(&["mke2fs"]) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let tree = dir.path().join("tree");
+    dpkg(&tree, "on-the-host");
+    disk::put(&tree, &[("etc/os-release", b"ID=debian\nVERSION_ID=\"12\"\n")]);
+    // Files that are all hole, and as large as may be: they take nothing on the disk.
+    let hole = |path: &str, len: u64| {
+        disk::put(&tree, &[(path, b"x")]);
+        fs::OpenOptions::new().write(true).open(tree.join(path)).unwrap().set_len(len).unwrap();
+    };
+    for layer in 0..9 {
+        hole(&format!("var/lib/docker/overlay2/{layer}/diff/etc/passwd"), 15 << 20);
+    }
+    hole("var/lib/machines/large/etc/os-release", 1 << 20);
+    let image = dir.path().join("disk.img");
+    disk::of_folder(&image, &tree, 32);
+    let (place, _store) = ask::store();
+    place.scan(&image, "host", &["--content", "none"]).exits(3);
+    let rows = place.rows(&["packages"]);
+    assert!(rows[0]["purl"].as_str().unwrap().contains("distro=debian-12"), "{rows:?}");
+    // The extractor of accounts has gaps of its own.
+    let gaps = place.rows(&["gaps"]);
+    let crowd = gaps.iter().find(|gap| gap["structure"] == "system files").unwrap();
+    let large = gaps.iter().find(|gap| gap["path"] == "/var/lib/machines/large/etc/os-release").unwrap();
+    assert_eq!((&crowd["kind"], crowd["path"].as_str()), (&"limit".into(), None));
+    assert!(crowd["reason"].as_str().unwrap().starts_with("5 of all roots"), "{crowd}");
+    assert_eq!(large["kind"], "limit");
+}

@@ -1,55 +1,95 @@
 //! The files that every extractor may have to know, of all roots at once.
 
-use super::{super::joined::Asset, fetched::Fetched, roots::Roots};
+use super::{
+    super::joined::{Asset, AssetFile},
+    fetched::Fetched,
+    roots::Roots,
+};
 use coldread_artifacts::{
     Context,
-    context::{CONTEXT_FILES, ContextFile},
+    context::{CONTEXT_FILES, ContextFile, ContextWant},
 };
-use coldread_model::FileKind;
+use coldread_model::{FileKind, Gap, GapKind};
 use std::collections::HashSet;
 
-/// The context of each root, in the order of the roots; `read` takes in what was read of each volume.
-pub(super) fn read<'a>(asset: &Asset<'a>, roots: &Roots<'a>, read: &mut [HashSet<u32>]) -> Vec<Context> {
-    let file_of = |root: usize, path: &[u8]| {
-        let found = roots.all()[root].namespace.resolve(path, true).ok()?;
+/// Bytes of these files that are held, of all roots together: two thousand layers have some ten MB of them, and a file
+/// that is all hole is as large as it likes.
+const MAX_HELD: u64 = 64 << 20;
+
+const STRUCTURE: &str = "system files";
+
+/// The context of each root, in the order of the roots, and that there were too many files to know them all; `read`
+/// takes in what was read of each volume.
+pub(super) fn read<'a>(
+    asset: &Asset<'a>,
+    roots: &Roots<'a>,
+    read: &mut [HashSet<u32>],
+) -> (Vec<Context>, Option<Gap>) {
+    let file_of = |root: usize, want: &ContextWant| {
+        let found = roots.all()[root].namespace.resolve(want.path.as_bytes(), true).ok()?;
         asset.file(found.volume, found.inode)
     };
+    let (mut left, mut left_out) = (MAX_HELD, 0_u64);
     let mut fetched = Fetched::default();
+    let mut files: Vec<Vec<Option<AssetFile<'a>>>> = Vec::new();
     for root in 0..roots.all().len() {
+        let mut of_root = Vec::new();
         for want in CONTEXT_FILES {
-            if let Some(file) = file_of(root, want.path.as_bytes()) {
+            let held = file_of(root, want).filter(|file| {
+                let size = file.stream.map_or(0, |stream| stream.size);
+                // One that is too large for itself takes no room: it is told as that.
+                let takes = if size > want.limit { 0 } else { size };
+                let room = left.checked_sub(takes);
+                left = room.unwrap_or(left);
+                left_out += u64::from(room.is_none());
+                room.is_some()
+            });
+            if let Some(file) =
+                held.filter(|file| file.stream.is_some_and(|stream| stream.size <= want.limit))
+            {
                 read[file.volume].insert(file.inode);
                 fetched.want(&file);
             }
+            of_root.push(held);
         }
+        files.push(of_root);
     }
     fetched.fetch(asset);
-    let context = |root: usize| {
-        let place = &roots.all()[root];
-        let mut files = Vec::new();
-        for want in CONTEXT_FILES {
-            let path = want.path.as_bytes();
-            let Ok(itself) = place.namespace.resolve(path, false) else { continue };
-            let tree = asset.namespace.tree(itself.volume);
-            let link_target = tree.and_then(|tree| {
-                let inode = tree.inode(itself.inode);
-                (inode.kind == FileKind::Symlink).then(|| tree.survey().bytes(inode.target).to_vec())
-            });
-            let file = file_of(root, path).filter(|file| file.stream.is_some());
-            let read = file.map(|file| {
-                let (mut view, _) = fetched.view(asset, &file)?;
-                view.read_all(want.limit)
-            });
-            let (bytes, fault) = match read {
-                Some(Ok(bytes)) => (Some(bytes), None),
-                Some(Err(error)) => (None, Some(error)),
-                None => (None, None),
-            };
-            files.push(ContextFile { path: want.path, bytes, fault, link_target });
-        }
-        let volume =
-            place.namespace.directory(b"/").map_or("", |(volume, ..)| asset.specs[volume].name.as_str());
-        Context::from_files(volume, &files)
-    };
-    (0..roots.all().len()).map(context).collect()
+    let contexts = files.iter().enumerate().map(|(root, files)| context(asset, roots, root, files, &fetched));
+    let reason =
+        || format!("{left_out} of all roots are not read: together they have more than {MAX_HELD} bytes");
+    let crowded = (left_out > 0).then(|| Gap::new(GapKind::Limit, STRUCTURE, reason()));
+    (contexts.collect(), crowded)
+}
+
+/// The context of one root, from its files.
+fn context<'a>(
+    asset: &Asset<'a>,
+    roots: &Roots<'a>,
+    root: usize,
+    held: &[Option<AssetFile<'a>>],
+    fetched: &Fetched<'a>,
+) -> Context {
+    let place = &roots.all()[root];
+    let mut files = Vec::new();
+    for (want, file) in CONTEXT_FILES.iter().zip(held) {
+        let Ok(itself) = place.namespace.resolve(want.path.as_bytes(), false) else { continue };
+        let tree = asset.namespace.tree(itself.volume);
+        let link_target = tree.and_then(|tree| {
+            let inode = tree.inode(itself.inode);
+            (inode.kind == FileKind::Symlink).then(|| tree.survey().bytes(inode.target).to_vec())
+        });
+        let read = file.filter(|file| file.stream.is_some()).map(|file| {
+            let (mut view, _) = fetched.view(asset, &file)?;
+            view.read_all(want.limit)
+        });
+        let (bytes, fault) = match read {
+            Some(Ok(bytes)) => (Some(bytes), None),
+            Some(Err(error)) => (None, Some(error)),
+            None => (None, None),
+        };
+        files.push(ContextFile { path: want.path, bytes, fault, link_target });
+    }
+    let volume = place.namespace.directory(b"/").map_or("", |(volume, ..)| asset.specs[volume].name.as_str());
+    Context::from_files(volume, &files)
 }

@@ -60,12 +60,12 @@ struct Extraction<'e, 'a> {
 pub(super) fn extract(asset: &Asset<'_>, asked: Parts, job: &Job<'_>) -> Result<Extracted, TaskError> {
     let mut read = vec![HashSet::new(); asset.specs.len()];
     let (roots, left_out) = Roots::of_asset(asset);
-    let mut contexts = context::read(asset, &roots, &mut read);
+    let (mut contexts, unknown) = context::read(asset, &roots, &mut read);
     let unlayered = layers::inherit(asset, &roots, &mut contexts, &mut read);
     let package_contexts = contexts.iter().map(Context::for_packages).collect();
     let (wanted, crowded) = find::find(asset, &roots, &Wants::of(&extractors(asked)));
     let all = Extraction { asset, job, roots, contexts, package_contexts };
-    let gaps = all.context_gaps().chain(left_out).chain(unlayered).chain(crowded).collect();
+    let gaps = all.context_gaps().chain(left_out).chain(unknown).chain(unlayered).chain(crowded).collect();
     let mut collector = Collector::new(all.contexts[0].system.clone(), gaps, job.memory);
     all.run(&wanted, &mut read, &mut collector)?;
     drop(wanted);
