@@ -109,3 +109,39 @@ where
         end.and(rest)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio_stream::StreamExt;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_slow_reader_holds_one_thread_and_those_who_go_away_none() {
+        static ONE: Semaphore = Semaphore::const_new(1);
+        let mut slow = answer(&ONE, 1, |sender| {
+            loop {
+                sender.blocking_send(Ok(1)).map_err(|_| gone())?;
+            }
+        });
+        assert_eq!(slow.next().await.unwrap().unwrap(), 1);
+        let mut next = answer(&ONE, 1, |sender| sender.blocking_send(Ok(2)).map_err(|_| gone()));
+        assert_eq!(ONE.available_permits(), 0);
+        drop(slow);
+        assert_eq!(next.next().await.unwrap().unwrap(), 2);
+        assert!(next.next().await.is_none());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_came_before_an_error_is_told_before_it() {
+        let mut rows: Answer<Vec<String>> = rows(
+            |rows| rows,
+            |out: &mut Rows<String, Vec<String>>| {
+                out.push("one".to_owned())?;
+                Err(ServiceError::Internal("damaged".to_owned()))
+            },
+        );
+        assert_eq!(rows.next().await.unwrap().unwrap(), ["one"]);
+        assert!(rows.next().await.unwrap().is_err());
+        assert!(rows.next().await.is_none());
+    }
+}

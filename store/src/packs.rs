@@ -10,8 +10,8 @@ use crate::{
 };
 use coldread_model::{ObjectId, ObjectKind};
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 /// Packs whose file and index are kept open …
@@ -37,6 +37,8 @@ pub struct Object {
 pub(crate) struct Packs {
     list: RwLock<Vec<Arc<Pack>>>,
     open: Mutex<OpenPacks>,
+    /// Objects whose records turned out to be damaged since the last pack was added: they are to be stored again.
+    lost: Mutex<HashSet<ObjectId>>,
 }
 
 /// The most recently used open packs.
@@ -60,6 +62,12 @@ impl Packs {
         let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
         list.push(Arc::new(pack));
         list.sort_by_key(|pack| pack.number);
+        // It may hold them anew; if it does not, the next reader will notice.
+        self.lost().clear();
+    }
+
+    fn lost(&self) -> MutexGuard<'_, HashSet<ObjectId>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All packs, in the order of their numbers.
@@ -84,14 +92,15 @@ impl Packs {
         found.map(|pack| pack.open().map(Arc::new)).transpose()
     }
 
-    /// Whether each object can be read. A pack that is damaged counts as holding nothing, so that its objects
-    /// are stored again.
+    /// Whether each object can be read, as far as that is known without reading it. A pack that is damaged counts as
+    /// holding nothing, and so does a record that was found to be, so that its objects are stored again.
     pub(crate) fn has(&self, ids: &[ObjectId]) -> Result<Vec<bool>> {
         let mut damage = None;
         let mut found = Vec::with_capacity(ids.len());
+        let lost: HashSet<ObjectId> = self.lost().clone();
         for id in ids {
             found.push(match self.locate(id) {
-                Ok(place) => place.is_some(),
+                Ok(place) => place.is_some() && !lost.contains(id),
                 Err(error @ Error::Corrupt { .. }) => {
                     damage = Some(error);
                     false
@@ -161,7 +170,11 @@ impl Packs {
                 for Place { asked, entry, pack } in now {
                     let at = (entry.at - start) as usize;
                     let record = &bytes[at..at + entry.record_len() as usize];
-                    objects[*asked] = Some(object(pack, entry, record)?);
+                    let read = object(pack, entry, record);
+                    if matches!(read, Err(Error::Corrupt { .. })) {
+                        self.lost().insert(entry.id);
+                    }
+                    objects[*asked] = Some(read?);
                 }
             }
         }

@@ -45,19 +45,29 @@ impl PackWriter {
         Ok(true)
     }
 
-    /// Names, compresses and adds an object.
+    /// Names, compresses and adds an object. Where the store has it, it is read first: one that is damaged there is added
+    /// again.
     pub fn put_raw(&mut self, kind: ObjectKind, raw: &[u8]) -> Result<ObjectId> {
         let object = Packed::new(kind, raw)?;
-        self.put(&object)?;
+        if !self.put(&object)? && !self.is_here(&object.id) {
+            match self.store.get(object.id) {
+                // Now the store knows, and does not say any more that it has it.
+                Err(Error::Corrupt { .. }) => drop(self.put(&object)?),
+                read => drop(read?),
+            }
+        }
         Ok(object.id)
+    }
+
+    fn is_here(&self, id: &ObjectId) -> bool {
+        self.pack.as_ref().is_some_and(|pack| pack.has(id))
     }
 
     /// Whether each object is in this pack or in the store.
     pub fn has(&self, ids: &[ObjectId]) -> Result<Vec<bool>> {
-        let here = |id: &ObjectId| self.pack.as_ref().is_some_and(|pack| pack.has(id));
-        let elsewhere: Vec<ObjectId> = ids.iter().filter(|id| !here(id)).copied().collect();
+        let elsewhere: Vec<ObjectId> = ids.iter().filter(|id| !self.is_here(id)).copied().collect();
         let mut found = self.store.has(&elsewhere)?.into_iter();
-        Ok(ids.iter().map(|id| here(id) || found.next().unwrap_or(false)).collect())
+        Ok(ids.iter().map(|id| self.is_here(id) || found.next().unwrap_or(false)).collect())
     }
 
     /// Makes the objects durable and gives them to readers. Nothing is published.

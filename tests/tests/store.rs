@@ -71,6 +71,34 @@ fn a_killed_scan_leaves_the_old_snapshot_or_the_new_one() {
     assert!(midway > 0 && kept > 0, "no scan was killed midway");
 }
 
+/// What is lost of one asset does not hide the others, and is told once they have been.
+#[test]
+fn a_damaged_asset_costs_itself_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = sample::unpacked(dir.path());
+    let (place, _store) = ask::store();
+    for asset in ["a", "b"] {
+        place.scan(&image, asset, &[]).exits(0);
+    }
+    let packs = fs::read_dir(folder(&place).join("packs")).unwrap().map(|item| item.unwrap().path());
+    // The last one holds the manifest of the later asset and its head; all else is the same.
+    let last = packs.max().unwrap();
+    let mut bytes = fs::read(&last).unwrap();
+    bytes[16 + 45 + 8] ^= 1;
+    fs::write(&last, bytes).unwrap();
+    for question in ["packages", "files", "assets", "gaps"] {
+        let answer = place.run(&[question, "-o", "ndjson"]).exits(1).says(&["asset b", "damaged"]);
+        let rows = answer.rows();
+        assert!(!rows.is_empty() || question == "gaps", "{question}");
+        assert!(rows.iter().all(|row| row["asset"] == "a"), "{question}");
+        place.run(&[question, "--asset", "a"]).exits(0);
+    }
+    place.run(&["packages", "--asset", "b"]).exits(1).says(&["damaged"]);
+    // Scanned again it is whole again.
+    place.scan(&image, "b", &[]).exits(0);
+    place.run(&["packages"]).exits(0);
+}
+
 /// The first byte of the sample's third volume.
 fn third_volume(image: &Path) -> u64 {
     let size = fs::metadata(image).unwrap().len();

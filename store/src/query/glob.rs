@@ -28,10 +28,7 @@ pub struct PatternOptions {
 impl Pattern {
     /// Compiles a pattern.
     pub fn new(pattern: &str, options: PatternOptions) -> Result<Self> {
-        let refused = |reason: String| {
-            let pattern = pattern.chars().take(SHOWN).collect();
-            Error::Pattern { pattern, reason }
-        };
+        let refused = |reason| Self::refused(pattern, reason);
         if pattern.len() > MAX_BYTES {
             return Err(refused(format!("{} bytes are more than {MAX_BYTES}", pattern.len())));
         }
@@ -46,6 +43,11 @@ impl Pattern {
         // A matcher of one glob panics where a set of one says what is wrong.
         let set = GlobSet::builder().add(glob).build().map_err(|error| refused(error.kind().to_string()))?;
         Ok(Self(set))
+    }
+
+    /// The error over a pattern, of which the beginning is told.
+    pub(super) fn refused(pattern: &str, reason: String) -> Error {
+        Error::Pattern { pattern: pattern.chars().take(SHOWN).collect(), reason }
     }
 
     /// Whether a name or path matches as a whole.

@@ -138,6 +138,29 @@ fn a_damaged_pack_is_not_merged_and_the_others_are() {
 }
 
 #[test]
+fn what_is_damaged_is_stored_again_by_the_next_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let head = commit(&store, "a", 1);
+    let pack = dir.path().join("packs/0000000000000001.pack");
+    let mut bytes = fs::read(&pack).unwrap();
+    // Every record: all bytes before the index, which starts where the footer says.
+    let footer = bytes.len() - (4 * 8 + 2 * 32 + 4 + 8);
+    let index = u64::from_le_bytes(bytes[footer..footer + 8].try_into().unwrap()) as usize;
+    for byte in &mut bytes[16..index] {
+        *byte ^= 1;
+    }
+    fs::write(&pack, bytes).unwrap();
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(commit(&store, "a", 1).manifest, head.manifest);
+    let manifest = store.manifest(head.manifest).unwrap();
+    store.gaps(&manifest).unwrap();
+    let chunk = manifest.volumes[0].chunks[0];
+    store.get_many(&[chunk.stable, chunk.volatile]).unwrap();
+}
+
+#[test]
 fn packs_are_merged_by_themselves_once_there_are_many() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
