@@ -65,7 +65,7 @@ impl Tokens<'_> {
         if let Some(value) = value {
             self.next = match kind {
                 // The zeros before a fraction's number are a token of their own; the number follows at once.
-                Token::Fraction if value < 0 && !rest.is_empty() => Token::Number,
+                Token::Fraction if value < 0 && rest.first().is_some_and(u8::is_ascii_digit) => Token::Number,
                 _ => self.following(kind),
             };
             value
