@@ -16,7 +16,7 @@ pub struct PlaceArgs {
     /// ~/.local/share/coldread]
     #[arg(long, value_name = "DIR", conflicts_with = "server")]
     store: Option<PathBuf>,
-    /// A coordinator to ask instead, e.g. http://127.0.0.1:7700 or https://scans.example.org:7700
+    /// A coordinator to ask instead, e.g. `http://127.0.0.1:7700` or `https://scans.example.org:7700`
     /// [env: COLDREAD_SERVER, which goes before COLDREAD_STORE]
     #[arg(long, value_name = "URL")]
     server: Option<String>,

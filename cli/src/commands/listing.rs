@@ -38,7 +38,7 @@ impl ListingArgs {
         self.root.root.clone()
     }
 
-    /// Asks, and prints the rows of the answer, which are of this part ([`print`]).
+    /// Asks, and prints the rows of the answer, which are of this part ([`print()`]).
     pub async fn print<B, R, I, F>(
         &self,
         part: Part,
