@@ -14,8 +14,8 @@ use std::{
 /// Bytes of a huge page on the machines that matter. With others nothing breaks, sizes are rounded to this all the
 /// same.
 const HUGE: usize = 2 << 20;
-/// Blocks of so many bytes and more are mappings.
-const LARGE: usize = HUGE / 4;
+/// Blocks of so many bytes and more are mappings: smaller ones would have most of a huge page cleared for nothing.
+const LARGE: usize = HUGE;
 /// A mapping begins at a page; what must lie on more is the system allocator's.
 const MAX_ALIGN: usize = 4096;
 
