@@ -22,9 +22,9 @@ pub struct ListingArgs {
     #[command(flatten)]
     scope: ScopeArgs,
     #[command(flatten)]
-    output: OutputArgs,
+    pub output: OutputArgs,
     #[command(flatten)]
-    place: PlaceArgs,
+    pub place: PlaceArgs,
 }
 
 impl ListingArgs {

@@ -1,8 +1,7 @@
 //! `coldread logins summary`.
 
-use super::listing;
+use super::listing::{self, ListingArgs};
 use crate::{
-    args::{OutputArgs, PlaceArgs, RootArgs, ScopeArgs},
     connect::{self, Need, Services},
     failure::Result,
     output::{Format, Value, counted, plain, stdout},
@@ -40,37 +39,28 @@ pub struct Summary {
     #[arg(long, value_name = "TIME")]
     until: Option<PointInTime>,
     #[command(flatten)]
-    root: RootArgs,
-    #[command(flatten)]
-    scope: ScopeArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    place: PlaceArgs,
+    listing: ListingArgs,
 }
 
 impl Summary {
     pub async fn run(self) -> Result<()> {
-        let scope = self.scope.scope();
-        let windows = LogWindowsRequest {
-            scope: Some(scope.clone()),
-            root: self.root.root.clone(),
-            ..Default::default()
-        };
+        let ListingArgs { output, place, .. } = &self.listing;
+        let (scope, root, format) = (self.listing.scope(), self.listing.root(), output.output);
+        let windows =
+            LogWindowsRequest { scope: Some(scope.clone()), root: root.clone(), ..Default::default() };
         let whom = if self.user.is_empty() { String::new() } else { format!(" of {}", plain(&self.user)) };
         let request = SumUpLoginsRequest {
             scope: Some(scope),
             user: self.user,
-            root: self.root.root,
+            root,
             since: self.since.map(Into::into),
             until: self.until.map(Into::into),
         };
-        let format = self.output.output;
         if !matches!(format, Format::Table | Format::Wide) {
             let ask = async |services: Services| services.query().sum_up_logins(request).await;
-            return listing::print(&self.place, format, None, ask, |batch| batch.users).await;
+            return listing::print(place, format, None, ask, |batch| batch.users).await;
         }
-        connect::with(&self.place.place()?, Need::Answers, async |services| {
+        connect::with(&place.place()?, Need::Answers, async |services| {
             let mut trees = Trees::default();
             let users = services.query().sum_up_logins(request).await?;
             let shown = listing::print_rows(users.into_inner(), format, |batch| {
