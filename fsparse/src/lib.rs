@@ -10,6 +10,7 @@ pub mod content;
 pub mod coverage;
 pub mod error;
 pub mod fs;
+mod gap_list;
 pub mod machine;
 pub mod namespace;
 pub mod source;

@@ -151,7 +151,7 @@ pub(super) fn long<'a>(
         crc: 64,
         address: Some(24),
         uuid: 40,
-        owner: (!geometry.reowned.contains(&inode)).then_some((56, Owner::Inode(inode))),
+        owner: geometry.reowned.binary_search(&inode).is_err().then_some((56, Owner::Inode(inode))),
     };
     geometry.check(bytes, at, with)?;
     body(bytes, at, FORK_TREE, level, if geometry.v5 { 72 } else { 24 }, (8, 8, 16))

@@ -60,7 +60,7 @@ pub(super) struct Geometry {
     pub(super) freed: Vec<ByteRange>,
     /// Changes of block maps that the kernel would finish after replaying the log, by inode and in order.
     pub(super) remaps: Vec<Remap>,
-    /// Inodes whose forks' trees may name another owner: the log hands them over.
+    /// Inodes whose forks' trees may name another owner, by number: the log hands them over.
     pub(super) reowned: Vec<u64>,
     /// The roots of the groups' inode trees, where the probe has read them.
     pub(super) inode_roots: BTreeMap<u32, InodeRoot>,

@@ -366,12 +366,17 @@ impl Surveyor {
         let geometry = std::sync::Arc::clone(&self.geometry);
         let number = job.inode.number;
         let first = geometry.remaps.partition_point(|remap| remap.inode < number);
-        for remap in geometry.remaps[first..].iter().take_while(|remap| remap.inode == number) {
-            if !remap.apply(&mut job.data.mappings) {
-                let (expected, actual) = ("a hole where the log is to map blocks", "other blocks");
-                let error = ParseError::corrupt(job.place.start, "inode", expected, actual);
-                self.fail(job, ForkKind::Data, &error, job.place);
-            }
+        let remaps = &geometry.remaps[first..];
+        let remaps = &remaps[..remaps.partition_point(|remap| remap.inode == number)];
+        if remaps.is_empty() {
+            return;
+        }
+        let refused = extent::finish(remaps, &mut job.data.mappings);
+        if refused > 0 {
+            let actual = format!("other blocks, {refused} times");
+            let expected = "a hole where the log is to map blocks";
+            let error = ParseError::corrupt(job.place.start, "inode", expected, actual);
+            self.fail(job, ForkKind::Data, &error, job.place);
         }
     }
 

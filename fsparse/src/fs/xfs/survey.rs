@@ -436,8 +436,11 @@ impl Machine for Surveyor {
                     self.found.metadata(header);
                     let group = self.geometry.bytes_of(start, self.geometry.ag_len(ag));
                     self.found.metadata(self.geometry.log.intersect(group));
-                    for &freed in &geometry.freed {
-                        self.found.free(freed.intersect(group));
+                    // Sorted, and each in one group.
+                    let freed = &geometry.freed;
+                    let freed = &freed[freed.partition_point(|range| range.start < group.start)..];
+                    for &range in freed.iter().take_while(|range| range.start < group.end()) {
+                        self.found.free(range.intersect(group));
                     }
                     let sectors = 4 * u64::from(self.geometry.sector_bytes);
                     self.ask(Task::Headers { ag }, ByteRange::new(header.start, sectors), ask);

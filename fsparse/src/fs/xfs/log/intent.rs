@@ -1,9 +1,10 @@
 //! Changes that take several transactions: an intent starts one, a done item with its number ends it.
 //! Linux' `xfs_log_format.h` and `xfs_log_recover.c`.
 
-use super::{super::extent::Remap, Fault, Shape, le::Le};
+use super::{super::extent::Remap, Fault, Shape, Unfinished, le::Le};
+use crate::gap_list::GapList;
 use coldread_model::{ByteRange, Gap, GapKind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is to be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,8 +25,10 @@ pub(super) enum IntentKind {
 const MAX_OPEN: usize = 1 << 20;
 /// Bytes of intents kept.
 const MAX_BYTES: usize = 64 << 20;
-/// Runs of blocks that open intents would free or map, kept.
+/// Runs of blocks that open intents would free, that they would map, and inodes that change hands, kept.
 const MAX_RUNS: usize = 100_000;
+/// Gaps kept.
+const MAX_GAPS: usize = 1000;
 
 // me_flags: the low byte says what is to be done.
 const MAP: u32 = 1;
@@ -46,7 +49,8 @@ pub(super) struct Intents {
     opened: u64,
     bytes: usize,
     /// Inodes whose fork trees change hands.
-    pub(super) owners: Vec<u64>,
+    owners: BTreeSet<u64>,
+    owners_left_out: u64,
 }
 
 impl Intents {
@@ -72,14 +76,30 @@ impl Intents {
     }
 
     pub(super) fn owner_change(&mut self, inode: u64) {
-        if !self.owners.contains(&inode) && self.owners.len() < 1000 {
-            self.owners.push(inode);
+        if self.owners.len() < MAX_RUNS {
+            self.owners.insert(inode);
+        } else if !self.owners.contains(&inode) {
+            self.owners_left_out += 1;
         }
     }
 
-    /// The blocks that the kernel would free when it finishes what is open.
-    pub(super) fn freed(&self, shape: &Shape) -> Vec<ByteRange> {
-        let mut freed = Vec::new();
+    /// What the kernel does when it finishes what is open, and gaps for what of it cannot be told.
+    pub(super) fn finish(self, shape: &Shape) -> (Unfinished, Vec<Gap>) {
+        let mut gaps = GapList::of_at_most(MAX_GAPS);
+        let freed = self.freed(shape, &mut gaps);
+        let remaps = self.remaps(shape, &mut gaps);
+        if self.owners_left_out > 0 {
+            let reason =
+                format!("{} more times the trees of an inode's forks change hands", self.owners_left_out);
+            gaps.push(Gap::new(GapKind::Limit, super::STRUCTURE, reason));
+        }
+        let owners = self.owners.into_iter().collect();
+        (Unfinished { freed, remaps, owners }, gaps.finish(super::STRUCTURE))
+    }
+
+    /// The blocks that become free, by place.
+    fn freed(&self, shape: &Shape, gaps: &mut GapList) -> Vec<ByteRange> {
+        let (mut freed, mut left_out) = (Vec::new(), 0_u64);
         for (&(kind, _), (_, region)) in &self.open {
             let count = Le(region).u32(4) as usize;
             let body = region.get(16..).unwrap_or_default();
@@ -88,22 +108,37 @@ impl Intents {
             }
             // Sixteen bytes each, twelve on 32-bit hosts.
             let size = if body.len() / count >= 16 { 16 } else { 12 };
+            if body.len() / size < count {
+                let reason = format!("{count} runs of blocks to be freed, of which it holds fewer");
+                gaps.push(Gap::new(GapKind::Corrupt, super::STRUCTURE, reason));
+            }
             for extent in body.chunks_exact(size).take(count) {
                 let (start, len) = (Le(extent).u64(0), u64::from(Le(extent).u32(8)));
-                if let Some(place) = shape.geometry.place(start, len).filter(|_| len > 0)
-                    && freed.len() < MAX_RUNS
-                {
-                    freed.push(shape.geometry.bytes_of(place, len));
+                match shape.geometry.place(start, len).filter(|_| len > 0) {
+                    Some(place) if freed.len() < MAX_RUNS => {
+                        freed.push(shape.geometry.bytes_of(place, len));
+                    }
+                    Some(_) => left_out += 1,
+                    None => {
+                        let reason =
+                            format!("{len} blocks at {start:#x} to be freed: not blocks of one group");
+                        gaps.push(Gap::new(GapKind::Corrupt, super::STRUCTURE, reason));
+                    }
                 }
             }
+        }
+        if left_out > 0 {
+            let reason = format!("{left_out} more runs of blocks that become free are not told as free");
+            gaps.push(Gap::new(GapKind::Limit, super::STRUCTURE, reason));
         }
         freed.sort_unstable_by_key(|range| range.start);
         freed
     }
 
-    /// What is visible: changes of block maps that can be finished, by inode and in order, and gaps for the rest.
-    pub(super) fn finish(&self, shape: &Shape) -> (Vec<Remap>, Vec<Gap>) {
-        let (mut remaps, mut gaps) = (Vec::new(), Vec::new());
+    /// Changes of block maps that can be finished, by inode and in order; a gap for each that cannot, and for whatever
+    /// else is visible.
+    fn remaps(&self, shape: &Shape, gaps: &mut GapList) -> Vec<Remap> {
+        let mut remaps = Vec::new();
         let mut gap = |inode: u64, what: &str| {
             gaps.push(Gap::new(GapKind::Unreplayed, super::STRUCTURE, what).at_inode(inode));
         };
@@ -134,7 +169,7 @@ impl Intents {
             }
         }
         remaps.sort_by_key(|&(order, remap)| (remap.inode, order));
-        (remaps.into_iter().map(|(_, remap)| remap).collect(), gaps)
+        remaps.into_iter().map(|(_, remap)| remap).collect()
     }
 }
 
@@ -181,7 +216,7 @@ mod tests {
         {
             intents.open(IntentKind::Map, &map(id, id, block, 0, 1, flags)).unwrap();
         }
-        let (remaps, gaps) = intents.finish(&shape());
+        let (Unfinished { remaps, .. }, gaps) = intents.finish(&shape());
         let unmap = Remap { inode: 131, offset: 5, count: 2, block: None, unwritten: false };
         assert_eq!(remaps, [unmap, Remap { block: Some(200), unwritten: true, ..unmap }]);
         assert_eq!(gaps.iter().map(|gap| gap.inode).collect::<Vec<_>>(), [Some(10), Some(11), Some(12)]);
@@ -207,7 +242,45 @@ mod tests {
         intents.open(IntentKind::Map, &region(6)).unwrap();
         intents.done(IntentKind::Refcount, &region(5));
         intents.done(IntentKind::Map, &region(5));
-        assert_eq!(intents.finish(&shape()).0.len(), 1);
+        for inode in [7, 5, 7] {
+            intents.owner_change(inode);
+        }
         assert!(intents.open(IntentKind::Map, &[0; 15]).is_err());
+        let unfinished = intents.finish(&shape()).0;
+        assert_eq!((unfinished.remaps.len(), &unfinished.owners[..]), (1, &[5, 7][..]));
+    }
+    /// An intent to free so many runs of two blocks, beginning with block `first`.
+    fn frees(id: u64, first: u64, count: usize, said: u32) -> Vec<u8> {
+        let mut region = [&[0x36, 0x12, 1, 0][..], &said.to_le_bytes(), &id.to_le_bytes()].concat();
+        region.extend((0..count as u64).flat_map(|run| {
+            let len = 2_u64;
+            [(first + run % 50 * 2).to_le_bytes(), len.to_le_bytes()].concat()
+        }));
+        region
+    }
+
+    #[test]
+    fn blocks_that_become_free_are_told_or_counted() {
+        let mut intents = Intents::default();
+        intents.open(IntentKind::Free, &frees(1, 100, MAX_RUNS, MAX_RUNS as u32)).unwrap();
+        intents.open(IntentKind::Free, &frees(2, 100, 7, 7)).unwrap();
+        intents.open(IntentKind::Free, &frees(3, 1 << 40, 1, 1)).unwrap();
+        intents.open(IntentKind::Free, &frees(4, 100, 1, 3)).unwrap();
+        let (Unfinished { freed, .. }, gaps) = intents.finish(&shape());
+        assert_eq!((freed.len(), freed[0]), (MAX_RUNS, ByteRange::new(100 * 4096, 8192)));
+        let told: Vec<_> = gaps.iter().map(|gap| (gap.kind, &gap.reason[..7])).collect();
+        let expected =
+            [(GapKind::Corrupt, "2 block"), (GapKind::Corrupt, "3 runs "), (GapKind::Limit, "8 more ")];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn gaps_of_a_hostile_log_are_counted_beyond_a_bound() {
+        let mut intents = Intents::default();
+        for id in 0..MAX_GAPS as u64 + 5 {
+            intents.open(IntentKind::Map, &map(id, id, 100, 0, 1, MAP | REALTIME)).unwrap();
+        }
+        let gaps = intents.finish(&shape()).1;
+        assert_eq!((gaps.len(), &*gaps[MAX_GAPS].reason), (MAX_GAPS + 1, "5 more gaps are not listed"));
     }
 }

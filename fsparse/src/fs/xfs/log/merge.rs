@@ -11,6 +11,7 @@ use super::{
     item::{BufferFormat, InodeChunk, InodeFormat, Kind},
     transaction::{Committed, Item},
 };
+use crate::gap_list::GapList;
 use coldread_model::{ByteRange, Gap, GapKind};
 use std::collections::BTreeMap;
 
@@ -63,7 +64,7 @@ pub(super) struct Merge {
     buffers: BTreeMap<(u64, u64), (u64, Buffer)>,
     inodes: BTreeMap<u64, (u64, LoggedInode)>,
     pub(super) intents: Intents,
-    pub(super) gaps: Vec<Gap>,
+    gaps: GapList,
     pub(super) transactions: u64,
     changes: u64,
     held: u64,
@@ -76,7 +77,7 @@ impl Merge {
             buffers: BTreeMap::new(),
             inodes: BTreeMap::new(),
             intents: Intents::default(),
-            gaps: Vec::new(),
+            gaps: GapList::of_at_most(MAX_GAPS),
             transactions: 0,
             changes: 0,
             held: 0,
@@ -120,7 +121,7 @@ impl Merge {
     /// Whether a place is on the volume; a gap if not.
     fn holds(&mut self, range: ByteRange) -> bool {
         let holds = range.end() <= self.shape.volume_bytes;
-        if !holds && self.gaps.len() < MAX_GAPS {
+        if !holds {
             let reason = "the log changes what lies behind the volume's end";
             self.gaps.push(Gap::new(GapKind::NotFound, super::STRUCTURE, reason).at_byte(range.start));
         }
@@ -252,6 +253,6 @@ impl Merge {
         });
         let mut changes: Vec<_> = buffers.chain(inodes).collect();
         changes.sort_by_key(|(range, change, _)| (range.start, *change));
-        (changes, self.intents, self.gaps)
+        (changes, self.intents, self.gaps.finish(super::STRUCTURE))
     }
 }

@@ -114,7 +114,7 @@ pub(super) struct Unfinished {
     pub(super) freed: Vec<ByteRange>,
     /// Changes of block maps, in order.
     pub(super) remaps: Vec<Remap>,
-    /// Inodes that become owners of the blocks of their forks' trees.
+    /// Inodes that become owners of the blocks of their forks' trees, by number.
     pub(super) owners: Vec<u64>,
 }
 
@@ -253,9 +253,9 @@ impl Replay {
         self.transactions = merge.transactions;
         let (changes, intents, gaps) = merge.into_changes();
         self.gaps = gaps;
-        let (remaps, unfinished) = intents.finish(&self.shape);
-        self.gaps.extend(unfinished);
-        self.unfinished = Unfinished { freed: intents.freed(&self.shape), remaps, owners: intents.owners };
+        let (unfinished, untold) = intents.finish(&self.shape);
+        self.gaps.extend(untold);
+        self.unfinished = unfinished;
         let patches = Patches::new(changes)?;
         patches.ask(ask);
         self.step = Step::Blocks(patches);
@@ -282,7 +282,7 @@ impl Replay {
             },
             Step::Blocks(patches) => {
                 let mut gaps = self.gaps;
-                gaps.extend(patches.gaps);
+                gaps.extend(patches.gaps.finish(STRUCTURE));
                 let mut patches = patches.done;
                 patches.sort_unstable_by_key(|patch| patch.at);
                 let applied = format!("{} transactions of the log applied", self.transactions);

@@ -4,7 +4,10 @@ use super::{
     Fault, STRUCTURE, Shape, apply,
     merge::{CHUNK, Change},
 };
-use crate::machine::{Fetched, Requests};
+use crate::{
+    gap_list::GapList,
+    machine::{Fetched, Requests},
+};
 use coldread_model::{
     ByteRange, Gap, GapKind, RangeSet,
     task::{Patch, PatchContent},
@@ -27,7 +30,7 @@ struct Group {
 pub(super) struct Patches {
     groups: Vec<Option<Group>>,
     pub(super) done: Vec<Patch>,
-    pub(super) gaps: Vec<Gap>,
+    pub(super) gaps: GapList,
 }
 
 impl Patches {
@@ -50,7 +53,7 @@ impl Patches {
             }
             groups.push(Some(Group { range: place, changes: vec![change] }));
         }
-        Ok(Self { groups, done: Vec::new(), gaps: Vec::new() })
+        Ok(Self { groups, done: Vec::new(), gaps: GapList::of_at_most(MAX_GAPS) })
     }
 
     pub(super) fn ask(&self, ask: &mut Requests) {
@@ -96,12 +99,10 @@ impl Patches {
     }
 
     fn gap(&mut self, gap: Gap, change: &Change) {
-        if self.gaps.len() < MAX_GAPS {
-            self.gaps.push(match change {
-                Change::Inode(inode) => gap.at_inode(inode.number),
-                Change::Buffer(_) => gap,
-            });
-        }
+        self.gaps.push(match change {
+            Change::Inode(inode) => gap.at_inode(inode.number),
+            Change::Buffer(_) => gap,
+        });
     }
 }
 
