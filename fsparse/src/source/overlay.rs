@@ -24,7 +24,7 @@ pub struct Overlay {
 
 impl Overlay {
     /// `parent` with `patches`, which must be sorted by place, without overlap, inside the parent, and as
-    /// long as they say.
+    /// long as they say; so must their fixups be inside them.
     pub fn new(parent: SharedSource, mut patches: Vec<Patch>) -> Result<Self, SourceError> {
         let size = parent.size_bytes();
         let mut end = 0;
@@ -33,9 +33,14 @@ impl Overlay {
             let fits = match &patch.content {
                 PatchContent::Bytes(bytes) => bytes.len() as u64 == patch.len,
                 PatchContent::Moved { from, fixups } => {
-                    let inside =
-                        |(at, bytes): &(u32, Vec<u8>)| u64::from(*at) + bytes.len() as u64 <= patch.len;
-                    from.checked_add(patch.len).is_some_and(|end| end <= size) && fixups.iter().all(inside)
+                    let mut free = 0;
+                    let in_order = |(at, bytes): &(u32, Vec<u8>)| {
+                        let before = std::mem::replace(&mut free, u64::from(*at) + bytes.len() as u64);
+                        u64::from(*at) >= before
+                    };
+                    from.checked_add(patch.len).is_some_and(|end| end <= size)
+                        && fixups.iter().all(in_order)
+                        && free <= patch.len
                 }
             };
             if range.start < end || range.end() > size || range.is_empty() || !fits {
@@ -176,24 +181,36 @@ impl ReadQueue for OverlayQueue<'_> {
 /// Applies the fixups that meet a piece at `offset` of the overlay.
 fn fixed_up(piece: Piece, offset: u64, patch: &Patch) -> Piece {
     let PatchContent::Moved { fixups, .. } = &patch.content else { return piece };
-    let range = ByteRange::new(offset, piece.len());
-    let meets = |(at, bytes): &&(u32, Vec<u8>)| {
-        !ByteRange::new(patch.at + u64::from(*at), bytes.len() as u64).intersect(range).is_empty()
-    };
-    if !fixups.iter().any(|fixup| meets(&fixup)) {
+    let skip = offset - patch.at;
+    let fixups = fixups_in(fixups, ByteRange::new(skip, piece.len()));
+    if fixups.is_empty() {
         return piece;
     }
     let mut bytes = match &piece {
         Piece::Bytes(buf) => buf.to_vec(),
         Piece::Zeros(len) => vec![0; *len as usize],
     };
-    for (at, fix) in fixups.iter().filter(meets) {
-        let start = patch.at + u64::from(*at);
-        let part = ByteRange::new(start, fix.len() as u64).intersect(range);
-        let (to, from) = ((part.start - offset) as usize, (part.start - start) as usize);
-        bytes[to..to + part.len as usize].copy_from_slice(&fix[from..from + part.len as usize]);
-    }
+    put_fixups(&mut bytes, skip, fixups);
     Piece::Bytes(Buf::from(bytes))
+}
+
+/// The fixups that meet a part of their patch: found without looking at the others, of which a patch of a hostile
+/// journal has one every few bytes.
+pub(crate) fn fixups_in(fixups: &[(u32, Vec<u8>)], part: ByteRange) -> &[(u32, Vec<u8>)] {
+    let end = |(at, bytes): &(u32, Vec<u8>)| u64::from(*at) + bytes.len() as u64;
+    let rest = &fixups[fixups.partition_point(|fixup| end(fixup) <= part.start)..];
+    &rest[..rest.partition_point(|(at, _)| u64::from(*at) < part.end())]
+}
+
+/// Applies a patch's fixups to a piece of it that starts `skip` bytes into it. Fixups are sorted and do not overlap.
+pub(crate) fn put_fixups(piece: &mut [u8], skip: u64, fixups: &[(u32, Vec<u8>)]) {
+    let range = ByteRange::new(skip, piece.len() as u64);
+    for (at, fix) in fixups_in(fixups, range) {
+        let start = u64::from(*at);
+        let part = ByteRange::new(start, fix.len() as u64).intersect(range);
+        let (to, from) = ((part.start - skip) as usize, (part.start - start) as usize);
+        piece[to..to + part.len as usize].copy_from_slice(&fix[from..from + part.len as usize]);
+    }
 }
 
 #[cfg(test)]
@@ -244,6 +261,28 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn any_piece_of_a_patch_gets_its_fixups(
+            runs in prop::collection::vec((0u32..5, 0usize..5), 0..12),
+            skip in 0usize..60,
+            len in 0usize..60,
+        ) {
+            let (mut fixups, mut at) = (Vec::new(), 0);
+            for (number, (before, len)) in runs.into_iter().enumerate() {
+                fixups.push((at + before, vec![number as u8 + 1; len]));
+                at += before + len as u32;
+            }
+            let mut whole = vec![0; 130];
+            for (at, fix) in &fixups {
+                whole[*at as usize..*at as usize + fix.len()].copy_from_slice(fix);
+            }
+            let mut piece = vec![0; len];
+            put_fixups(&mut piece, skip as u64, &fixups);
+            prop_assert_eq!(&piece[..], &whole[skip..skip + len]);
+        }
+    }
+
     #[test]
     fn patches_that_do_not_fit_are_refused() {
         let source: SharedSource = Arc::new(MemorySource::new(disk()));
@@ -258,5 +297,16 @@ mod tests {
         assert!(!with(|patches| patches[0].len = 2));
         assert!(!with(|patches| patches.swap(0, 1)));
         assert!(!with(|patches| patches[1].content = PatchContent::Moved { from: 249, fixups: Vec::new() }));
+        for (fixups, fits) in [
+            ([(0, 2), (2, 6)], true),
+            ([(2, 6), (0, 2)], false),
+            ([(0, 3), (2, 6)], false),
+            ([(0, 2), (2, 7)], false),
+        ] {
+            let fixups = fixups.map(|(at, len)| (at, vec![1; len])).to_vec();
+            let mut patches = patches();
+            patches[1].content = PatchContent::Moved { from: 200, fixups };
+            assert_eq!(Overlay::new(Arc::clone(&source), patches).is_ok(), fits);
+        }
     }
 }

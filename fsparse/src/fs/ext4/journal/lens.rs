@@ -4,7 +4,7 @@
 
 use crate::{
     machine::{Fetched, Requests},
-    source::SourceError,
+    source::{SourceError, overlay::put_fixups},
 };
 use coldread_model::{
     ByteRange,
@@ -110,23 +110,11 @@ impl Lens {
                 };
                 answer.bad.extend(fetched.bad.iter().map(moved));
                 if let Some(Patch { at: first, content: PatchContent::Moved { fixups, .. }, .. }) = other {
-                    put_back(&mut place[..len], at - first, fixups);
+                    put_fixups(&mut place[..len], at - first, fixups);
                 }
             }
         }
         answer.parts_left -= 1;
         if answer.parts_left == 0 { self.waiting.remove(&id) } else { None }
-    }
-}
-
-/// Applies the fixups that meet a piece, which starts `skip` bytes into its patch.
-fn put_back(piece: &mut [u8], skip: u64, fixups: &[(u32, Vec<u8>)]) {
-    for (at, fix) in fixups {
-        for (index, byte) in fix.iter().enumerate() {
-            let place = (u64::from(*at) + index as u64).checked_sub(skip);
-            if let Some(place) = place.and_then(|place| piece.get_mut(place as usize)) {
-                *place = *byte;
-            }
-        }
     }
 }

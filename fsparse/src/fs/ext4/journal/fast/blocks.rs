@@ -1,8 +1,14 @@
 //! Blocks of the filesystem that fast commits need or change, held while they are applied.
 
 use super::super::super::geometry::Geometry;
-use crate::machine::{Fetched, Requests};
-use coldread_model::task::{Patch, PatchContent};
+use crate::{
+    machine::{Fetched, Requests},
+    source::overlay::fixups_in,
+};
+use coldread_model::{
+    ByteRange,
+    task::{Patch, PatchContent},
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Blocks held take no more bytes.
@@ -107,8 +113,7 @@ impl Blocks {
         for hole in holes.chain([end]) {
             if hole > at {
                 let skip = at - patch.at;
-                let inside = |place: &u64| (at..hole).contains(&(patch.at + place));
-                let fixups = fixups.iter().filter(|(place, _)| inside(&u64::from(*place)));
+                let fixups = fixups_in(&fixups, ByteRange::new(skip, hole - at)).iter();
                 let fixups =
                     fixups.map(|(place, fix)| ((u64::from(*place) - skip) as u32, fix.clone())).collect();
                 let content = PatchContent::Moved { from: from + skip, fixups };
