@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     error::ParseError,
+    gap_list::GapList,
     machine::{Fetched, Requests},
     survey::{Encoding, Extent, Survey},
 };
@@ -144,7 +145,7 @@ impl JournalFile {
         &self,
         writes: &[Write],
         (blocks, held): (u64, u64),
-        gaps: &mut Vec<Gap>,
+        gaps: &mut GapList,
     ) -> Vec<Patch> {
         let size = self.block_bytes;
         let mut patches: Vec<Patch> = Vec::new();
@@ -158,9 +159,7 @@ impl JournalFile {
             let Some(source) = from else {
                 let reason = format!("it writes block {} of {blocks}", write.block);
                 let place = self.place(write.from).unwrap_or_default();
-                if gaps.len() < MAX_GAPS {
-                    gaps.push(Gap::new(GapKind::Corrupt, "journal", reason).at_byte(place));
-                }
+                gaps.push(Gap::new(GapKind::Corrupt, "journal", reason).at_byte(place));
                 continue;
             };
             let at = write.block * size;
@@ -226,10 +225,13 @@ impl LogReader {
     /// What the log, which is read, changes in a filesystem of so many blocks, so many of which the volume holds.
     pub(in crate::fs::ext4) fn finish(self, blocks: u64, held: u64) -> Result<Replayed, Box<Gap>> {
         let replay = self.log.replay().map_err(|fault| Box::new(self.file.gap(&fault)))?;
-        let faults = replay.faults.iter().take(MAX_GAPS);
-        let mut gaps: Vec<Gap> = faults.map(|fault| self.file.gap(fault)).collect();
+        let mut gaps = GapList::of_at_most(MAX_GAPS);
+        for fault in &replay.faults {
+            gaps.push(self.file.gap(fault));
+        }
         let patches = self.file.patches(&replay.writes, (blocks, held), &mut gaps);
         let journal = self.log.journal().clone();
+        let gaps = gaps.finish("journal");
         Ok(Replayed { patches, gaps, next: replay.next, journal, file: self.file })
     }
 }
