@@ -273,11 +273,11 @@ mod tests {
                 fixups.push((at + before, vec![number as u8 + 1; len]));
                 at += before + len as u32;
             }
-            let mut whole = vec![0; 130];
+            let mut whole = [0; 130];
             for (at, fix) in &fixups {
                 whole[*at as usize..*at as usize + fix.len()].copy_from_slice(fix);
             }
-            let mut piece = vec![0; len];
+            let mut piece = [0; 60][..len].to_vec();
             put_fixups(&mut piece, skip as u64, &fixups);
             prop_assert_eq!(&piece[..], &whole[skip..skip + len]);
         }
