@@ -1,7 +1,7 @@
 //! The extractors there are.
 
 use crate::{Context, Input, Output, accounts, identity, keys, logins, packages, probe::Prober, wants::Want};
-use coldread_model::Parts;
+use coldread_model::{Part, Parts};
 
 /// Makes findings of files of one kind. Pure: what it says depends on its input and the context alone.
 pub trait Extractor: Send + Sync {
@@ -18,6 +18,13 @@ pub trait Extractor: Send + Sync {
 
     /// The files it wants.
     fn wants(&self) -> &'static [Want];
+
+    /// Whether each name of a file with several says something of its own: which user a key opens, which tree holds a
+    /// package. Else the content is read under one of them: a log under two names has its events once.
+    fn reads_each_name(&self) -> bool {
+        let placed = Parts::of(Part::Keys).and(Parts::of(Part::Libraries));
+        self.finds().meets(placed) && !self.finds().meets(Parts::of(Part::Logins))
+    }
 
     /// Reads one file. What cannot be read goes to `out` as a gap; the rest is read on.
     fn extract(&self, input: &mut Input<'_>, context: &Context, out: &mut dyn Output);

@@ -124,3 +124,47 @@ fn files_that_tell_of_systems_have_a_bound_over_all_roots() {
     assert!(crowd["reason"].as_str().unwrap().starts_with("5 of all roots"), "{crowd}");
     assert_eq!(large["kind"], "limit");
 }
+
+#[test]
+fn a_file_with_several_names_is_told_under_each_that_says_something() {
+    if host::lacks(&["mke2fs"]) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let tree = dir.path().join("tree");
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGgqo1o+dOHqeIc7A5MG53s5iYwpMQm7f3hnn+uxtUHM x\n";
+    let metadata = "srv/one/lib/python3.11/site-packages/x-1.dist-info/METADATA";
+    disk::put(
+        &tree,
+        &[
+            ("etc/passwd", b"a:x:1000:1000::/home/a:/bin/sh\nb:x:1001:1001::/home/b:/bin/sh\n"),
+            ("home/a/.ssh/authorized_keys", key.as_bytes()),
+            (metadata, b"Metadata-Version: 2.1\nName: x\nVersion: 1\n"),
+            (
+                "var/log/auth.log",
+                b"2024-01-02T03:04:05+00:00 h sshd[7]: Failed password for a from 192.0.2.1 port 9 ssh2\n",
+            ),
+        ],
+    );
+    for (one, other) in [
+        ("home/a/.ssh/authorized_keys", "home/b/.ssh/authorized_keys"),
+        (metadata, "srv/two/lib/python3.11/site-packages/x-1.dist-info/METADATA"),
+        ("var/log/auth.log", "var/log/auth.log.1"),
+    ] {
+        fs::create_dir_all(tree.join(other).parent().unwrap()).unwrap();
+        fs::hard_link(tree.join(one), tree.join(other)).unwrap();
+    }
+    // The same name by another way is no other name.
+    std::os::unix::fs::symlink("b", tree.join("home/c")).unwrap();
+    let image = dir.path().join("disk.img");
+    disk::of_folder(&image, &tree, 16);
+    let (place, _store) = ask::store();
+    place.scan(&image, "host", &["--content", "none"]).exits(0);
+    let users: Vec<String> =
+        place.rows(&["keys"]).iter().map(|row| row["user"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(users, ["a", "b"]);
+    let packages = place.rows(&["packages"]);
+    let paths: Vec<&str> = packages.iter().map(|row| row["origin"]["path"].as_str().unwrap()).collect();
+    assert_eq!(paths, [format!("/{metadata}"), format!("/{}", metadata.replace("one", "two"))]);
+    assert_eq!(place.rows(&["logins"]).len(), 1, "a log under two names has its events once");
+}

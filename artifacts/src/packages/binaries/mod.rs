@@ -35,6 +35,11 @@ impl Extractor for Binaries {
         Parts::of(Part::Libraries)
     }
 
+    /// A program is one however many names call it: those of git are 140.
+    fn reads_each_name(&self) -> bool {
+        false
+    }
+
     fn wants(&self) -> &'static [Want] {
         const WANTS: &[Want] = &[Want::executables(MIN_BYTES)];
         WANTS

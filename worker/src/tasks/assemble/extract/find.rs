@@ -1,6 +1,7 @@
 //! Finding the files that extractors want, in every root of an asset.
 
 mod anywhere;
+mod seen;
 mod walk;
 
 use super::{
@@ -13,10 +14,12 @@ use coldread_artifacts::{
 };
 use coldread_fsparse::{
     namespace::Found,
+    survey::Span,
     tree::{Directory, Tree},
 };
 use coldread_model::{FileKind, Gap, listing::path_of};
-use std::collections::{HashMap, HashSet};
+use seen::{Name, Seen};
+use std::collections::HashMap;
 
 /// A file that an extractor wants.
 pub(super) struct Wanted<'a> {
@@ -44,20 +47,21 @@ type Place<'a> = (usize, &'a Tree<'a>, &'a Directory);
 struct Finder<'f, 'a> {
     asset: &'f Asset<'a>,
     roots: &'f Roots<'a>,
-    seen: HashSet<(usize, &'static str, usize, u32)>,
+    seen: Seen,
     /// Files that others are read with, by root and path.
     elsewhere: HashMap<(usize, &'static str), Option<AssetFile<'a>>>,
     found: Vec<Wanted<'a>>,
     gaps: Vec<Gap>,
 }
 
-/// Every wanted file, each once for an extractor and root however many paths lead to it; and what was too much.
+/// Every wanted file, for an extractor and root once, or under each of its names where that matters, however many paths
+/// lead there; and what was too much.
 pub(super) fn find<'a>(
     asset: &Asset<'a>,
     roots: &Roots<'a>,
     wants: &Wants<'static>,
 ) -> (Vec<Wanted<'a>>, Vec<Gap>) {
-    let (seen, elsewhere) = (HashSet::new(), HashMap::new());
+    let (seen, elsewhere) = (Seen::default(), HashMap::new());
     let mut finder = Finder { asset, roots, seen, elsewhere, found: Vec::new(), gaps: Vec::new() };
     for root in 0..roots.all().len() {
         for directory in wants.directories() {
@@ -71,6 +75,7 @@ pub(super) fn find<'a>(
         }
     }
     finder.anywhere(wants.anywhere());
+    finder.gaps.extend(finder.seen.gap());
     (finder.found, finder.gaps)
 }
 
@@ -92,7 +97,7 @@ impl<'a> Finder<'_, 'a> {
                     _ => Some(Found { volume, inode: entry.inode }),
                 };
                 if let Some(found) = target {
-                    self.take(root, who, path, name, found, place);
+                    self.take(root, who, path, entry.name, found, place);
                 }
             }
         }
@@ -104,7 +109,7 @@ impl<'a> Finder<'_, 'a> {
         root: usize,
         who: &Who<'static>,
         path: Vec<u8>,
-        name: &[u8],
+        name: Span,
         found: Found,
         (volume, tree, directory): Place<'a>,
     ) {
@@ -113,9 +118,11 @@ impl<'a> Finder<'_, 'a> {
             Take::Files | Take::Executables { .. } => self.asset.file(found.volume, found.inode),
         };
         let Some(file) = file else { return };
-        if !self.seen.insert((root, who.extractor.name(), file.volume, file.inode)) {
+        let entry = Name { volume, directory: directory.inode, name: name.start };
+        if !self.seen.is_new(root, who.extractor, &file, entry) {
             return;
         }
+        let name = tree.survey().bytes(name);
         let beside = |asked: &'static str, wanted: &[u8]| {
             let inode = tree.lookup(directory, wanted).or_else(|| {
                 let same = |name: &[u8]| name.eq_ignore_ascii_case(wanted);

@@ -46,7 +46,7 @@ impl Finder<'_, '_> {
                         let path = path_of(parent, name);
                         let found = Found { volume: *volume, inode: entry.inode };
                         for who in &who {
-                            self.take(root, who, path.clone(), name, found, (*volume, tree, directory));
+                            self.take(root, who, path.clone(), entry.name, found, (*volume, tree, directory));
                         }
                     }
                 }
