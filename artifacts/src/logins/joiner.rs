@@ -6,13 +6,14 @@ use coldread_model::{LoginEvent, Timestamp};
 /// Makes of all events of an asset (of every root and source, sorted as [`LoginEvent`] orders them) those that are
 /// kept: sessions joined with their ends, one event for what several records tell of.
 ///
-/// It holds few events at a time. What it gives out may come in any order; events that come late are sorted in.
+/// It holds few events at a time. What it gives out may come in any order; events that come late are sorted in. Events
+/// are passed on boxed: they are large, and go through many hands.
 pub trait Joiner {
     /// The next event. Gives what is ready to `emit`.
-    fn push(&mut self, event: LoginEvent, emit: &mut dyn FnMut(LoginEvent));
+    fn push(&mut self, event: Box<LoginEvent>, emit: &mut dyn FnMut(Box<LoginEvent>));
 
     /// After the last event: gives what is left to `emit`.
-    fn finish(&mut self, emit: &mut dyn FnMut(LoginEvent));
+    fn finish(&mut self, emit: &mut dyn FnMut(Box<LoginEvent>));
 
     /// The earliest time of what is held: nothing that is given out later is of before it, as long as what comes is in
     /// order. None where nothing is held.
@@ -20,11 +21,11 @@ pub trait Joiner {
 }
 
 impl Joiner for Joining {
-    fn push(&mut self, event: LoginEvent, emit: &mut dyn FnMut(LoginEvent)) {
+    fn push(&mut self, event: Box<LoginEvent>, emit: &mut dyn FnMut(Box<LoginEvent>)) {
         Self::push(self, event, emit);
     }
 
-    fn finish(&mut self, emit: &mut dyn FnMut(LoginEvent)) {
+    fn finish(&mut self, emit: &mut dyn FnMut(Box<LoginEvent>)) {
         Self::finish(self, emit);
     }
 

@@ -61,9 +61,9 @@ fn joined(path: &str, bytes: Vec<u8>) -> Vec<LoginEvent> {
     assert_eq!(found.gaps, []);
     let (mut joiner, mut out) = (joiner(), Vec::new());
     for event in found.logins {
-        joiner.push(event, &mut |event| out.push(event));
+        joiner.push(Box::new(event), &mut |event| out.push(*event));
     }
-    joiner.finish(&mut |event| out.push(event));
+    joiner.finish(&mut |event| out.push(*event));
     out.sort();
     out
 }

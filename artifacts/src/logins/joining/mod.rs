@@ -48,13 +48,13 @@ pub struct Joining {
 
 impl Joining {
     /// Takes the next event and gives those that are complete.
-    pub fn push(&mut self, event: LoginEvent, emit: &mut dyn FnMut(LoginEvent)) {
+    pub fn push(&mut self, event: Box<LoginEvent>, emit: &mut dyn FnMut(Box<LoginEvent>)) {
         let sessions = &mut self.sessions;
         self.same.push(event, &mut |joined| sessions.push(joined, emit));
     }
 
     /// After the last event: gives the rest.
-    pub fn finish(&mut self, emit: &mut dyn FnMut(LoginEvent)) {
+    pub fn finish(&mut self, emit: &mut dyn FnMut(Box<LoginEvent>)) {
         let sessions = &mut self.sessions;
         self.same.finish(&mut |joined| sessions.push(joined, emit));
         self.sessions.finish(emit);
@@ -69,7 +69,7 @@ impl Joining {
 /// An event with what was joined to it.
 #[derive(Clone, Debug)]
 struct Joined {
-    event: LoginEvent,
+    event: Box<LoginEvent>,
     /// The earliest time of its records: where a better one is joined, its time is taken.
     first: Option<Timestamp>,
     /// The process that logs name, where the event itself may name another.
@@ -83,7 +83,7 @@ struct Joined {
 }
 
 impl Joined {
-    fn new(event: LoginEvent) -> Self {
+    fn new(event: Box<LoginEvent>) -> Self {
         let has_log = is_log(event.source);
         let log_pid = event.pid.filter(|_| has_log);
         let (has_record, first, begun) = (is_record(event.source), event.time, is_begun(&event));
@@ -107,7 +107,8 @@ impl Joined {
 }
 
 /// Fills what is unknown of `main`, and takes `other` and its evidence over as evidence.
-fn complete(main: &mut LoginEvent, other: LoginEvent) {
+fn complete(main: &mut LoginEvent, other: Box<LoginEvent>) {
+    let other = *other;
     main.evidence.push(coldread_model::Evidence {
         source: other.source,
         origin: other.origin,

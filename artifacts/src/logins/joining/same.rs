@@ -73,7 +73,7 @@ pub(super) struct Same {
 }
 
 impl Same {
-    pub(super) fn push(&mut self, mut event: LoginEvent, emit: &mut dyn FnMut(Joined)) {
+    pub(super) fn push(&mut self, mut event: Box<LoginEvent>, emit: &mut dyn FnMut(Joined)) {
         let Some(time) = event.time else { return emit(Joined::new(event)) };
         while self.held.len() >= MAX_HELD
             || self
@@ -124,7 +124,7 @@ impl Same {
         self.held.front()?.joined.first
     }
 
-    fn hold(&mut self, event: LoginEvent, keys: Keys) {
+    fn hold(&mut self, event: Box<LoginEvent>, keys: Keys) {
         for key in keys.into_iter().flatten() {
             let number = self.left + self.held.len() as u64;
             list(&mut self.by_key, &mut self.spare, key).push_back(number);

@@ -53,7 +53,7 @@ struct Machine {
 }
 
 impl Sessions {
-    pub(super) fn push(&mut self, joined: Joined, emit: &mut dyn FnMut(LoginEvent)) {
+    pub(super) fn push(&mut self, joined: Joined, emit: &mut dyn FnMut(Box<LoginEvent>)) {
         let Some(time) = joined.event.time else { return emit(joined.event) };
         if !self.roots.contains_key(&joined.event.root) {
             if self.roots.len() >= MAX_ROOTS {
@@ -77,7 +77,7 @@ impl Sessions {
         }
     }
 
-    pub(super) fn finish(&mut self, emit: &mut dyn FnMut(LoginEvent)) {
+    pub(super) fn finish(&mut self, emit: &mut dyn FnMut(Box<LoginEvent>)) {
         let mut names: Vec<Text> = self.roots.keys().cloned().collect();
         names.sort_unstable();
         for name in names {
@@ -116,7 +116,7 @@ fn key_of_logout(joined: &Joined) -> Option<Key> {
 
 impl Machine {
     /// Gives what no other record can belong to any more.
-    fn forget(&mut self, now: Timestamp, emit: &mut dyn FnMut(LoginEvent)) {
+    fn forget(&mut self, now: Timestamp, emit: &mut dyn FnMut(Box<LoginEvent>)) {
         let old = |joined: &Joined, most| joined.event.time.is_none_or(|time| apart(time, now) > most);
         while self.closed.front().is_some_and(|(logout, _)| old(logout, LOGOUT)) {
             self.forget_logout(emit);
@@ -144,7 +144,7 @@ impl Machine {
     }
 
     /// Gives the oldest logout, else the oldest session, without waiting further; whether there was one.
-    fn give_up(&mut self, emit: &mut dyn FnMut(LoginEvent)) -> bool {
+    fn give_up(&mut self, emit: &mut dyn FnMut(Box<LoginEvent>)) -> bool {
         if self.forget_logout(emit) {
             return true;
         }
@@ -155,7 +155,7 @@ impl Machine {
         })
     }
 
-    fn forget_logout(&mut self, emit: &mut dyn FnMut(LoginEvent)) -> bool {
+    fn forget_logout(&mut self, emit: &mut dyn FnMut(Box<LoginEvent>)) -> bool {
         let Some((logout, keys)) = self.closed.pop_front() else { return false };
         for key in &keys {
             if self.closed_by_key.get(key) == Some(&self.left) {
@@ -167,7 +167,7 @@ impl Machine {
         true
     }
 
-    fn login(&mut self, joined: Joined, emit: &mut dyn FnMut(LoginEvent)) {
+    fn login(&mut self, joined: Joined, emit: &mut dyn FnMut(Box<LoginEvent>)) {
         // lastlog alone knows of a login and of no session; wtmpdb knows the end too.
         let last_only = matches!(joined.event.source, LoginSource::Lastlog | LoginSource::Lastlog2);
         let keys = keys_of_login(&joined);
@@ -197,7 +197,7 @@ impl Machine {
         Some(joined)
     }
 
-    fn logout(&mut self, mut logout: Joined, time: Timestamp, emit: &mut dyn FnMut(LoginEvent)) {
+    fn logout(&mut self, mut logout: Joined, time: Timestamp, emit: &mut dyn FnMut(Box<LoginEvent>)) {
         let Some(key) = key_of_logout(&logout) else { return emit(logout.event) };
         let session = self.by_key.get(&key).copied().and_then(|number| {
             let user = &self.open.get(&number)?.event.user;
@@ -231,7 +231,7 @@ impl Machine {
         }
     }
 
-    fn boot(&mut self, boot: Joined, time: Timestamp, emit: &mut dyn FnMut(LoginEvent)) {
+    fn boot(&mut self, boot: Joined, time: Timestamp, emit: &mut dyn FnMut(Box<LoginEvent>)) {
         if self.down.is_none()
             && let Some(started) = &mut self.started
             && is_another_record(started, &boot)
@@ -264,7 +264,7 @@ impl Machine {
         self.started = Some(boot);
     }
 
-    fn shutdown(&mut self, stop: Joined, time: Timestamp, emit: &mut dyn FnMut(LoginEvent)) {
+    fn shutdown(&mut self, stop: Joined, time: Timestamp, emit: &mut dyn FnMut(Box<LoginEvent>)) {
         if self.down.is_some()
             && let Some(stopped) = &mut self.stopped
             && is_another_record(stopped, &stop)
@@ -276,16 +276,17 @@ impl Machine {
         self.stopped = Some(stop);
     }
 
-    fn finish(mut self, emit: &mut dyn FnMut(LoginEvent)) {
-        for (_, session) in std::mem::take(&mut self.open) {
-            match self.down {
-                Some(down) => emit(end(session, down, SessionEnd::Shutdown)),
-                // A log may have been cut before the end of its session; a record is there until the end.
-                None if session.has_record => {
-                    emit(LoginEvent { ended: Some(SessionEnd::Open), ..session.event });
-                }
-                None => emit(session.event),
+    fn finish(mut self, emit: &mut dyn FnMut(Box<LoginEvent>)) {
+        for (_, mut session) in std::mem::take(&mut self.open) {
+            if let Some(down) = self.down {
+                emit(end(session, down, SessionEnd::Shutdown));
+                continue;
             }
+            // A log may have been cut before the end of its session; a record is there until the end.
+            if session.has_record {
+                session.event.ended = Some(SessionEnd::Open);
+            }
+            emit(session.event);
         }
         for (logout, _) in std::mem::take(&mut self.closed) {
             emit(logout.event);
@@ -296,12 +297,14 @@ impl Machine {
 }
 
 /// A session that the machine's end ended. It may have started in the moment when the machine was going down.
-fn end(session: Joined, until: Timestamp, ended: SessionEnd) -> LoginEvent {
-    let until = session.event.time.map_or(until, |time| until.max(time));
-    LoginEvent { until: Some(until), ended: Some(ended), ..session.event }
+fn end(session: Joined, until: Timestamp, ended: SessionEnd) -> Box<LoginEvent> {
+    let mut event = session.event;
+    event.until = Some(event.time.map_or(until, |time| until.max(time)));
+    event.ended = Some(ended);
+    event
 }
 
-fn emit_held(held: &mut Option<Joined>, emit: &mut dyn FnMut(LoginEvent)) {
+fn emit_held(held: &mut Option<Joined>, emit: &mut dyn FnMut(Box<LoginEvent>)) {
     if let Some(joined) = held.take() {
         emit(joined.event);
     }

@@ -8,9 +8,9 @@ fn join(mut events: Vec<LoginEvent>) -> Vec<LoginEvent> {
     let mut bound = None;
     for event in events {
         let time = event.time;
-        joining.push(event, &mut |event| {
+        joining.push(Box::new(event), &mut |event| {
             assert!(event.time >= bound, "{event:?} was written too late: {bound:?}");
-            out.push(event);
+            out.push(*event);
         });
         let holds = joining.holds_from().or(time);
         assert!(holds >= bound, "what is held goes back from {bound:?} to {holds:?}");
@@ -18,7 +18,7 @@ fn join(mut events: Vec<LoginEvent>) -> Vec<LoginEvent> {
     }
     joining.finish(&mut |event| {
         assert!(event.time >= bound, "{event:?} was written too late: {bound:?}");
-        out.push(event);
+        out.push(*event);
     });
     out.sort();
     out
@@ -249,7 +249,7 @@ fn a_flood_of_sessions_stays_bounded_and_whole() {
         let root = format!("/srv/{}", number % 3);
         let mut session = login(Wtmp, 1000 + number as i64, 1, Some(&format!("pts/{number}")));
         session.root = root.into();
-        joining.push(session, &mut |_| early += 1);
+        joining.push(Box::new(session), &mut |_| early += 1);
     }
     let mut open = 0;
     joining.finish(&mut |event| {

@@ -51,25 +51,81 @@ pub(super) struct Header<'a> {
 
 /// Takes a line apart; `None` where it does not begin with a time.
 pub(super) fn parse(line: &[u8]) -> Option<Header<'_>> {
-    if let Some(line) = structured::version_1(priority(line)) {
-        return structured::parse(line);
+    Heads::default().parse(line)
+}
+
+/// Takes lines apart one after the other. In a busy log most begin as the one before does, up to the number of the
+/// process: so far they need not be taken apart again.
+#[derive(Debug, Default)]
+pub(super) struct Heads {
+    /// The last line up to its `[`, where a host stands whole before that.
+    head: Vec<u8>,
+    /// Its time; none where the last line has no such head.
+    stamp: Option<Stamp>,
+    /// Where its program begins.
+    program: usize,
+}
+
+impl Heads {
+    /// Takes the next line apart; `None` where it does not begin with a time.
+    pub(super) fn parse<'a>(&mut self, line: &'a [u8]) -> Option<Header<'a>> {
+        if let Some(stamp) = self.stamp
+            && let Some(after) = line.strip_prefix(&self.head[..])
+            && let Some((pid, message)) = process(after)
+        {
+            let program = &line[self.program..self.head.len() - 1];
+            return Some(Header { stamp, program, pid, message });
+        }
+        self.stamp = None;
+        if let Some(line) = structured::version_1(priority(line)) {
+            return structured::parse(line);
+        }
+        let (stamp, rest) = stamp(line)?;
+        let rest = rest.strip_prefix(b":").unwrap_or(rest).trim_ascii_start();
+        // `--- last message repeated 5 times ---` comes without a host.
+        if rest.starts_with(b"--- ") {
+            let rest = rest.trim_ascii();
+            let inside = rest.strip_prefix(b"--- ").and_then(|rest| rest.strip_suffix(b" ---"));
+            return Some(Header { stamp, program: &[], pid: None, message: inside.unwrap_or(rest) });
+        }
+        let host_end = memchr::memchr(b' ', rest).unwrap_or(rest.len());
+        let (host, after_host) = rest.split_at(host_end);
+        // Without a host the program follows the time.
+        let has_host = !host.ends_with(b":");
+        let tagged = if has_host { after_host.trim_ascii_start() } else { rest };
+        // All of it is the message where there is no tag.
+        let untagged = Header { stamp, program: &[], pid: None, message: tagged.trim_ascii() };
+        let end = tagged.iter().position(|byte| matches!(byte, b'[' | b':' | b' ')).unwrap_or(tagged.len());
+        let (program, after) = tagged.split_at(end);
+        let program = program.rsplit(|byte| *byte == b'/').next().unwrap_or(program);
+        Some(match after.split_first() {
+            Some((b':', message)) => Header { stamp, program, pid: None, message: message.trim_ascii() },
+            Some((b'[', after)) => {
+                let Some((pid, message)) = process(after) else { return Some(untagged) };
+                if has_host {
+                    self.remember(&line[..line.len() - after.len()], stamp, program);
+                }
+                Header { stamp, program, pid, message }
+            }
+            _ => untagged,
+        })
     }
-    let (stamp, rest) = stamp(line)?;
-    let rest = rest.strip_prefix(b":").unwrap_or(rest).trim_ascii_start();
-    let host_end = memchr::memchr(b' ', rest).unwrap_or(rest.len());
-    let (host, after_host) = rest.split_at(host_end);
-    // Without a host the program follows the time.
-    let tagged = if host.ends_with(b":") { rest } else { after_host.trim_ascii_start() };
-    let (program, pid, message) = tag(tagged);
-    let message = message.trim_ascii();
-    // `--- last message repeated 5 times ---` comes without a host.
-    if rest.starts_with(b"--- ") {
-        let message = rest.trim_ascii();
-        let message =
-            message.strip_prefix(b"--- ").and_then(|rest| rest.strip_suffix(b" ---")).unwrap_or(message);
-        return Some(Header { stamp, program: &[], pid: None, message });
+
+    /// Keeps a head, which ends with a program and `[`.
+    fn remember(&mut self, head: &[u8], stamp: Stamp, program: &[u8]) {
+        self.head.clear();
+        self.head.extend_from_slice(head);
+        self.stamp = Some(stamp);
+        self.program = head.len() - 1 - program.len();
     }
-    Some(Header { stamp, program, pid, message })
+}
+
+/// The number and the message in `N]: message`.
+fn process(text: &[u8]) -> Option<(Option<u32>, &[u8])> {
+    // Near, so that no search of many bytes at once is worth its beginning.
+    let close = text.iter().position(|byte| *byte == b']')?;
+    let message = &text[close + 1..];
+    Some((number(&text[..close]), message.strip_prefix(b":").unwrap_or(message).trim_ascii()))
 }
 
 /// The time without a year that a line begins with, if it does: all that is needed to count years.
@@ -81,22 +137,6 @@ pub(super) fn yearless(line: &[u8]) -> Option<Yearless> {
     match rfc3164(line) {
         Some((Stamp::Yearless(stamp), _)) => Some(stamp),
         _ => None,
-    }
-}
-
-/// Program, process and what follows them; all of `rest` is the message where there is no such tag.
-fn tag(rest: &[u8]) -> (&[u8], Option<u32>, &[u8]) {
-    let end = rest.iter().position(|byte| matches!(byte, b'[' | b':' | b' ')).unwrap_or(rest.len());
-    let (program, after) = rest.split_at(end);
-    let program = program.rsplit(|byte| *byte == b'/').next().unwrap_or(program);
-    match after.first() {
-        Some(b':') => (program, None, &after[1..]),
-        Some(b'[') => {
-            let Some(close) = memchr::memchr(b']', after) else { return (&[], None, rest) };
-            let message = &after[close + 1..];
-            (program, number(&after[1..close]), message.strip_prefix(b":").unwrap_or(message))
-        }
-        _ => (&[], None, rest),
     }
 }
 
@@ -194,6 +234,22 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const PIECES: &[&str] = &[
+        "web ",
+        "--- ",
+        "sshd",
+        "/",
+        "[",
+        "77",
+        "]",
+        ":",
+        " ",
+        "\t",
+        "x",
+        "sshd[77]: x",
+        "Nov 14 06:39:02 ",
+    ];
+
     fn yearless_of(month: u8, day: u8, clock: (u8, u8, u8), nanos: u32) -> Stamp {
         Stamp::Yearless(Yearless { month, day, clock, nanos })
     }
@@ -263,6 +319,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_the_line_before_was_changes_nothing(
+            lines in prop::collection::vec(prop::collection::vec(prop::sample::select(PIECES), 0..9), 0..9),
+            cuts in prop::collection::vec(0usize..50, 9),
+        ) {
+            let mut heads = Heads::default();
+            for (line, cut) in lines.iter().map(|pieces| pieces.concat()).zip(cuts) {
+                let line = [&b"Nov 14 06:39:01 "[..], line.as_bytes()].concat();
+                prop_assert_eq!(heads.parse(&line), parse(&line));
+                // Nearly the same again.
+                let shorter = &line[..line.len() - cut.min(line.len())];
+                prop_assert_eq!(heads.parse(shorter), parse(shorter));
+                prop_assert_eq!(heads.parse(&line), parse(&line));
+            }
+        }
+
         #[test]
         fn any_bytes_are_taken_apart_or_not(start in 0usize..4, bytes in prop::collection::vec(any::<u8>(), 0..60)) {
             let starts: [&[u8]; 4] = [b"", b"Nov 14 06:39:01", b"2020-05-31T02:00:45", b"<86>Mar  1 00:00:00.1 h p["];

@@ -21,10 +21,10 @@ use crate::{
     lines::{Line, Lines, StreamError},
     view::FileView,
     wants::{Reading, Want},
-    zone::{Converter, DiskZone, LocalSeconds},
+    zone::{Converter, DiskZone},
 };
 use coldread_model::{GapKind, LoginSource, Origin, Timestamp, Zone};
-use header::{Stamp, Yearless};
+use header::{Heads, Stamp, Yearless};
 use year::YearCounter;
 
 const STRUCTURE: &str = "syslog line";
@@ -82,6 +82,7 @@ impl Extractor for Syslog {
             first_year: years.first_year(end, &converter),
             converter,
             years: YearCounter::default(),
+            heads: Heads::default(),
             second: None,
             attempts: Attempts::default(),
             repeats: Repeats::default(),
@@ -143,8 +144,10 @@ struct Log<'a> {
     first_year: i32,
     converter: Converter<'a>,
     years: YearCounter,
-    /// The last local second that was read, and when that was: in a busy log many lines are of one.
-    second: Option<(Second, Option<(Timestamp, bool)>)>,
+    heads: Heads,
+    /// The last second that was read of the disk's clock, as the line has it, and when that was: in a busy log many
+    /// lines are of one.
+    second: Option<(Stamp, Option<(Timestamp, bool)>)>,
     attempts: Attempts,
     repeats: Repeats,
     /// The line before if it told of logins, for `last message repeated`.
@@ -163,7 +166,7 @@ impl Log<'_> {
         if text.trim_ascii().is_empty() {
             return Ok(());
         }
-        let Some(header) = header::parse(text) else {
+        let Some(header) = self.heads.parse(text) else {
             if self.in_record && matches!(text.first(), Some(b' ' | b'\t')) {
                 return Ok(());
             }
@@ -175,11 +178,7 @@ impl Log<'_> {
             return Ok(());
         };
         self.in_record = true;
-        let years = match header.stamp {
-            Stamp::Yearless(stamp) => self.years.next(stamp),
-            _ => 0,
-        };
-        let (time, zone, ambiguous) = self.time(header.stamp, years);
+        let (time, zone, ambiguous) = self.time(header.stamp);
         self.span.take(time);
         let said = Said {
             pid: header.pid,
@@ -241,31 +240,32 @@ impl Log<'_> {
         Ok(())
     }
 
-    fn time(&mut self, stamp: Stamp, years: i32) -> (Option<Timestamp>, Zone, bool) {
+    fn time(&mut self, stamp: Stamp) -> (Option<Timestamp>, Zone, bool) {
         let (second, nanos) = match stamp {
             Stamp::Absolute(time) => return (Some(time), Zone::Log, false),
-            Stamp::Local(local, nanos) => (Second::Full(local), nanos),
-            Stamp::Yearless(stamp) => (Second::Yearless(Yearless { nanos: 0, ..stamp }, years), stamp.nanos),
+            Stamp::Local(local, nanos) => (Stamp::Local(local, 0), nanos),
+            Stamp::Yearless(stamp) => (Stamp::Yearless(Yearless { nanos: 0, ..stamp }), stamp.nanos),
         };
+        // No year ends between two lines of one second.
         let known = self.second.filter(|(last, _)| *last == second);
-        let (_, time) = known.unwrap_or_else(|| {
-            let local = match second {
-                Second::Full(local) => Some(local),
-                Second::Yearless(stamp, years) => year::local(stamp, self.first_year.saturating_add(years)),
-            };
-            (second, local.and_then(|local| self.converter.to_utc(local, 0)))
-        });
+        let (_, time) = known.unwrap_or_else(|| (second, self.utc(second)));
         self.second = Some((second, time));
         let ambiguous = time.is_some_and(|(_, ambiguous)| ambiguous);
         (time.map(|(time, _)| Timestamp::new(time.seconds, nanos)), self.zone.known, ambiguous)
     }
-}
 
-/// A second of the disk's clock as a line has it, and how many year ends came before it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Second {
-    Full(LocalSeconds),
-    Yearless(Yearless, i32),
+    /// When the disk's clock showed this, and whether it did so twice.
+    fn utc(&mut self, second: Stamp) -> Option<(Timestamp, bool)> {
+        let local = match second {
+            Stamp::Absolute(time) => return Some((time, false)),
+            Stamp::Local(local, _) => local,
+            Stamp::Yearless(stamp) => {
+                let years = self.years.next(stamp);
+                year::local(stamp, self.first_year.saturating_add(years))?
+            }
+        };
+        self.converter.to_utc(local, 0)
+    }
 }
 
 #[cfg(test)]

@@ -332,10 +332,11 @@ mod tests {
 
     /// Holds every hundredth event back to the end, as one that waits for a session's end would.
     #[derive(Default)]
-    struct Late(Vec<LoginEvent>, u64);
+    #[allow(clippy::vec_box)] // they come and go boxed
+    struct Late(Vec<Box<LoginEvent>>, u64);
 
     impl Joiner for Late {
-        fn push(&mut self, event: LoginEvent, emit: &mut dyn FnMut(LoginEvent)) {
+        fn push(&mut self, event: Box<LoginEvent>, emit: &mut dyn FnMut(Box<LoginEvent>)) {
             self.1 += 1;
             if self.1.is_multiple_of(100) {
                 self.0.push(event);
@@ -343,7 +344,7 @@ mod tests {
                 emit(event);
             }
         }
-        fn finish(&mut self, emit: &mut dyn FnMut(LoginEvent)) {
+        fn finish(&mut self, emit: &mut dyn FnMut(Box<LoginEvent>)) {
             for event in self.0.drain(..) {
                 emit(event);
             }

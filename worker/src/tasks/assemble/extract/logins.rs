@@ -11,8 +11,9 @@ use coldread_model::{
     rows::{self, Row},
 };
 
-/// Events that come from the joiner before it is asked what can be written.
-const AT_ONCE: usize = 4096;
+/// Events that come from the joiner before it is asked what can be written: few enough that they are still in the
+/// processor's caches then.
+const AT_ONCE: usize = 512;
 /// Bytes of events that wait in memory for others that the joiner holds.
 const WAITING_BYTES: usize = 16 << 20;
 /// Bytes of more of them before they go to a file.
@@ -48,7 +49,8 @@ pub(super) fn write(
 
 /// Brings events into order that come nearly so.
 struct Ordered<'j> {
-    waiting: Vec<LoginEvent>,
+    #[allow(clippy::vec_box)] // they come and go boxed, and sorting moves pointers alone
+    waiting: Vec<Box<LoginEvent>>,
     /// How many wait when the next look is taken at what can be written.
     ask_at: usize,
     /// Where more wait than memory should hold: most of them, and the time of their last.
@@ -81,7 +83,7 @@ impl<'j> Ordered<'j> {
             self.put_beyond(ready)?;
             self.empty_beyond()?;
         }
-        if self.waiting.iter().map(Row::weight).sum::<usize>() >= WAITING_BYTES {
+        if self.waiting.iter().map(|event| event.weight()).sum::<usize>() >= WAITING_BYTES {
             self.put_beyond(self.waiting.len())?;
         }
         self.ask_at = 2 * self.waiting.len() + AT_ONCE;
@@ -100,7 +102,7 @@ impl<'j> Ordered<'j> {
     fn empty_beyond(&mut self) -> Result<(), TaskError> {
         let beyond = std::mem::replace(&mut self.beyond, EventSorter::new(BEYOND_BYTES));
         for event in beyond.sorted()? {
-            self.out.push(&event?)?;
+            self.out.push(&*event?)?;
         }
         self.last_beyond = None;
         Ok(())

@@ -276,7 +276,7 @@ pub(super) struct SortedEvents {
 }
 
 impl Iterator for SortedEvents {
-    type Item = Result<LoginEvent, TaskError>;
+    type Item = Result<Box<LoginEvent>, TaskError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let event = packed::unpack(self.merge.peek()?.bytes, &self.names);
@@ -318,7 +318,7 @@ mod tests {
         // Runs were written and merged; had they not been, there would be as many as this.
         assert!(sorter.runs.len() > 1 && sorter.runs.len() < FAN_IN + 8, "{}", sorter.runs.len());
         all.sort();
-        assert!(sorter.sorted().unwrap().map(Result::unwrap).eq(all));
+        assert!(sorter.sorted().unwrap().map(|event| *event.unwrap()).eq(all));
     }
 
     #[test]

@@ -15,11 +15,30 @@ const NONE: u64 = 0;
 const HERE: u64 = 1;
 const FIRST: u64 = 2;
 
+/// The texts of an event.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Field {
+    User,
+    From,
+    Host,
+    Tty,
+    Session,
+    Method,
+    Target,
+    Detail,
+    Root,
+}
+
+/// How many there are.
+const FIELDS: usize = Field::Root as usize + 1;
+
 /// Names with their numbers.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     names: Vec<Known>,
     numbers: HashMap<Origin, u64, RandomState>,
+    /// The number of each field's last name: most say the same in event after event.
+    fields: [u64; FIELDS],
     /// The path that was used last, and its number: that of the log that is being read.
     last: Option<(Origin, u64)>,
 }
@@ -71,12 +90,20 @@ impl<'a> Name<'a> {
 }
 
 impl Names {
-    /// Writes a text, if there is one.
-    pub(super) fn put_text(&mut self, text: Option<&str>, out: &mut Vec<u8>) {
-        match text {
-            Some(text) => put(self.number(text.as_bytes()), text.as_bytes(), out),
-            None => put_number(NONE, out),
+    /// Writes a field's text, if there is one.
+    pub(super) fn put_text(&mut self, field: Field, text: Option<&str>, out: &mut Vec<u8>) {
+        let Some(text) = text.map(str::as_bytes) else { return put_number(NONE, out) };
+        let last = self.fields[field as usize];
+        if self.known(last).is_some_and(|known| *known.bytes == *text) {
+            return put_number(last, out);
         }
+        let number = self.number(text);
+        self.fields[field as usize] = number.unwrap_or(NONE);
+        put(number, text, out);
+    }
+
+    fn known(&self, number: u64) -> Option<&Known> {
+        self.names.get(usize::try_from(number.checked_sub(FIRST)?).ok()?)
     }
 
     /// Writes a path.
@@ -99,10 +126,7 @@ impl Names {
                 *rest = after;
                 Some(Name::Here(name))
             }
-            number => {
-                let known = usize::try_from(number - FIRST).ok().and_then(|number| self.names.get(number));
-                Some(Name::Known(KnownName(known.ok_or(Damaged)?)))
-            }
+            number => Some(Name::Known(KnownName(self.known(number).ok_or(Damaged)?))),
         })
     }
 
@@ -144,9 +168,9 @@ mod tests {
         let long = "x".repeat(MAX_BYTES + 1);
         let each = || [&long].into_iter().chain(&all).chain(&all);
         for name in each() {
-            names.put_text(Some(name), &mut bytes);
+            names.put_text(Field::User, Some(name), &mut bytes);
             names.put_path(&name.as_str().into(), &mut bytes);
-            names.put_text(None, &mut bytes);
+            names.put_text(Field::Host, None, &mut bytes);
         }
         assert_eq!(names.names.len(), MAX_NAMES);
         let mut rest = &bytes[..];
