@@ -68,6 +68,8 @@ pub(super) struct Geometry {
     pub hash_version: u8,
     /// Inodes that a mount deletes or truncates.
     pub orphans: Orphans,
+    /// Groups whose inode table is one of a group before, which stands beside each; sorted.
+    pub doubled: Vec<(u32, u32)>,
 }
 
 /// Inodes that a mount deletes or truncates, because nobody got to finish that. Both lists are sorted.
@@ -333,6 +335,7 @@ pub(super) mod tests {
             hash_unsigned: false,
             hash_version: 1,
             orphans: Orphans::default(),
+            doubled: Vec::new(),
         }
     }
 

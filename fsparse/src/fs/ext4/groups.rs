@@ -138,6 +138,9 @@ impl Scan {
         if found.inodes_used == 0 {
             return;
         }
+        if self.is_doubled(group, &found) {
+            return;
+        }
         bitmaps.push(Bitmap {
             group,
             block: found.inode_bitmap,
@@ -161,6 +164,19 @@ impl Scan {
             self.ask(Job::Inodes { first: first_number + index }, range, ask);
             index += count;
         }
+    }
+
+    /// Whether a group's inode table is another's; its inodes are lost then.
+    fn is_doubled(&mut self, group: u32, found: &Descriptor) -> bool {
+        let doubled = &self.geometry.doubled;
+        let Ok(at) = doubled.binary_search_by_key(&group, |pair| pair.0) else { return false };
+        let reason =
+            format!("group {group}: expected a table of its own, found that of group {}", doubled[at].1);
+        let range = self.geometry.bytes_of(found.inode_table, 1);
+        let gap = Gap::new(GapKind::Corrupt, "inode table", reason).at_byte(range.start);
+        let first = u64::from(group) * u64::from(self.geometry.inodes_per_group) + 1;
+        self.lose(first, found.inodes_used.into(), gap);
+        true
     }
 
     fn ask_single_inodes(&mut self, group: u32, used: u32, ask: &mut Requests) {

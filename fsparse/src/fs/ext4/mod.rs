@@ -23,6 +23,7 @@ mod open;
 mod probe;
 mod scan;
 mod superblock;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod xattr;

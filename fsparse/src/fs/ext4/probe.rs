@@ -3,7 +3,7 @@
 //!
 //! Rounds: the superblock, and its copies where it is damaged; if the journal must be replayed, its inode (descriptor, inode, map), its own
 //! superblock, all of its log at once, fast commits behind it, and the superblock again as the log leaves
-//! it; then what fast commits change, and the orphans.
+//! it; then what fast commits change, and the orphans; without checksums of inodes, all group descriptors.
 
 use super::{
     copies::{parse_copy, superblock_places},
@@ -11,6 +11,7 @@ use super::{
     journal::{Change, FastCommits, FastReader, JournalFile, Lens, LogReader, OrphanSearch, Replayed},
     scan::Scan,
     superblock::{SUPERBLOCK_AT, SUPERBLOCK_BYTES, Superblock},
+    tables::TableCheck,
 };
 use crate::{
     error::ParseError,
@@ -42,6 +43,8 @@ enum Step {
     /// The map of the orphan file.
     OrphanFile(Box<Scan>),
     Orphans(Box<OrphanSearch>),
+    /// All group descriptors, last.
+    Tables(Box<TableCheck>),
     Done,
 }
 
@@ -59,6 +62,8 @@ pub(super) struct Probe {
     failed: bool,
     /// Why a copy of the superblock stands in for it.
     copied: Option<String>,
+    /// The inode tables were held against one another, or need not be.
+    checked: bool,
 }
 
 impl Probe {
@@ -75,6 +80,7 @@ impl Probe {
             gaps: Vec::new(),
             failed: false,
             copied: None,
+            checked: false,
         }
     }
 
@@ -220,8 +226,24 @@ impl Probe {
                 }
                 Step::Done
             }
+            Step::Tables(check) => {
+                let (doubled, gap) = check.finish();
+                self.gaps.extend(gap);
+                if let Ok(found) = &mut self.found {
+                    found.geometry.doubled = doubled;
+                }
+                Step::Done
+            }
             Step::Copies(..) | Step::JournalHead(_) | Step::Done => Step::Done,
         }
+    }
+
+    /// What is left once all else is known, however that went.
+    fn last(&mut self, ask: &mut Requests) -> Step {
+        let Some(found) = self.found.as_ref().ok().filter(|_| !self.checked) else { return Step::Done };
+        self.checked = true;
+        let check = TableCheck::start(&found.geometry, ask);
+        check.map_or(Step::Done, |check| Step::Tables(Box::new(check)))
     }
 
     /// Asks for the journal's first block.
@@ -328,6 +350,7 @@ impl Probe {
             Step::FastArea(area) => area.feed(&fetched),
             Step::FastCommits(fast) => fast.feed(&fetched),
             Step::Orphans(search) => search.feed(&fetched),
+            Step::Tables(check) => check.feed(&fetched),
             Step::Done => {}
         }
     }
@@ -342,6 +365,9 @@ impl Probe {
                 return;
             }
             self.step = self.next(&mut inner);
+            if matches!(self.step, Step::Done) {
+                self.step = self.last(&mut inner);
+            }
         }
     }
 }

@@ -95,6 +95,23 @@ impl<T> Slab<T> {
     }
 }
 
+/// Inodes that could not be read, and why. Of those beyond so many as are listed no more is kept than their numbers.
+#[derive(Default)]
+pub(super) struct Doubtful {
+    told: Vec<(u32, Gap)>,
+    counted: Vec<u32>,
+}
+
+impl Doubtful {
+    pub(super) fn push(&mut self, (number, gap): (u32, Gap)) {
+        if self.told.len() < MAX_GAPS {
+            self.told.push((number, gap));
+        } else {
+            self.counted.push(number);
+        }
+    }
+}
+
 /// A survey under way.
 pub(super) struct Scan {
     pub(super) geometry: Arc<Geometry>,
@@ -114,7 +131,7 @@ pub(super) struct Scan {
     /// Inode bitmaps that were read.
     pub(super) in_use: HashMap<u32, Vec<u8>>,
     /// Inodes that could not be read: gaps, unless the bitmap says that they are not in use.
-    pub(super) doubtful: Vec<(u32, Gap)>,
+    pub(super) doubtful: Doubtful,
     /// Blocks of attributes asked for or shared by several inodes.
     pub(super) attribute_blocks: HashMap<u64, BlockState>,
     /// Bytes that shared blocks of attributes may still take.
@@ -152,7 +169,7 @@ impl Scan {
             opens: Slab::new(),
             tables: HashMap::new(),
             in_use: HashMap::new(),
-            doubtful: Vec::new(),
+            doubtful: Doubtful::default(),
             attribute_blocks: HashMap::new(),
             shared_room: 64 << 20,
             attributes_held: 0,
@@ -360,11 +377,14 @@ impl Machine for Scan {
 
 impl SurveyMachine for Scan {
     fn finish(mut self: Box<Self>) -> Survey {
-        for (number, gap) in std::mem::take(&mut self.doubtful) {
+        let doubtful = std::mem::take(&mut self.doubtful);
+        for (number, gap) in doubtful.told {
             if self.maybe_in_use(number) {
                 self.gap(gap);
             }
         }
+        let more = doubtful.counted.into_iter().filter(|number| self.maybe_in_use(*number)).count();
+        self.gaps_left_out += more as u64;
         self.lose_past_end();
         self.drop_noise();
         self.round_metadata();

@@ -146,6 +146,7 @@ impl Superblock {
             hash_unsigned: s_flags & 2 != 0,
             hash_version: bytes[0xFC],
             orphans: Orphans::default(),
+            doubled: Vec::new(),
         };
         let geometry = Geometry { groups: geometry.count_groups(blocks), ..geometry };
         geometry.check()?;

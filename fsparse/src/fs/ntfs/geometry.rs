@@ -7,7 +7,7 @@ use super::{
 use crate::error::ParseError;
 use coldread_model::{ByteRange, codec};
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 /// MFT records of a survey's unit.
 pub(super) const UNIT_RECORDS: u64 = 1024;
@@ -49,10 +49,9 @@ impl Geometry {
             clusters: boot.clusters,
             size_bytes: boot.size_bytes,
             records: 0,
-            mft: joined(mft),
+            mft: distinct(joined(mft)),
             bitmap: Vec::new(),
         };
-        // Runs that overlap could claim more than the volume holds.
         let mapped: u64 = geometry.mft.iter().map(|range| range.len).fold(0, u64::saturating_add);
         geometry.records = initialized.min(mapped).min(boot.size_bytes) / u64::from(boot.record_bytes);
         geometry
@@ -122,6 +121,21 @@ pub(super) fn joined(pieces: &[Piece]) -> Vec<ByteRange> {
         }
     }
     out
+}
+
+/// The ranges up to the first that lies, in whole or in part, on one before it: a hostile MFT could name the same records
+/// under any number of numbers.
+fn distinct(mut ranges: Vec<ByteRange>) -> Vec<ByteRange> {
+    let mut taken: BTreeMap<u64, u64> = BTreeMap::new();
+    let count = ranges.iter().take_while(|range| {
+        let before = taken.range(..range.end()).next_back();
+        let free = before.is_none_or(|(_, end)| *end <= range.start);
+        taken.insert(range.start, range.end());
+        free
+    });
+    let count = count.count();
+    ranges.truncate(count);
+    ranges
 }
 
 /// Ranges as the pieces of one value.

@@ -206,7 +206,11 @@ impl NtfsProbe {
         let geometry = Geometry::new(&boot, &mft.pieces, initialized);
         let bytes = geometry.records * u64::from(geometry.record_bytes);
         if !mft.whole || bytes + u64::from(geometry.record_bytes) <= initialized {
-            let reason = format!("only {bytes} bytes of the MFT are mapped");
+            let reason = if joined(&mft.pieces).len() > geometry.mft.len() {
+                format!("after {bytes} bytes of the MFT its runs lie on those before")
+            } else {
+                format!("only {bytes} bytes of the MFT are mapped")
+            };
             self.gaps.push(Gap::new(GapKind::Corrupt, "$MFT", reason.clone()).at_inode(MFT));
             self.partial.push(reason);
         }

@@ -118,6 +118,34 @@ fn thousands_of_damaged_images_end_with_bounded_work() {
 }
 
 #[test]
+fn an_inode_table_that_two_groups_name_is_read_once() {
+    for shape in
+        [&["-t", "ext2", "-b", "1024", "-g", "1024"][..], &["-t", "ext4", "-b", "1024", "-g", "1024"]]
+    {
+        let Some(mut bytes) = made(3 << 10, &[shape, &["-O", "^metadata_csum,^uninit_bg,^64bit"]].concat())
+        else {
+            return;
+        };
+        let (_, whole) = all(bytes.clone());
+        // Descriptors of 32 bytes from the third block on.
+        let table = bytes[2048 + 8..2048 + 12].to_vec();
+        bytes[2048 + 32 + 8..2048 + 32 + 12].copy_from_slice(&table);
+        let (probed, found) = all(bytes.clone());
+        assert_eq!(probed.gaps, []);
+        let lost = &found.lost[..];
+        assert_eq!((lost.len(), lost[0].kind), (1, GapKind::Corrupt));
+        let group = lost[0].first..lost[0].first + lost[0].count;
+        assert!(found.inodes.iter().all(|inode| !group.contains(&inode.number)));
+        let rest = whole.inodes.iter().filter(|inode| !group.contains(&inode.number)).count();
+        assert!(found.inodes.len() == rest && rest < whole.inodes.len(), "{shape:?}");
+        // The same whatever the division.
+        let source = MemorySource::new(bytes);
+        let (second, _) = survey(&source, &probed.geometry, 1..2);
+        assert_eq!((second.inodes.len(), &second.lost[..]), (0, lost));
+    }
+}
+
+#[test]
 fn a_tree_that_refers_to_itself_ends() {
     let Some(mut bytes) = made(3 << 10, &["-t", "ext2", "-b", "1024"]) else { return };
     let (_, whole) = all(bytes.clone());

@@ -126,6 +126,10 @@ fn an_mft_that_maps_itself_on_itself_or_claims_the_world_is_cut() {
         let found = survey(&source, &probed.geometry, 0..probed.units);
         let records = source.size_bytes() / RECORD as u64;
         assert!(found.inodes.len() as u64 <= records, "{} inodes", found.inodes.len());
+        let on_itself = runs[1..].contains(&runs[0]);
+        assert!(!on_itself || found.inodes.iter().all(|inode| inode.number < 20), "a record is told once");
+        assert_eq!(probed.reason.contains("lie on those before"), on_itself, "{}", probed.reason);
+        assert!(!on_itself || probed.state == VolumeState::Partial);
         assert!(size < 1 << 50 || probed.state == VolumeState::Partial, "{:?}", probed.reason);
     }
 }
