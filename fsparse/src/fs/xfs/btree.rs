@@ -13,7 +13,7 @@ use crate::error::ParseError;
 pub(super) const MAX_LEVELS: u32 = 16;
 
 /// The trees of an allocation group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Tree {
     FreeByBlock,
     FreeBySize,

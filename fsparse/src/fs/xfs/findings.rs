@@ -39,8 +39,13 @@ impl Findings {
     /// Records an error that costs so many inodes from `first` on, and that the bytes of `part` are damaged.
     pub(super) fn lose(&mut self, first: u64, count: u64, error: &ParseError, part: ByteRange) {
         self.survey.damaged.insert(part);
+        self.lose_for(first, count, error.to_gap());
+    }
+
+    /// Records a gap that costs so many inodes from `first` on.
+    pub(super) fn lose_for(&mut self, first: u64, count: u64, gap: Gap) {
         if self.survey.gaps.len() < MAX_GAPS {
-            self.survey.lose(first, count, error.to_gap());
+            self.survey.lose(first, count, gap);
         } else {
             self.gaps_left_out += 1;
         }

@@ -18,12 +18,14 @@ pub(super) struct ForkImage {
     mappings: Vec<Mapping>,
     /// Where each mapping starts in `bytes`.
     starts: Vec<usize>,
+    /// None until the first are there.
     bytes: Vec<u8>,
+    len: usize,
     bad: Vec<(ByteRange, SourceError)>,
 }
 
 impl ForkImage {
-    /// For mappings as `extent::settle` leaves them, with room for all their bytes.
+    /// For mappings as `extent::settle` leaves them.
     pub(super) fn new(geometry: &Geometry, mappings: Vec<Mapping>) -> Self {
         let mut len = 0;
         let mut starts = Vec::with_capacity(mappings.len());
@@ -31,11 +33,11 @@ impl ForkImage {
             starts.push(len);
             len += (mapping.count << geometry.block_log) as usize;
         }
-        Self { mappings, starts, bytes: vec![0; len], bad: Vec::new() }
+        Self { mappings, starts, bytes: Vec::new(), len, bad: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.bytes.len()
+        self.len
     }
 
     /// Each mapping and where its bytes go.
@@ -45,6 +47,9 @@ impl ForkImage {
 
     /// Puts bytes in their place.
     pub(super) fn fill(&mut self, at: usize, bytes: &[u8], bad: &[(ByteRange, SourceError)]) {
+        if self.bytes.is_empty() {
+            self.bytes = vec![0; self.len];
+        }
         if let Some(room) = self.bytes.get_mut(at..at.saturating_add(bytes.len())) {
             room.copy_from_slice(bytes);
         }

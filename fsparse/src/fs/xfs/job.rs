@@ -7,7 +7,8 @@ use super::{
     extent::{self, Mapping},
     fork_image::{ForkImage, MAX_TARGET_BYTES},
     inode::{self, Dinode, Format, RawFork},
-    survey::{BlockRun, MAX_REQUEST, Surveyor, Task, blocks, readable},
+    pace::Part,
+    survey::{BlockRun, Surveyor, Task, TreeOwner, blocks, readable},
 };
 use crate::{
     error::ParseError,
@@ -20,7 +21,7 @@ use coldread_model::{ByteRange, FileKind, Gap, GapKind, RowFlags};
 const MAX_ATTRIBUTE_FORK_BYTES: u64 = 64 << 20;
 
 /// Which fork of an inode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum ForkKind {
     Data,
     Attributes,
@@ -252,9 +253,15 @@ impl Surveyor {
                 self.fail(job, fork, &error, from);
                 continue;
             };
-            if let Err(gap) = self.spend(1, btree::FORK_TREE) {
+            if let Err(gap) =
+                self.spend_on_tree(TreeOwner::Fork(job.inode.number, fork), place, btree::FORK_TREE)
+            {
+                let is_over = gap.kind == GapKind::Limit;
                 self.fail_with(job, fork, *gap);
-                break;
+                if is_over {
+                    break;
+                }
+                continue;
             }
             let range = self.geometry.bytes_of(place, 1);
             self.found.metadata(range);
@@ -396,13 +403,9 @@ impl Surveyor {
         }
         let image = ForkImage::new(&self.geometry, std::mem::take(&mut job.fork(kind).mappings));
         let mut requests = 0;
-        for (mapping, start) in image.parts() {
+        for (mapping, at) in image.parts() {
             let range = self.geometry.bytes_of(mapping.block, mapping.count);
-            for (piece, at) in pieces(range) {
-                let task = Task::ImagePart { job: id, fork: kind, at: start + at };
-                self.ask(task, piece, ask);
-                requests += 1;
-            }
+            requests += self.want(Part::Image { job: id, fork: kind, at }, range, ask);
         }
         job.outstanding += requests;
         let fork = job.fork(kind);
@@ -490,14 +493,6 @@ impl Surveyor {
             self.spare.push(spare);
         }
     }
-}
-
-/// A range in requests of at most [`MAX_REQUEST`], each with its place in the range.
-pub(super) fn pieces(range: ByteRange) -> impl Iterator<Item = (ByteRange, usize)> {
-    (0..range.len.div_ceil(MAX_REQUEST)).map(move |number| {
-        let at = number * MAX_REQUEST;
-        (ByteRange::new(range.start + at, MAX_REQUEST.min(range.len - at)), at as usize)
-    })
 }
 
 /// The row of an inode, as far as the inode itself says.

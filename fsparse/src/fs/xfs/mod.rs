@@ -17,6 +17,7 @@ mod inode;
 mod job;
 mod log;
 mod names;
+mod pace;
 mod probe;
 mod roots;
 mod slab;

@@ -3,8 +3,9 @@
 use super::{
     dir,
     extent::Mapping,
-    job::{ForkKind, Job, pieces},
-    survey::{Surveyor, Task, blocks, readable},
+    job::{ForkKind, Job},
+    pace::Part,
+    survey::{Surveyor, blocks, readable},
 };
 use crate::{
     error::ParseError,
@@ -15,6 +16,7 @@ use coldread_model::ByteRange;
 /// A directory block that lies in several extents.
 pub(super) struct SplitBlock {
     place: ByteRange,
+    /// None until the first part is there.
     bytes: Vec<u8>,
     missing: u32,
     fault: Option<ParseError>,
@@ -42,10 +44,7 @@ impl Surveyor {
                     let count = rest.count - rest.count % unit;
                     let whole = self.geometry.bytes_of(rest.block, count);
                     self.broken(job, &mut parts);
-                    for (piece, _) in pieces(whole) {
-                        job.outstanding += 1;
-                        self.ask(Task::DirBlocks { job: id }, piece, ask);
-                    }
+                    job.outstanding += self.want(Part::Dir { job: id }, whole, ask);
                     count
                 } else {
                     let count = rest.count.min(unit - in_block);
@@ -87,15 +86,14 @@ impl Surveyor {
         let place = self.geometry.bytes_of(parts[0].block, parts[0].count);
         let block = self.dir_blocks.insert(SplitBlock {
             place,
-            bytes: vec![0; self.geometry.dir_block_bytes() as usize],
+            bytes: Vec::new(),
             missing: parts.len() as u32,
             fault: None,
         });
         let mut at = 0;
         for part in parts.drain(..) {
             let range = self.geometry.bytes_of(part.block, part.count);
-            job.outstanding += 1;
-            self.ask(Task::DirPart { job: id, block, at }, range, ask);
+            job.outstanding += self.want(Part::Split { job: id, block, at }, range, ask);
             at += range.len as usize;
         }
     }
@@ -116,6 +114,7 @@ impl Surveyor {
         let Some(mut job) = self.jobs.check_out(id) else { return };
         job.outstanding -= 1;
         if let Some(mut split) = self.dir_blocks.check_out(block) {
+            split.bytes.resize(self.geometry.dir_block_bytes() as usize, 0);
             if let Some(room) = split.bytes.get_mut(at..at + fetched.bytes.len()) {
                 room.copy_from_slice(fetched.bytes);
             }

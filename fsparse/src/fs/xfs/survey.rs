@@ -14,6 +14,7 @@ use super::{
     geometry::Geometry,
     job::{ForkKind, Job},
     names::SplitBlock,
+    pace::{Pace, Part},
     slab::Slab,
     xattr::Xattrs,
 };
@@ -24,7 +25,11 @@ use crate::{
     survey::Survey,
 };
 use coldread_model::{ByteRange, Gap, GapKind};
-use std::{collections::BTreeSet, ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    ops::Range,
+    sync::Arc,
+};
 
 /// Longest request.
 pub(super) const MAX_REQUEST: u64 = 1 << 20;
@@ -48,6 +53,13 @@ pub(super) struct InodeRun {
     used: u64,
 }
 
+/// Whose a tree is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum TreeOwner {
+    Group(Tree, u32),
+    Fork(u64, ForkKind),
+}
+
 /// What an outstanding request is for.
 pub(super) enum Task {
     Headers {
@@ -68,22 +80,8 @@ pub(super) enum Task {
         fork: ForkKind,
         level: u32,
     },
-    /// Whole directory blocks.
-    DirBlocks {
-        job: usize,
-    },
-    /// Part of a directory block that lies in several extents.
-    DirPart {
-        job: usize,
-        block: usize,
-        at: usize,
-    },
-    /// Part of a fork that is read whole.
-    ImagePart {
-        job: usize,
-        fork: ForkKind,
-        at: usize,
-    },
+    /// Part of a directory, or of a fork that is read whole.
+    Part(Part),
 }
 
 /// Surveys groups, or reads single inodes.
@@ -94,6 +92,9 @@ pub(super) struct Surveyor {
     pub(super) jobs: Slab<Job>,
     /// Directory blocks being put together.
     pub(super) dir_blocks: Slab<SplitBlock>,
+    pub(super) pace: Pace,
+    /// Blocks of trees that were asked for.
+    tree_blocks: HashSet<(TreeOwner, u64)>,
     pub(super) found: Findings,
     /// First inode of every chunk seen: none may come twice.
     chunks: BTreeSet<u64>,
@@ -139,6 +140,8 @@ impl Surveyor {
             tasks: Slab::default(),
             jobs: Slab::default(),
             dir_blocks: Slab::default(),
+            pace: Pace::default(),
+            tree_blocks: HashSet::new(),
             found: Findings::default(),
             chunks: BTreeSet::new(),
             xattrs: Xattrs::default(),
@@ -160,6 +163,21 @@ impl Surveyor {
     pub(super) fn ask(&mut self, task: Task, range: ByteRange, ask: &mut Requests) {
         let tag = self.tasks.insert(task);
         ask.push(tag as u64, range);
+    }
+
+    /// Takes a block of a tree, which lies at `place`, off what may still be read. In a sound tree one way leads to it:
+    /// else a tree of a few blocks could be gone through without end.
+    pub(super) fn spend_on_tree(
+        &mut self,
+        owner: TreeOwner,
+        place: u64,
+        structure: &'static str,
+    ) -> Result<(), Box<Gap>> {
+        if self.tree_blocks.insert((owner, place)) {
+            return self.spend(1, structure);
+        }
+        let at = self.geometry.bytes_of(place, 1).start;
+        Err(Box::new(ParseError::corrupt(at, structure, "one way to a block", "another").to_gap()))
     }
 
     /// Takes `blocks` off what may still be read.
@@ -235,6 +253,16 @@ impl Surveyor {
         }
     }
 
+    /// The same for a bound, or a block that is read already.
+    fn tree_gap(&mut self, tree: Tree, ag: u32, gap: Gap) {
+        if tree == Tree::Inode {
+            let (first, count) = self.geometry.inodes_of(ag, ag + 1);
+            self.found.lose_for(first, count, gap);
+        } else {
+            self.found.gap(gap);
+        }
+    }
+
     /// Tells of the groups that a volume cut short does not hold: the survey of the last that it holds does.
     fn lose_past_end(&mut self) {
         let (held, all) = (self.geometry.groups_held, self.geometry.ag_count);
@@ -276,8 +304,8 @@ impl Surveyor {
         let Some(place) = geometry.ag_place(ag, u64::from(root.block), 1) else { return };
         let range = geometry.bytes_of(place, 1);
         self.found.metadata(range);
-        if let Err(gap) = self.spend(1, Tree::Inode.name()) {
-            self.found.gap(gap.at_byte(range.start));
+        if let Err(gap) = self.spend_on_tree(TreeOwner::Group(Tree::Inode, ag), place, Tree::Inode.name()) {
+            self.tree_gap(Tree::Inode, ag, gap.at_byte(range.start));
             return;
         }
         match root.levels.checked_sub(2) {
@@ -305,9 +333,13 @@ impl Surveyor {
                 self.tree_error(tree, ag, &error, from);
                 continue;
             };
-            if let Err(gap) = self.spend(1, tree.name()) {
-                self.found.gap(gap.at_byte(from.start));
-                break;
+            if let Err(gap) = self.spend_on_tree(TreeOwner::Group(tree, ag), place, tree.name()) {
+                let is_over = gap.kind == GapKind::Limit;
+                self.tree_gap(tree, ag, gap.at_byte(from.start));
+                if is_over {
+                    break;
+                }
+                continue;
             }
             let range = self.geometry.bytes_of(place, 1);
             self.found.metadata(range);
@@ -473,9 +505,14 @@ impl Machine for Surveyor {
             Task::TreeBlocks { tree, ag, level } => self.tree_blocks(tree, ag, level, &fetched, ask),
             Task::Inodes { runs } => self.inodes(&runs, &fetched, ask),
             Task::ForkTree { job, fork, level } => self.fork_tree(job, fork, level, &fetched, ask),
-            Task::DirBlocks { job } => self.dir_blocks(job, &fetched),
-            Task::DirPart { job, block, at } => self.dir_part(job, block, at, &fetched),
-            Task::ImagePart { job, fork, at } => self.image_part(job, fork, at, &fetched),
+            Task::Part(part) => {
+                match part {
+                    Part::Dir { job } => self.dir_blocks(job, &fetched),
+                    Part::Split { job, block, at } => self.dir_part(job, block, at, &fetched),
+                    Part::Image { job, fork, at } => self.image_part(job, fork, at, &fetched),
+                }
+                self.arrived(fetched.range.len, ask);
+            }
         }
     }
 }

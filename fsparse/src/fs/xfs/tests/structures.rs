@@ -2,9 +2,10 @@
 
 use super::super::{
     btree, dir, extent, extent::Mapping, fork_image::ForkImage, geometry::Geometry, inode, superblock,
-    xattr::Xattrs,
+    survey::Surveyor, xattr::Xattrs,
 };
-use coldread_model::{ByteRange, Timestamp};
+use crate::fs::SurveyMachine as _;
+use coldread_model::{ByteRange, GapKind, Timestamp};
 use proptest::prelude::*;
 
 pub(super) fn geometry(v5: bool) -> Geometry {
@@ -62,6 +63,37 @@ fn an_inode_of_version_4_has_no_birth_and_signed_seconds() {
     version_1[4] = 1;
     version_1[6..8].copy_from_slice(&3u16.to_be_bytes());
     assert_eq!(inode::parse(&geometry(false), 131, &version_1, 0).unwrap().unwrap().nlink, 3);
+}
+
+/// A node or leaf of an extent tree of version 4: its keys or records are zeros, but for what `body` has.
+fn fork_block(level: u16, count: u16, body: &[u8], at: usize) -> Vec<u8> {
+    let mut block = vec![0; 4096];
+    block[..4].copy_from_slice(b"BMAP");
+    block[4..6].copy_from_slice(&level.to_be_bytes());
+    block[6..8].copy_from_slice(&count.to_be_bytes());
+    block[8..24].fill(0xff);
+    block[at..at + body.len()].copy_from_slice(body);
+    block
+}
+
+#[test]
+fn a_tree_that_leads_to_the_same_blocks_over_and_over_is_gone_through_once() {
+    let mut image = vec![0; 1 << 20];
+    // 25 times the node in block 20, which has 254 times the leaf in block 21, with one extent of one block.
+    let mut inode = plain_inode();
+    inode[5] = 3;
+    inode[100..104].copy_from_slice(&[0, 2, 0, 25]);
+    inode[104 + 25 * 8..104 + 50 * 8].copy_from_slice(&20_u64.to_be_bytes().repeat(25));
+    let (place, pointers) = (128 * 512, 21_u64.to_be_bytes().repeat(254));
+    image[place..place + 512].copy_from_slice(&inode);
+    image[20 << 12..21 << 12].copy_from_slice(&fork_block(1, 254, &pointers, 24 + 254 * 8));
+    let record = [0_u64.to_be_bytes(), (30_u64 << 21 | 1).to_be_bytes()].concat();
+    image[21 << 12..22 << 12].copy_from_slice(&fork_block(0, 1, &record, 24));
+    let mut machine = Box::new(Surveyor::of_inodes(geometry(false), &[128]));
+    assert_eq!(super::drive(&mut *machine, &image, &[]), 3);
+    let found = machine.finish();
+    assert_eq!((found.inodes.len(), found.extents.len(), found.gaps.len()), (1, 1, 24 + 253));
+    assert!(found.gaps.iter().all(|gap| gap.kind == GapKind::Corrupt && gap.inode == Some(128)));
 }
 
 #[test]
