@@ -9,6 +9,7 @@ pub mod asked;
 pub mod asset;
 pub mod codec;
 pub mod coverage;
+pub mod crc;
 pub mod digest;
 pub mod file;
 pub mod finding;

@@ -1,6 +1,7 @@
 //! Makes event logs for tests: chunks of events with shared templates.
 
 use super::binxml::token;
+use coldread_model::crc;
 use std::collections::HashMap;
 
 /// A log under construction.
@@ -199,7 +200,7 @@ impl LogBuilder {
         self.templates.clear();
         chunk[..8].copy_from_slice(b"ElfChnk\0");
         chunk[48..52].copy_from_slice(&(free as u32).to_le_bytes());
-        let sum = crc32fast::hash(&chunk[512..free]);
+        let sum = crc::crc32(&chunk[512..free]);
         chunk[52..56].copy_from_slice(&sum.to_le_bytes());
         chunk.resize(super::CHUNK, 0);
         self.file.extend(chunk);

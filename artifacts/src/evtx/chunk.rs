@@ -1,7 +1,7 @@
 //! Chunks and their records ("Chunk", "Event record").
 
 use super::{EvtxError, Record, event::Source, template::Templates, u32_at, u64_at};
-use coldread_model::Timestamp;
+use coldread_model::{Timestamp, crc};
 use std::cell::RefCell;
 
 /// Bytes of a chunk.
@@ -76,5 +76,5 @@ fn checksum_holds(bytes: &[u8], free: usize) -> bool {
     if u32_at(bytes, 120).is_some_and(|flags| flags & NO_CHECKSUMS != 0) {
         return true;
     }
-    bytes.get(HEADER..free).is_none_or(|records| Some(crc32fast::hash(records)) == u32_at(bytes, 52))
+    bytes.get(HEADER..free).is_none_or(|records| Some(crc::crc32(records)) == u32_at(bytes, 52))
 }

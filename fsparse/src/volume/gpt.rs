@@ -1,7 +1,7 @@
 //! GUID partition tables (UEFI Specification 2.10, section 5.3).
 
 use crate::error::ParseError;
-use coldread_model::ByteRange;
+use coldread_model::{ByteRange, crc};
 
 /// Most entries that are read; every tool writes 128.
 const MAX_ENTRIES: u32 = 1024;
@@ -152,7 +152,7 @@ pub(super) fn le64(bytes: &[u8], at: usize) -> u64 {
 
 /// CRC-32 as UEFI uses it (ISO 3309, polynomial 0x04C11DB7, reflected).
 fn crc32(bytes: &[u8]) -> u32 {
-    crc32fast::hash(bytes)
+    crc::crc32(bytes)
 }
 
 #[cfg(test)]

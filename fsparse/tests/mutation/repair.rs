@@ -4,6 +4,7 @@
 //! stands there is right. What is known of each format is only which bytes a checksum may cover.
 
 use crate::journals;
+use coldread_model::crc;
 use std::{collections::BTreeSet, ops::Range};
 
 /// A checksum of an image, or bytes that must stay as they were.
@@ -24,7 +25,7 @@ pub(crate) enum Spot {
 }
 
 pub(crate) fn crc(seed: u32, bytes: &[u8]) -> u32 {
-    !crc32c::crc32c_append(!seed, bytes)
+    !crc::crc32c_append(!seed, bytes)
 }
 
 pub(crate) fn le16(image: &[u8], at: usize) -> usize {
@@ -87,7 +88,7 @@ impl Spot {
             }
             Self::Kept { at, bytes } => put(image, *at, bytes),
             Self::Crc32 { at, len, sum_at } => {
-                let sum = covered(image, *at, *len, *sum_at, |part, _| crc32fast::hash(part), 0);
+                let sum = covered(image, *at, *len, *sum_at, |part, _| crc::crc32(part), 0);
                 if let Some(sum) = sum {
                     put(image, *sum_at, &sum.to_le_bytes());
                 }
@@ -151,8 +152,8 @@ fn xfs(image: &[u8]) -> Vec<Spot> {
                 continue;
             };
             for offset in [4, 12, 32, 52, 64, 100, 216, 224, 312] {
-                let sum = crc32c::crc32c_append(
-                    crc32c::crc32c_append(crc32c::crc32c(&bytes[..offset]), &[0; 4]),
+                let sum = crc::crc32c_append(
+                    crc::crc32c_append(crc::crc32c(&bytes[..offset]), &[0; 4]),
                     &bytes[offset + 4..],
                 );
                 if sum == le32(bytes, offset) {

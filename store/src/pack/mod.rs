@@ -36,6 +36,7 @@ use crate::compress::{MAX_OBJECT_BYTES, MAX_STORED_BYTES};
 use coldread_model::{
     DecodeError, ObjectId, ObjectKind,
     codec::{Reader, Writer},
+    crc,
 };
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -129,7 +130,7 @@ impl Entry {
         out.u32(self.stored);
         out.u32(self.raw);
         out.raw(&self.id.0);
-        let crc = crc32c::crc32c_append(crc32c::crc32c(&out.bytes), payload);
+        let crc = crc::crc32c_append(crc::crc32c(&out.bytes), payload);
         out.u32(crc);
         out.bytes
     }
@@ -152,7 +153,7 @@ impl Footer {
         out.u64s([self.index_at, self.objects, self.filter_at, self.filter_len]);
         out.raw(&self.index_digest);
         out.raw(&self.filter_digest);
-        let crc = crc32c::crc32c(&out.bytes);
+        let crc = crc::crc32c(&out.bytes);
         out.u32(crc);
         out.raw(END_MAGIC);
         out.bytes
@@ -170,7 +171,7 @@ impl Footer {
             filter_digest: array(&mut reader)?,
         };
         let fields = bytes.len() - reader.left();
-        if reader.u32()? != crc32c::crc32c(&bytes[..fields]) || reader.take(8)? != END_MAGIC {
+        if reader.u32()? != crc::crc32c(&bytes[..fields]) || reader.take(8)? != END_MAGIC {
             return Err(reader.invalid("checksum or magic do not fit"));
         }
         let index_len = footer.objects.checked_mul(ENTRY_BYTES);

@@ -2,9 +2,11 @@
 //!
 //! Source: Linux kernel documentation, "ext4 Data Structures and Algorithms", section "Checksums".
 
+use coldread_model::crc;
+
 /// CRC32C as ext4 chains it: the running value goes in and out without the final inversion.
 pub(super) fn crc32c(seed: u32, bytes: &[u8]) -> u32 {
-    !crc32c::crc32c_append(!seed, bytes)
+    !crc::crc32c_append(!seed, bytes)
 }
 
 /// CRC32C over several pieces in a row.

@@ -1,5 +1,7 @@
 //! Big-endian fields, and the checksum that version 5 metadata carries.
 
+use coldread_model::crc;
+
 /// A structure's bytes. What lies past their end reads as zero, so that no offset can panic; callers check
 /// lengths where a zero would mean something.
 #[derive(Clone, Copy)]
@@ -50,9 +52,9 @@ pub(super) fn checksums(bytes: &[u8], at: usize) -> (u32, u32) {
         (Some(head), Some((first, after))) => {
             head.copy_from_slice(first);
             head[at..at + 4].fill(0);
-            crc32c::crc32c_append(crc32c::crc32c(head), after)
+            crc::crc32c_append(crc::crc32c(head), after)
         }
-        _ => crc32c::crc32c_append(crc32c::crc32c_append(crc32c::crc32c(before), &[0; 4]), after),
+        _ => crc::crc32c_append(crc::crc32c_append(crc::crc32c(before), &[0; 4]), after),
     };
     (u32::from_le_bytes(*stored), computed)
 }
@@ -83,7 +85,7 @@ mod tests {
             let mut blank = block.clone();
             blank[at..at + 4].fill(0);
             let stored = u32::from_le_bytes(block[at..at + 4].try_into().unwrap());
-            assert_eq!(checksums(&block, at), (stored, crc32c::crc32c(&blank)), "{at}");
+            assert_eq!(checksums(&block, at), (stored, crc::crc32c(&blank)), "{at}");
         }
         assert_eq!(checksums(&block, 597), (0, 1));
     }

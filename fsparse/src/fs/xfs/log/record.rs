@@ -6,6 +6,7 @@
 //! what stood there in a data block is in the header.
 
 use super::super::be::Be;
+use coldread_model::crc;
 
 pub(super) const BLOCK: usize = 512;
 const MAGIC: u32 = 0xfeed_babe;
@@ -99,15 +100,15 @@ impl Header {
     }
 
     fn checksum(&self, record: &[u8], summed: usize) -> Option<u32> {
-        let mut sum = crc32c::crc32c(record.get(..CRC)?);
-        sum = crc32c::crc32c_append(sum, &[0; 4]);
-        sum = crc32c::crc32c_append(sum, record.get(CRC + 4..summed)?);
+        let mut sum = crc::crc32c(record.get(..CRC)?);
+        sum = crc::crc32c_append(sum, &[0; 4]);
+        sum = crc::crc32c_append(sum, record.get(CRC + 4..summed)?);
         for further in 1..self.len.div_ceil(HEADER_BYTES) as usize {
             let at = further * BLOCK;
-            sum = crc32c::crc32c_append(sum, record.get(at..at + SUMMED_FURTHER_BYTES)?);
+            sum = crc::crc32c_append(sum, record.get(at..at + SUMMED_FURTHER_BYTES)?);
         }
         let data = self.leading_blocks * BLOCK;
-        Some(crc32c::crc32c_append(sum, record.get(data..data + self.len as usize)?))
+        Some(crc::crc32c_append(sum, record.get(data..data + self.len as usize)?))
     }
 
     /// The data of a whole record, with the first words of its blocks put back.

@@ -6,7 +6,7 @@ use super::super::{
     log::{Outcome, Replay, Shape},
 };
 use crate::machine::{Fetched, Machine, Requests};
-use coldread_model::{ByteRange, GapKind, VolumeState, task::PatchContent};
+use coldread_model::{ByteRange, GapKind, VolumeState, crc, task::PatchContent};
 use proptest::prelude::*;
 
 const LOG: usize = 4 << 20;
@@ -81,7 +81,7 @@ fn write(volume: &mut [u8], cycle: u32, at: usize, tail: u64, operations: &[Oper
         let pass = cycle + u32::from(at + 1 + number >= BLOCKS);
         block[..4].copy_from_slice(&pass.to_be_bytes());
     }
-    let sum = crc32c::crc32c_append(crc32c::crc32c(&header[..328]), &data);
+    let sum = crc::crc32c_append(crc::crc32c(&header[..328]), &data);
     header[32..36].copy_from_slice(&sum.to_le_bytes());
     let record = [header, data].concat();
     for (number, block) in record.chunks_exact(512).enumerate() {
@@ -323,9 +323,9 @@ fn other_byte_orders_strange_items_and_bad_sectors_are_refused() {
     assert_eq!((outcome.state, outcome.gaps[0].kind), (VolumeState::Unreplayed, GapKind::Unsupported));
     write(&mut volume, 1, 0, 1 << 32, &transaction(1, vec![buffer(800, 0, 0..1, 1)]));
     volume[LOG + 303] = 2;
-    let sum = crc32c::crc32c_append(crc32c::crc32c(&volume[LOG..LOG + 32]), &[0; 4]);
-    let sum = crc32c::crc32c_append(sum, &volume[LOG + 36..LOG + 328]);
-    let sum = crc32c::crc32c_append(sum, &volume[LOG + 512..LOG + 1024]);
+    let sum = crc::crc32c_append(crc::crc32c(&volume[LOG..LOG + 32]), &[0; 4]);
+    let sum = crc::crc32c_append(sum, &volume[LOG + 36..LOG + 328]);
+    let sum = crc::crc32c_append(sum, &volume[LOG + 512..LOG + 1024]);
     volume[LOG + 32..LOG + 36].copy_from_slice(&sum.to_le_bytes());
     let outcome = replay(&volume, true, &[]);
     assert!(outcome.reason.contains("byte order"), "{}", outcome.reason);

@@ -1,6 +1,6 @@
 //! Writes logs: records of either version, as Linux' `xfs_log.c` lays them out.
 
-use coldread_model::ByteRange;
+use coldread_model::{ByteRange, crc};
 
 /// Bytes of data of a record: what one block of header describes.
 const RECORD_BYTES: usize = 32 << 10;
@@ -114,7 +114,7 @@ impl<'a> Writer<'a> {
             let pass = self.cycle + u32::from(self.at + 1 + number as u64 >= blocks);
             block[..4].copy_from_slice(&pass.to_be_bytes());
         }
-        let sum = crc32c::crc32c_append(crc32c::crc32c(&header[..328]), &data);
+        let sum = crc::crc32c_append(crc::crc32c(&header[..328]), &data);
         header[32..36].copy_from_slice(&sum.to_le_bytes());
         let record = [header, data].concat();
         for (number, block) in record.chunks_exact(512).enumerate() {
