@@ -47,7 +47,7 @@ struct Placer<'t, 'a> {
 /// Finds a path for each name of each deleted inode, once everything else has its place.
 pub(super) fn place(tree: &mut Tree<'_>) {
     let survey = tree.survey;
-    if !survey.inodes.iter().any(is_deleted) {
+    if !tree.briefs.iter().any(|brief| brief.is_deleted()) {
         return;
     }
     let child = |entry: &Entry| tree.numbers.get(entry.child).filter(|&child| tree.is_deleted(child));

@@ -4,6 +4,7 @@
 //! directory with two names, a cycle, or a name without an inode costs one gap and nothing else. Names of deleted
 //! inodes stand beside the tree, not in it: only the rows of a listing show them.
 
+mod brief;
 mod deleted;
 mod index;
 mod losses;
@@ -13,7 +14,8 @@ mod rows;
 pub use rows::for_each_row;
 
 use crate::survey::{Inode, Span, Survey};
-use coldread_model::{FileKind, Gap, GapKind, RowFlags};
+use brief::Brief;
+use coldread_model::{Gap, GapKind};
 use deleted::Gone;
 use index::NumberIndex;
 use losses::Losses;
@@ -65,6 +67,8 @@ pub struct Tree<'a> {
     directory_of: Vec<u32>,
     paths: Vec<u8>,
     numbers: NumberIndex,
+    /// What joining asks of each inode.
+    briefs: Vec<Brief>,
     losses: Losses,
     /// Where deleted inodes stood, in listing order.
     gone: Vec<Gone>,
@@ -76,7 +80,7 @@ pub struct Tree<'a> {
 impl<'a> Tree<'a> {
     /// Joins the names of a whole volume's survey below the inode `root`.
     pub fn build(survey: &'a Survey, root: u64) -> Self {
-        let numbers = NumberIndex::new(survey.inodes.iter().map(|inode| inode.number));
+        let (numbers, briefs) = brief::of(survey);
         let mut tree = Self {
             survey,
             places: Vec::with_capacity(survey.entries.len()),
@@ -84,7 +88,8 @@ impl<'a> Tree<'a> {
             by_path: Vec::new(),
             directory_of: vec![0; survey.inodes.len()],
             paths: Vec::new(),
-            numbers,
+            numbers: NumberIndex::new(numbers.into_iter()),
+            briefs,
             losses: Losses::of(survey),
             gone: Vec::new(),
             gaps: Vec::new(),
@@ -109,7 +114,7 @@ impl<'a> Tree<'a> {
             self.gaps.push(Gap::new(kind, "root directory", reason).at_inode(root));
             return;
         };
-        let names = Names::of(survey, &self.numbers);
+        let names = Names::of(survey, &self.numbers, &self.briefs);
         if names.strangers > 0 {
             let reason = format!("{} names stand in directories that are not in use", names.strangers);
             self.gaps.push(Gap::new(GapKind::Corrupt, "directory", reason));
@@ -137,7 +142,7 @@ impl<'a> Tree<'a> {
             self.directories[next].places = start..self.places.len();
             for place in start..self.places.len() {
                 let Place { name, inode } = self.places[place];
-                if survey.inodes[inode as usize].kind == FileKind::Dir {
+                if self.briefs[inode as usize].is_directory() {
                     let path = self.path_in(next, survey.bytes(name));
                     self.enter(inode, &path, self.directories[next].internal);
                 }
@@ -149,17 +154,17 @@ impl<'a> Tree<'a> {
 
     /// Takes a directory in, unless it was before or its path passes a bound.
     fn enter(&mut self, inode: u32, path: &[u8], internal: bool) {
-        let number = self.survey.inodes[inode as usize].number;
-        let internal = internal || self.survey.inodes[inode as usize].flags.contains(RowFlags::INTERNAL);
+        let number = |tree: &Self| tree.survey.inodes[inode as usize].number;
+        let internal = internal || self.briefs[inode as usize].is_internal();
         if self.directory_of[inode as usize] != 0 {
             let reason = "a directory has two names; the other one is followed";
-            self.note(GapKind::Corrupt, "directory", reason, number, |_| path.to_vec());
+            self.note(GapKind::Corrupt, "directory", reason, number(self), |_| path.to_vec());
             return;
         }
         if !self.has_room(path) {
             let reason =
                 "its path is too long, or the paths of all directories are: what is in it is not listed";
-            self.note(GapKind::Limit, "directory", reason, number, |_| path.to_vec());
+            self.note(GapKind::Limit, "directory", reason, number(self), |_| path.to_vec());
             return;
         }
         let start = self.paths.len();
@@ -175,7 +180,7 @@ impl<'a> Tree<'a> {
     }
 
     fn is_deleted(&self, inode: u32) -> bool {
-        deleted::is_deleted(&self.survey.inodes[inode as usize])
+        self.briefs[inode as usize].is_deleted()
     }
 
     /// Lists a gap, unless there are too many of its reason.
@@ -212,10 +217,11 @@ impl<'a> Tree<'a> {
 
     /// One gap for all inodes in use that no name leads to.
     fn count_nameless(&mut self, named: &[bool]) {
-        let quiet = RowFlags::INTERNAL | RowFlags::DELETED;
-        let nameless = |(inode, named): &(&Inode, &bool)| !**named && !inode.flags.intersects(quiet);
-        let mut lost = self.survey.inodes.iter().zip(named).filter(nameless).map(|(inode, _)| inode.number);
+        let quiet = |brief: &Brief| brief.is_internal() || brief.is_deleted();
+        let nameless = |(_, (brief, named)): &(usize, (&Brief, &bool))| !**named && !quiet(brief);
+        let mut lost = self.briefs.iter().zip(named).enumerate().filter(nameless).map(|(inode, _)| inode);
         if let Some(first) = lost.next() {
+            let first = self.survey.inodes[first].number;
             let (kind, words) = self.losses.why_nameless();
             let reason = format!("{} {words}; this is the first", 1 + lost.count());
             self.gaps.push(Gap::new(kind, "inode", reason).at_inode(first));

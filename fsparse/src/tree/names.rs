@@ -1,6 +1,6 @@
 //! The names of each directory.
 
-use super::{deleted::is_deleted, index::NumberIndex};
+use super::{brief::Brief, index::NumberIndex};
 use crate::survey::Survey;
 
 /// Bytes of a name that are compared as one number.
@@ -19,29 +19,34 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn of(survey: &Survey, numbers: &NumberIndex) -> Self {
+    pub(super) fn of(survey: &Survey, numbers: &NumberIndex, briefs: &[Brief]) -> Self {
         let mut starts = vec![0_u32; survey.inodes.len() + 1];
         let mut strangers = 0;
         // A look at what each name leads to, only where there is anything deleted.
-        let any_deleted = survey.inodes.iter().any(is_deleted);
-        let gone =
-            |number| numbers.get(number).is_some_and(|inode| is_deleted(&survey.inodes[inode as usize]));
+        let any_deleted = briefs.iter().any(|brief| brief.is_deleted());
+        let gone = |number| numbers.get(number).is_some_and(|inode| briefs[inode as usize].is_deleted());
+        let directory_of = |parent, generation: u16| {
+            numbers.get(parent).filter(|&parent| {
+                let known = || survey.inodes[parent as usize].generation;
+                !briefs[parent as usize].is_deleted()
+                    && (generation == 0 || known() == 0 || known() == generation)
+            })
+        };
+        // Names of a directory come in a row, nearly always.
+        let mut before = (0, 0, directory_of(0, 0));
         let parents = survey.entries.iter().map(|entry| {
             if any_deleted && gone(entry.child) {
                 return u32::MAX;
             }
-            let parent = numbers.get(entry.parent).filter(|&parent| {
-                let directory = &survey.inodes[parent as usize];
-                !is_deleted(directory)
-                    && (entry.parent_generation == 0
-                        || directory.generation == 0
-                        || entry.parent_generation == directory.generation)
-            });
-            match parent {
+            if (before.0, before.1) != (entry.parent, entry.parent_generation) {
+                let parent = directory_of(entry.parent, entry.parent_generation);
+                before = (entry.parent, entry.parent_generation, parent);
+            }
+            match before.2 {
                 Some(parent) => starts[parent as usize + 1] += 1,
                 None => strangers += 1,
             }
-            parent.unwrap_or(u32::MAX)
+            before.2.unwrap_or(u32::MAX)
         });
         let parents: Vec<u32> = parents.collect();
         let mut sum = 0;
@@ -107,8 +112,8 @@ mod tests {
                 let child = 1000 - survey.entries.len() as u64;
                 survey.entries.push(Entry { parent, parent_generation: 0, child, name });
             }
-            let numbers = NumberIndex::new(survey.inodes.iter().map(|inode| inode.number));
-            let found = Names::of(&survey, &numbers);
+            let (numbers, briefs) = crate::tree::brief::of(&survey);
+            let found = Names::of(&survey, &NumberIndex::new(numbers.into_iter()), &briefs);
             prop_assert_eq!(found.strangers, names.iter().filter(|name| name.0 > 2).count() as u64);
             let mut sorted = Vec::new();
             for inode in 0..3 {

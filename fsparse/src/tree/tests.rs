@@ -1,6 +1,6 @@
 use super::*;
 use crate::survey::{Encoding, Entry, Run, Stream};
-use coldread_model::Timestamp;
+use coldread_model::{FileKind, RowFlags, Timestamp};
 
 fn inode(number: u64, kind: FileKind) -> Inode {
     let time = Timestamp::new(0, 0);
