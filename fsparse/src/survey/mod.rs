@@ -5,9 +5,11 @@
 //! [`Survey::append`], which gives the same result however the units were divided.
 
 mod encoding;
+mod order;
 
 use crate::fs::ntfs::wof::Algorithm;
 use coldread_model::{FileKind, Gap, GapKind, RangeSet, RowFlags, Timestamp};
+pub(crate) use order::InOrder;
 use serde::{Deserialize, Serialize};
 
 /// Bytes in a survey's arena.
@@ -36,7 +38,7 @@ impl Run {
 }
 
 /// An inode or MFT record that is in use.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inode {
     /// Its number.
     pub number: u64,

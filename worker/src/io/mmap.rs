@@ -16,7 +16,7 @@ use super::{
     holes,
     waiting::{Part, Waiting, answer},
 };
-use coldread_fsparse::source::{BlockSource, Completion, MappedRange, Memory, ReadQueue, SourceError};
+use coldread_fsparse::source::{BlockSource, Completion, MappedRange, Memory, Piece, ReadQueue, SourceError};
 use coldread_model::ByteRange;
 use memmap2::{Advice, Mmap, MmapOptions};
 use std::{collections::VecDeque, io, sync::Arc};
@@ -161,6 +161,22 @@ impl MmapQueue<'_> {
     }
 }
 
+/// Bytes of a window that [`fetch`] asks for: a block; the processor finds out by itself how a longer one goes on.
+const FETCHED: usize = 4096;
+/// Bytes of a line of the processor's cache.
+const LINE: usize = 64;
+
+/// Brings the start of the window that is handed out next into the processor's cache, while its consumer parses the
+/// one before: blocks of directories lie here and there, and waiting for memory takes longer than reading them.
+fn fetch(window: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in window[..window.len().min(FETCHED)].chunks(LINE) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: it is a hint, which touches nothing that the program can see, at the start of a slice.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+}
+
 impl ReadQueue for MmapQueue<'_> {
     fn push(&mut self, tag: u64, range: ByteRange) {
         self.waiting.push(tag, range, &mut self.ready);
@@ -169,6 +185,9 @@ impl ReadQueue for MmapQueue<'_> {
     fn next(&mut self) -> Option<Completion> {
         loop {
             if let Some(done) = self.ready.pop_front() {
+                if let Some(Completion { result: Ok(Piece::Bytes(next)), .. }) = self.ready.front() {
+                    fetch(next);
+                }
                 return Some(done);
             }
             self.look_ahead();

@@ -259,10 +259,10 @@ impl Scan {
     }
 
     /// Hands a finished value to the inodes that wait for it.
-    pub(super) fn deliver_value(&mut self, open: Open, ask: &mut Requests) {
+    pub(super) fn deliver_value(&mut self, open: &mut Open, ask: &mut Requests) {
         let number = open.number();
-        let (value, hash) = open.value;
-        let fault = open.fault.or_else(|| {
+        let (value, hash) = std::mem::take(&mut open.value);
+        let fault = open.fault.take().or_else(|| {
             let right = crc32c(self.geometry.checksum_seed, &value) == hash;
             (!right).then(|| "the value's hash is wrong".to_owned())
         });

@@ -136,7 +136,10 @@ impl Scan {
         } else {
             self.take_root(id, &mut open, inode, at, ask);
         }
-        self.settle(id, open, ask);
+        // Nearly always at its end, without having been moved.
+        if !self.is_finished(id, &mut open, ask) {
+            self.opens.put(id, open);
+        }
     }
 
     /// Follows the map of an inode that a mount deletes: its blocks are free.
@@ -326,19 +329,25 @@ impl Scan {
 
     /// Goes on with an inode whose outstanding requests may all be answered.
     pub(super) fn settle(&mut self, id: u32, mut open: Open, ask: &mut Requests) {
+        if !self.is_finished(id, &mut open, ask) {
+            self.opens.put(id, open);
+        }
+    }
+
+    /// Puts an inode that waits for nothing more where it belongs; false if it waits.
+    fn is_finished(&mut self, id: u32, open: &mut Open, ask: &mut Requests) -> bool {
         if open.waiting == 0 && !open.asked && open.inline.is_none() {
             open.asked = true;
             match open.role {
                 Role::Link if open.row.target.len == 0 && open.fault.is_none() => {
-                    self.ask_target(id, &mut open, ask);
+                    self.ask_target(id, open, ask);
                 }
-                Role::Value if open.fault.is_none() => self.ask_value(id, &mut open, ask),
+                Role::Value if open.fault.is_none() => self.ask_value(id, open, ask),
                 _ => {}
             }
         }
         if open.waiting > 0 {
-            self.opens.put(id, open);
-            return;
+            return false;
         }
         self.opens.release(id);
         if open.role == Role::Value {
@@ -346,6 +355,7 @@ impl Scan {
         } else {
             self.close(open);
         }
+        true
     }
 
     fn ask_target(&mut self, id: u32, open: &mut Open, ask: &mut Requests) {
@@ -368,7 +378,7 @@ impl Scan {
     }
 
     /// Puts a finished inode into the survey.
-    fn close(&mut self, mut open: Open) {
+    fn close(&mut self, open: &mut Open) {
         if !join(&mut open.extents) {
             let wrong = ("extents that do not overlap".to_owned(), "overlapping ones".to_owned());
             self.corrupt(open.number(), "extents", open.at, &wrong);
@@ -388,13 +398,13 @@ impl Scan {
             for extent in open.extents.drain(..) {
                 self.out.free.insert(ByteRange::new(extent.physical, extent.len));
             }
-            self.spare = open.extents;
+            self.spare = std::mem::take(&mut open.extents);
             return;
         }
         if open.row.kind == FileKind::File
             && self.geometry.orphans.truncated.binary_search(&open.number()).is_ok()
         {
-            self.truncate(&mut open);
+            self.truncate(open);
         }
         if matches!(open.role, Role::Directory(_) | Role::Link | Role::Internal) && self.names {
             for extent in &open.extents {
@@ -413,12 +423,12 @@ impl Scan {
             }
         }
         if open.row.kind == FileKind::File {
-            self.keep_stream(&mut open);
+            self.keep_stream(open);
         }
-        self.keep_attributes(&mut open);
-        self.out.inodes.push(open.row);
+        self.keep_attributes(open);
+        self.inodes.push(open.row);
         open.extents.clear();
-        self.spare = open.extents;
+        self.spare = std::mem::take(&mut open.extents);
     }
 
     fn keep_stream(&mut self, open: &mut Open) {

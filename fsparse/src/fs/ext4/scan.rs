@@ -16,7 +16,7 @@ use super::{
 use crate::{
     fs::SurveyMachine,
     machine::{Fetched, Machine, Requests},
-    survey::{Extent, Span, Survey},
+    survey::{Extent, InOrder, Span, Survey},
 };
 use coldread_model::{ByteRange, Gap, GapKind};
 use std::{
@@ -124,6 +124,7 @@ pub(super) struct Scan {
     /// Whether names are wanted, and where metadata lies.
     pub(super) names: bool,
     pub(super) out: Survey,
+    pub(super) inodes: InOrder,
     pub(super) jobs: Slab<Job>,
     pub(super) opens: Slab<Open>,
     /// Inode tables of groups whose descriptors were read.
@@ -165,6 +166,7 @@ impl Scan {
             single: false,
             names: true,
             out: Survey::default(),
+            inodes: InOrder::default(),
             jobs: Slab::new(),
             opens: Slab::new(),
             tables: HashMap::new(),
@@ -386,10 +388,10 @@ impl SurveyMachine for Scan {
         let more = doubtful.counted.into_iter().filter(|number| self.maybe_in_use(*number)).count();
         self.gaps_left_out += more as u64;
         self.lose_past_end();
+        self.out.inodes = std::mem::take(&mut self.inodes).finish();
         self.drop_noise();
         self.round_metadata();
         let mut out = self.out;
-        out.inodes.sort_unstable_by_key(|inode| inode.number);
         if self.full {
             let reason = crate::survey::SurveyFull.to_string();
             out.gaps.push(Gap::new(GapKind::Limit, "survey", reason));

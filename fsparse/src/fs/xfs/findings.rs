@@ -2,7 +2,7 @@
 
 use crate::{
     error::ParseError,
-    survey::{Extent, Inode, Run, Span, Stream, Survey},
+    survey::{Extent, InOrder, Inode, Run, Span, Stream, Survey},
 };
 use coldread_model::{ByteRange, Gap, GapKind};
 
@@ -13,6 +13,7 @@ const MAX_GAPS: usize = 100_000;
 #[derive(Default)]
 pub(super) struct Findings {
     survey: Survey,
+    inodes: InOrder,
     full: bool,
     gaps_left_out: u64,
 }
@@ -89,12 +90,12 @@ impl Findings {
     }
 
     pub(super) fn inode(&mut self, inode: Inode) {
-        self.survey.inodes.push(inode);
+        self.inodes.push(inode);
     }
 
     /// The survey, its inodes in order.
     pub(super) fn finish(mut self) -> Survey {
-        self.survey.inodes.sort_unstable_by_key(|inode| inode.number);
+        self.survey.inodes = self.inodes.finish();
         if self.full {
             let reason = crate::survey::SurveyFull.to_string();
             self.survey.gaps.push(Gap::new(GapKind::Limit, "survey", reason));

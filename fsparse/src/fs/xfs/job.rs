@@ -112,8 +112,7 @@ impl Surveyor {
             Some(fork) => self.begin_fork(&mut job, ForkKind::Attributes, fork),
             None => None,
         };
-        let id = self.jobs.insert(job);
-        let Some(mut job) = self.jobs.check_out(id) else { return };
+        let id = self.jobs.reserve();
         for (fork, root) in [(ForkKind::Data, data_root), (ForkKind::Attributes, attribute_root)] {
             match root {
                 Some((level, pointers)) => {

@@ -25,6 +25,14 @@ impl<T> Slab<T> {
         self.places.len() - 1
     }
 
+    /// A number for a value that is checked out from the start.
+    pub(super) fn reserve(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            self.places.len() - 1
+        })
+    }
+
     pub(super) fn remove(&mut self, number: usize) -> Option<T> {
         let value = self.places.get_mut(number)?.take()?;
         self.free.push(number);
