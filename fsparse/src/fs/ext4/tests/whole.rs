@@ -33,8 +33,7 @@ fn shown(survey: &Survey, inode: &Inode) -> String {
         let inline = if let Encoding::Inline(span) = stream.encoding { survey.bytes(span) } else { &[] };
         let _ = write!(line, " {} {inline:?} {:?}", stream.size, survey.extents_of(stream));
     }
-    let bare =
-        Inode { target: Span::default(), xattrs: Span::default(), streams: Run::default(), ..inode.clone() };
+    let bare = Inode { target: Span::default(), xattrs: Span::default(), streams: Run::default(), ..*inode };
     format!("{bare:?} {line}")
 }
 

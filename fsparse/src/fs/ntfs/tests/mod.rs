@@ -52,12 +52,8 @@ fn facts(survey: &Survey) -> Vec<String> {
         .inodes
         .iter()
         .map(|inode| {
-            let plain = Inode {
-                target: Span::default(),
-                xattrs: Span::default(),
-                streams: Run::default(),
-                ..inode.clone()
-            };
+            let plain =
+                Inode { target: Span::default(), xattrs: Span::default(), streams: Run::default(), ..*inode };
             let streams: Vec<String> = survey.streams_of(inode).iter().map(stream).collect();
             format!("{plain:?} {:?} {streams:?}", survey.bytes(inode.target))
         })
