@@ -1,6 +1,9 @@
 //! Where extractors put what they find.
 
-use crate::{Context, accounts};
+use crate::{
+    Context, accounts,
+    identity::boot::{BootDefault, BootEntry},
+};
 use coldread_model::{
     Account, Findings, Gap, Kernel, Key, LogWindow, LoginEvent, Package, Setting, SystemIdentity, Timestamp,
 };
@@ -26,6 +29,10 @@ pub trait Output {
     fn system(&mut self, part: SystemIdentity);
     /// A kernel image.
     fn kernel(&mut self, kernel: Kernel);
+    /// An entry of a boot loader's menu, of which the one that is started is found once all are known.
+    fn boot_entry(&mut self, _: BootEntry) {}
+    /// What a boot loader's configuration says of the entry that is started.
+    fn boot_default(&mut self, _: BootDefault) {}
     /// That a file of the root, by its path, belongs to a system package (`deb:python3-requests`). Language packages
     /// whose origin is such a file get it as their [`Package::owner`].
     fn owned(&mut self, owner: &str, path: &[u8]);
@@ -97,7 +104,6 @@ pub fn finish(context: &Context, parts: impl IntoIterator<Item = Findings>) -> F
         all.settings.extend(part.settings);
         all.gaps.extend(part.gaps);
     }
-    all.system.choose_default();
     sort_each_once(&mut all.packages);
     // Equal rows are kept: a log may say the same twice, and each has its own offset or was repeated.
     all.logins.sort_unstable();
@@ -127,6 +133,8 @@ pub(crate) mod recorder {
         pub(crate) findings: Findings,
         pub(crate) owned: Vec<(String, Vec<u8>)>,
         pub(crate) times: Vec<InstallTime>,
+        pub(crate) entries: Vec<BootEntry>,
+        pub(crate) default: Option<BootDefault>,
     }
 
     impl Output for Recorder {
@@ -153,6 +161,12 @@ pub(crate) mod recorder {
         }
         fn kernel(&mut self, kernel: Kernel) {
             self.findings.kernel(kernel);
+        }
+        fn boot_entry(&mut self, entry: BootEntry) {
+            self.entries.push(entry);
+        }
+        fn boot_default(&mut self, default: BootDefault) {
+            self.default = Some(default);
         }
         fn owned(&mut self, owner: &str, path: &[u8]) {
             self.owned.push((owner.to_owned(), path.to_vec()));

@@ -4,9 +4,8 @@ use crate::{
     account::{Account, Key, Setting},
     gap::Gap,
     login::{LogWindow, LoginEvent},
-    package::{Package, PackageType},
+    package::Package,
     time::Timestamp,
-    version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -83,55 +82,6 @@ impl SystemIdentity {
             }
         }
     }
-
-    /// Once all parts are known: of the kernels whose entries fit [`Self::boot_entry`] the newest is the default, as
-    /// systemd-boot has it, unless another boot loader's file names one.
-    pub fn choose_default(&mut self) {
-        let Some(wanted) = self.boot_entry.as_deref() else { return };
-        let wanted = wanted.strip_suffix(".conf").unwrap_or(wanted);
-        if self.kernels.iter().any(|kernel| kernel.default == Some(true)) {
-            return;
-        }
-        let fits = |kernel: &&mut Kernel| kernel.entry.as_deref().is_some_and(|entry| fits(wanted, entry));
-        let newest = self
-            .kernels
-            .iter_mut()
-            .filter(fits)
-            .max_by(|one, other| version::compare(PackageType::Rpm, &one.release, &other.release));
-        if let Some(kernel) = newest {
-            kernel.default = Some(true);
-            for kernel in &mut self.kernels {
-                kernel.default.get_or_insert(false);
-            }
-        }
-    }
-}
-
-/// Whether a name fits a pattern with `*` and `?`.
-fn fits(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
-    let (mut at, mut place, mut star) = (0, 0, None);
-    while place < name.len() {
-        match pattern.get(at) {
-            Some('*') => {
-                star = Some((at, place));
-                at += 1;
-            }
-            Some(one) if *one == '?' || *one == name[place] => {
-                at += 1;
-                place += 1;
-            }
-            // The last `*` takes one character more.
-            _ => match star {
-                Some((star_at, taken)) => {
-                    (at, place) = (star_at + 1, taken + 1);
-                    star = Some((star_at, taken + 1));
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[at..].iter().all(|rest| *rest == '*')
 }
 
 /// A kernel image that a boot loader could start.
@@ -209,37 +159,5 @@ mod tests {
             }
             assert_eq!(system.kernels, [Kernel { default: Some(true), ..named("6.6") }]);
         }
-    }
-
-    #[test]
-    fn the_newest_entry_that_fits_is_the_default() {
-        let default = |wanted: Option<&str>, grub: bool| {
-            let kernel = |release: &str| Kernel {
-                release: release.to_owned(),
-                entry: Some(format!("debian-{release}")),
-                default: (grub && release == "5.10.2").then_some(true),
-                ..Kernel::at(release.as_bytes())
-            };
-            let mut system = SystemIdentity {
-                boot_entry: wanted.map(str::to_owned),
-                kernels: ["5.10.2", "6.9.1", "6.10.1"].map(kernel).to_vec(),
-                ..SystemIdentity::default()
-            };
-            system.choose_default();
-            let found = system.kernels.into_iter().find(|kernel| kernel.default == Some(true));
-            found.map(|kernel| kernel.release)
-        };
-        for (wanted, expected) in [
-            (Some("debian-*"), Some("6.10.1")),
-            (Some("debian-6.9.1.conf"), Some("6.9.1")),
-            (Some("*-6.?.1"), Some("6.9.1")),
-            (Some("*6*9*1*"), Some("6.9.1")),
-            (Some("arch*"), None),
-            (Some("debian"), None),
-            (None, None),
-        ] {
-            assert_eq!(default(wanted, false).as_deref(), expected, "{wanted:?}");
-        }
-        assert_eq!(default(Some("debian-*"), true).as_deref(), Some("5.10.2"), "GRUB names one");
     }
 }

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 use std::path::Path;
-use tests::{ask, disk, hive::Key, host};
+use tests::{ask, disk, hive::Key, host, shapes::Dice};
 
 /// A disk with these files, scanned as `disk`; what is told of its system.
 fn system(files: &[(&str, &[u8])]) -> Value {
@@ -24,7 +24,7 @@ fn kernels(system: &Value) -> Vec<(&str, &str, bool)> {
         .collect()
 }
 
-/// systemd-boot takes the newest entry that fits; the image alone tells nothing of that.
+/// systemd-boot takes the first entry that fits, in the order of its menu; the image alone tells nothing of that.
 #[test]
 fn the_entry_that_the_loader_chooses_is_the_default() {
     if host::lacks(&["mke2fs"]) {
@@ -32,19 +32,29 @@ fn the_entry_that_the_loader_chooses_is_the_default() {
     }
     let entry = |release: &str| format!("title Debian\nversion {release}\nlinux /vmlinuz-{release}\n");
     let (old, new) = (entry("6.9.1"), entry("6.10.2"));
+    // The last of these was tried in vain, and another starts what is not there.
+    let (bad, gone) = (entry("6.12.1"), entry("6.11.1"));
     let told = system(&[
         ("boot/vmlinuz-6.9.1", b"no header: the name has the release"),
         ("boot/vmlinuz-6.10.2", b"the same"),
+        ("boot/vmlinuz-6.12.1", b"the same"),
         ("boot/loader/entries/debian-6.9.1.conf", old.as_bytes()),
-        ("boot/loader/entries/debian-6.10.2.conf", new.as_bytes()),
-        ("boot/loader/loader.conf", b"timeout 3\ndefault debian-*\n"),
+        ("boot/loader/entries/debian-6.10.2+2-1.conf", new.as_bytes()),
+        ("boot/loader/entries/debian-6.11.1.conf", gone.as_bytes()),
+        ("boot/loader/entries/debian-6.12.1+0-3.conf", bad.as_bytes()),
+        ("boot/loader/loader.conf", b"timeout 3\ndefault Debian-[6]*\n"),
     ]);
-    assert_eq!(told["boot_entry"], "debian-*");
+    assert_eq!(told["boot_entry"], "Debian-[6]*");
     assert_eq!(
         kernels(&told),
-        [("6.10.2", "/boot/vmlinuz-6.10.2", true), ("6.9.1", "/boot/vmlinuz-6.9.1", false)]
+        [
+            ("6.10.2", "/boot/vmlinuz-6.10.2", true),
+            ("6.11.1", "/boot/vmlinuz-6.11.1", false),
+            ("6.12.1", "/boot/vmlinuz-6.12.1", false),
+            ("6.9.1", "/boot/vmlinuz-6.9.1", false),
+        ]
     );
-    assert_eq!(told["kernels"][1]["entry"], "debian-6.9.1");
+    assert_eq!(told["kernels"][3]["entry"], "debian-6.9.1");
 }
 
 #[test]
@@ -70,24 +80,129 @@ fn extlinux_and_unified_images_are_read() {
     );
 }
 
-/// An EFI program with two sections: a release and something that stands for a kernel.
-fn unified(release: &str) -> Vec<u8> {
+/// An EFI program of these sections.
+fn program(sections: &[(&[u8; 8], &[u8])]) -> Vec<u8> {
     let mut image = vec![0; 0x40];
     image[..2].copy_from_slice(b"MZ");
     image[0x3c] = 0x40;
-    image.extend(b"PE\0\0\x64\x86\x02\0");
+    image.extend(b"PE\0\0\x64\x86");
+    image.extend([sections.len() as u8, 0]);
     image.resize(0x40 + 24, 0);
-    let contents = 0x40 + 24 + 2 * 40;
-    for (name, len, at) in
-        [(b".uname\0\0", release.len(), contents), (b".linux\0\0", 1, contents + release.len())]
-    {
-        image.extend(name);
-        image.extend([len, 0, len, at].into_iter().flat_map(|word| (word as u32).to_le_bytes()));
+    let mut contents = image.len() + sections.len() * 40;
+    for (name, content) in sections {
+        image.extend(*name);
+        image.extend(
+            [content.len(), 0, content.len(), contents]
+                .into_iter()
+                .flat_map(|word| (word as u32).to_le_bytes()),
+        );
         image.resize(image.len() + 16, 0);
+        contents += content.len();
     }
-    image.extend(release.as_bytes());
-    image.push(0);
+    image.extend(sections.iter().flat_map(|(_, content)| *content));
     image
+}
+
+/// A release and something that stands for a kernel.
+fn unified(release: &str) -> Vec<u8> {
+    program(&[(b".uname\0\0", release.as_bytes()), (b".linux\0\0", b"\0")])
+}
+
+/// What a boot partition may hold: entries of every sort, with a kernel for each, and a configuration.
+fn menu(dice: &mut Dice) -> Vec<(String, Vec<u8>)> {
+    let pattern =
+        *dice.pick(&["*", "debian-*", "Arch*", "*-6.[0-4]*.conf", "?ebian-*.efi", "none*", "*.conf", ""]);
+    let mut files =
+        vec![("loader/loader.conf".to_owned(), format!("timeout 3\ndefault {pattern}\n").into_bytes())];
+    let mut used = std::collections::BTreeSet::new();
+    for place in 0..*dice.pick(&[2, 5, 9]) {
+        let [system, release] = [&["debian", "arch", "Fedora"], &["5.10.2", "6.1", "6.1~rc2", "6.10"][..3]]
+            .map(|words| *dice.pick(words));
+        let counters = *dice.pick(&["", "", "+3", "+0-3", "+2-1", "+0"]);
+        if !used.insert((system, release)) {
+            continue;
+        }
+        let name = format!("{system}-{release}");
+        let version = *dice.pick(&["6.1", "6.10", "6.9^1", "7~rc1"]);
+        if *dice.pick(&[true, false, false]) {
+            let system = format!("NAME={system}\nID={}\nVERSION_ID={version}\n", system.to_lowercase());
+            let sections: [(&[u8; 8], &[u8]); 4] = [
+                (b".osrel\0\0", system.as_bytes()),
+                (b".cmdline", b"ro"),
+                (b".uname\0\0", release.as_bytes()),
+                (b".linux\0\0", b"\0"),
+            ];
+            files.push((format!("EFI/Linux/{name}{counters}.efi"), program(&sections)));
+            continue;
+        }
+        let mut text = format!("title {system}\nlinux /vmlinuz-{place}\n");
+        for line in [
+            *dice.pick(&["", "sort-key debian", "sort-key arch"]),
+            *dice.pick(&[
+                "",
+                "machine-id 0123456789abcdef0123456789abcdef",
+                "machine-id 1123456789abcdef0123456789abcdef",
+            ]),
+            &*format!("version {version}"),
+        ] {
+            text += &format!("{line}\n");
+        }
+        files.push((format!("loader/entries/{name}{counters}.conf"), text.into_bytes()));
+        files.push((format!("vmlinuz-{place}"), b"no header".to_vec()));
+    }
+    files
+}
+
+/// bootctl sorts the menu and chooses in it as the loader does.
+#[test]
+fn bootctl_chooses_the_same() {
+    if host::lacks_mounts(&["mke2fs", "bootctl"]) {
+        return;
+    }
+    let mut dice = Dice::new(5);
+    let (mut compared, mut chosen) = (0, 0);
+    for round in 0..24 {
+        let files = menu(&mut dice);
+        let files: Vec<(&str, &[u8])> =
+            files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, image) = (dir.path().join("tree"), dir.path().join("esp.img"));
+        disk::put(&folder.join("boot"), &files);
+        disk::of_folder(&image, &folder.join("boot"), 8);
+        let mounted = host::Mounted::new(&image, "ext4", "ro");
+        let mut bootctl = std::process::Command::new("bootctl");
+        bootctl.env("SYSTEMD_RELAX_ESP_CHECKS", "1").env("LC_ALL", "C").arg("list");
+        let answer = bootctl.arg(format!("--esp-path={}", mounted.path().display())).output().unwrap();
+        if !answer.status.success() {
+            println!("skipped: bootctl: {}", String::from_utf8_lossy(&answer.stderr));
+            return;
+        }
+        let answer = String::from_utf8(answer.stdout).unwrap();
+        let block = answer.split("\n\n").find(|block| block.contains("(default)"));
+        let field = |name: &str| {
+            let lines = block.into_iter().flat_map(str::lines).map(str::trim);
+            lines.filter_map(|line| line.strip_prefix(name)).next().map(str::trim)
+        };
+        let source =
+            field("source:").map(|path| path.strip_prefix(mounted.path().to_str().unwrap()).unwrap());
+        let theirs = match source {
+            Some(path) if path.ends_with(".efi") => Some(path),
+            _ => field("linux:"),
+        };
+        let theirs = theirs.map(|path| format!("/boot{path}"));
+        let whole = dir.path().join("disk.img");
+        disk::of_folder(&whole, &folder, 8);
+        let (place, _store) = ask::store();
+        place.scan(&whole, "disk", &["--content", "none"]).exits(0);
+        let told = place.asset("disk")["system"].clone();
+        let kernels = kernels(&told);
+        let ours =
+            kernels.iter().find(|(_, _, is_default)| *is_default).map(|(_, path, _)| (*path).to_owned());
+        assert_eq!(ours, theirs, "round {round}\n{answer}\n{told:#}");
+        compared += 1;
+        chosen += u32::from(ours.is_some());
+    }
+    assert!(chosen > 12, "{chosen} of {compared}");
 }
 
 /// Of a fleet, the systems that nobody supports any more.

@@ -3,9 +3,9 @@
 use super::{Data, Hive, HiveError, Key, LOGS, STRUCTURE};
 use crate::{
     Input, Output,
-    input::{Companion, FileGaps, Place},
+    input::{Companion, FileGaps, PACKAGES_PER_FILE, Place},
 };
-use coldread_model::{GapKind, Timestamp};
+use coldread_model::{GapKind, Package, Timestamp};
 use std::fmt::Display;
 
 /// Bytes of names of one key's values that are kept: real keys have some kilobytes.
@@ -15,6 +15,10 @@ const MAX_NAMES: usize = 16 << 20;
 pub struct Records<'a, 'o> {
     hive: Hive<'a>,
     gaps: FileGaps<'a>,
+    /// Packages that the hive told.
+    packages: u64,
+    /// The name of the first one beyond those that are told.
+    beyond: Option<String>,
     /// Where the hive is.
     pub place: Place<'a>,
     /// Where findings go.
@@ -55,7 +59,7 @@ impl<'a, 'o> Records<'a, 'o> {
                 for (kind, reason) in std::mem::take(&mut hive.notes) {
                     gaps.push(out, kind, reason);
                 }
-                Some(Self { hive, gaps, place, out })
+                Some(Self { hive, gaps, packages: 0, beyond: None, place, out })
             }
             Err(error) => {
                 gaps.push(out, error.gap_kind(), error);
@@ -67,6 +71,16 @@ impl<'a, 'o> Records<'a, 'o> {
     /// Records a gap.
     pub fn gap(&mut self, kind: GapKind, reason: impl Display) {
         self.gaps.push(self.out, kind, reason);
+    }
+
+    /// Tells a package, unless there were too many: lists of keys may name one key any number of times.
+    pub fn package(&mut self, row: Package) {
+        self.packages += 1;
+        if self.packages <= PACKAGES_PER_FILE {
+            self.out.package(row);
+        } else {
+            self.beyond.get_or_insert(row.name);
+        }
     }
 
     fn or_gap<T>(&mut self, result: Result<Option<T>, HiveError>) -> Option<T> {
@@ -141,8 +155,14 @@ impl<'a, 'o> Records<'a, 'o> {
         self.data(key, name)?.number()
     }
 
-    /// Tells how many gaps there were beyond those told.
-    pub fn finish(self) {
+    /// Tells how many packages and gaps there were beyond those told.
+    pub fn finish(mut self) {
+        if let Some(first) = &self.beyond {
+            let more = self.packages - PACKAGES_PER_FILE;
+            let reason =
+                format!("{more} packages beyond {PACKAGES_PER_FILE} are not told, the first of them {first}");
+            self.gaps.push(self.out, GapKind::Limit, reason);
+        }
         self.gaps.finish(self.out);
     }
 }
@@ -157,6 +177,26 @@ mod tests {
     use super::*;
     use crate::{hive::build::Node, view::MemoryView};
     use coldread_model::Findings;
+
+    #[test]
+    fn packages_of_a_hive_are_told_up_to_a_bound() {
+        let (mut view, mut found) = (MemoryView::from(Node::root().build()), Findings::default());
+        let mut input = Input::new(b"/SOFTWARE", "p1", &mut view);
+        let mut records = Records::open(&mut input, &mut found).unwrap();
+        let package = |name: &str| {
+            Package::new(coldread_model::PackageType::Windows, name, "1", records.place.origin())
+        };
+        let (last, beyond) = (package("last"), package("beyond"));
+        records.packages = PACKAGES_PER_FILE - 1;
+        records.package(last);
+        records.package(beyond.clone());
+        records.package(Package { name: "further".to_owned(), ..beyond });
+        records.finish();
+        assert_eq!(found.packages.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["last"]);
+        let [gap] = &found.gaps[..] else { panic!("{:?}", found.gaps) };
+        assert_eq!(gap.kind, GapKind::Limit);
+        assert_eq!(gap.reason, "2 packages beyond 500000 are not told, the first of them beyond");
+    }
 
     #[test]
     fn names_of_values_are_kept_up_to_a_bound() {

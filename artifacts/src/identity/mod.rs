@@ -1,5 +1,6 @@
 //! What a machine is: its operating system and its own name.
 
+pub mod boot;
 pub mod extlinux;
 pub mod host_name;
 pub mod kernel;

@@ -6,21 +6,16 @@
 use coldread_model::SystemIdentity;
 
 /// Bytes of an os-release that are read; real ones have a few hundred.
-const LIMIT: usize = 64 << 10;
+pub(super) const LIMIT: usize = 64 << 10;
 
 /// Fills in what an os-release says; what it does not say stays as it was. A line that is no assignment is
 /// passed over, as the specification asks. Says whether there was any assignment at all.
 pub fn read(text: &[u8], system: &mut SystemIdentity) -> bool {
     let text = String::from_utf8_lossy(&text[..text.len().min(LIMIT)]);
     let mut any = false;
-    for line in text.lines() {
-        let line = line.trim();
-        let Some((name, value)) = line.split_once('=') else { continue };
-        if !is_name(name) {
-            continue;
-        }
+    for (name, value) in assignments(&text) {
         any = true;
-        let Some(value) = unquote(value).filter(|value| !value.is_empty()) else { continue };
+        let Some(value) = value else { continue };
         match name {
             "ID" => system.id = Some(value),
             "ID_LIKE" => system.id_like = value.split_whitespace().map(str::to_owned).collect(),
@@ -35,6 +30,14 @@ pub fn read(text: &[u8], system: &mut SystemIdentity) -> bool {
         }
     }
     any
+}
+
+/// The names that a text assigns to, each with what it assigns, if that is well written and not empty.
+pub(super) fn assignments(text: &str) -> impl Iterator<Item = (&str, Option<String>)> {
+    let lines = text.lines().filter_map(|line| line.trim().split_once('='));
+    lines
+        .filter(|(name, _)| is_name(name))
+        .map(|(name, value)| (name, unquote(value).filter(|value| !value.is_empty())))
 }
 
 fn is_name(name: &str) -> bool {

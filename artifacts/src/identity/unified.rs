@@ -1,9 +1,14 @@
 //! Unified kernel images: kernel, initrd and command line in one EFI program, which firmware or systemd-boot starts.
 //!
-//! Sources: UAPI.5 "Unified Kernel Image" (names of sections, where images lie); Microsoft, "PE Format" (MS-DOS stub,
-//! COFF header, section table).
+//! Sources: UAPI.5 "Unified Kernel Image" (names of sections, where images lie); UAPI.1 "Boot Loader Specification", type 2
+//! entries, and systemd's `bootspec.c` (as documentation: what of os-release is their place in the menu); Microsoft, "PE
+//! Format" (MS-DOS stub, COFF header, section table).
 
-use super::kernel::{MAX_VERSION, release_of_path, version_at};
+use super::{
+    boot::BootEntry,
+    kernel::{MAX_VERSION, release_of_path, version_at},
+    os_release,
+};
 use crate::{
     Context, Extractor, Input, Output,
     view::{FileView, ViewError},
@@ -27,7 +32,7 @@ impl Extractor for UnifiedKernels {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn wants(&self) -> &'static [Want] {
@@ -44,13 +49,14 @@ impl Extractor for UnifiedKernels {
     fn extract(&self, input: &mut Input<'_>, _: &Context, out: &mut dyn Output) {
         let place = input.place();
         let named = || release_of_path(place.path.strip_suffix(b".efi").unwrap_or(place.path));
-        let release = match look(input.view) {
-            Ok(Seen::Image { release, sections }) => {
-                if sections > SECTIONS {
-                    let reason = format!("{sections} sections, of which the first {SECTIONS} are looked at");
+        let image = match look(input.view) {
+            Ok(Seen::Image(image)) => {
+                if image.sections > SECTIONS {
+                    let count = image.sections;
+                    let reason = format!("{count} sections, of which the first {SECTIONS} are looked at");
                     out.gap(place.gap(GapKind::Limit, STRUCTURE, reason));
                 }
-                release.or_else(named)
+                image
             }
             Ok(Seen::NoImage(reason)) => {
                 out.gap(place.gap(GapKind::Corrupt, STRUCTURE, reason));
@@ -58,11 +64,16 @@ impl Extractor for UnifiedKernels {
             }
             Err(error) => {
                 out.gap(place.view_gap(STRUCTURE, &error));
-                named()
+                Image::default()
             }
         };
-        match release {
-            Some(release) => out.kernel(Kernel { release, ..Kernel::at(place.path) }),
+        let entry = image.system.as_deref().and_then(|system| entry(place.path, system));
+        let name = entry.as_ref().map(|entry| entry.name().to_owned());
+        if let Some(entry) = entry {
+            out.boot_entry(entry);
+        }
+        match image.release.or_else(named) {
+            Some(release) => out.kernel(Kernel { release, entry: name, ..Kernel::at(place.path) }),
             None => out.gap(place.gap(
                 GapKind::Unsupported,
                 STRUCTURE,
@@ -72,17 +83,44 @@ impl Extractor for UnifiedKernels {
     }
 }
 
+/// The entry of the menu that an image is, by the os-release in it; an image without a name, or elsewhere than where
+/// loaders look, is none.
+fn entry(path: &[u8], system: &str) -> Option<BootEntry> {
+    if path.starts_with(b"/usr/") {
+        return None;
+    }
+    let said = |wanted: &str| {
+        // Of a name that is assigned to twice the last counts.
+        os_release::assignments(system)
+            .filter(|(name, _)| *name == wanted)
+            .last()
+            .and_then(|(_, value)| value)
+    };
+    ["PRETTY_NAME", "IMAGE_ID", "NAME", "ID"].into_iter().find_map(said)?;
+    Some(BootEntry {
+        program: Some(path.to_vec()),
+        sort_key: ["IMAGE_ID", "ID"].into_iter().find_map(said),
+        version: ["IMAGE_VERSION", "VERSION", "VERSION_ID", "BUILD_ID"].into_iter().find_map(said),
+        ..BootEntry::of_file(path, ".efi")?
+    })
+}
+
 /// What a file is.
 enum Seen {
     /// None such, and why.
     NoImage(&'static str),
     /// A unified kernel image.
-    Image {
-        /// The text of `.uname`, else what the kernel in `.linux` says of itself.
-        release: Option<String>,
-        /// Entries of its section table.
-        sections: u16,
-    },
+    Image(Image),
+}
+
+#[derive(Default)]
+struct Image {
+    /// The text of `.uname`, else what the kernel in `.linux` says of itself.
+    release: Option<String>,
+    /// The text of `.osrel`: the os-release of the system that it starts.
+    system: Option<String>,
+    /// Entries of its section table.
+    sections: u16,
 }
 
 /// Reads the section table and what of the sections has the release.
@@ -101,39 +139,44 @@ fn look(view: &mut dyn FileView) -> Result<Seen, ViewError> {
     let mut table = vec![0; usize::from(sections.min(SECTIONS)) * SECTION];
     let got = view.read_at(header + 24 + optional, &mut table)?;
     table.truncate(got);
-    let mut kernel = None;
+    let (mut kernel, mut image) = (None, Image { sections, ..Image::default() });
     for section in table.chunks_exact(SECTION) {
         let word =
             |at: usize| u32::from_le_bytes([section[at], section[at + 1], section[at + 2], section[at + 3]]);
         // What the section holds may be less than what the file keeps of it.
         let (held, kept, at) = (word(8), word(16), u64::from(word(20)));
+        let len = if held == 0 { kept } else { held.min(kept) };
         match section[..8].split(|byte| *byte == 0).next() {
-            Some(b".uname") => {
-                let len = if held == 0 { kept } else { held.min(kept) };
-                let mut text = vec![0; (len as usize).min(MAX_VERSION)];
-                let got = view.read_at(at, &mut text)?;
-                let text = text[..got].split(|byte| *byte == 0).next().unwrap_or_default().trim_ascii();
-                if !text.is_empty() {
-                    let release = Some(String::from_utf8_lossy(text).into_owned());
-                    return Ok(Seen::Image { release, sections });
-                }
+            Some(b".uname") if image.release.is_none() => image.release = text(view, at, len, MAX_VERSION)?,
+            Some(b".osrel") if image.system.is_none() => {
+                image.system = text(view, at, len, os_release::LIMIT)?
             }
-            Some(b".linux") => kernel = Some(at),
+            Some(b".linux") if kernel.is_none() => kernel = Some(at),
             _ => {}
         }
     }
     match kernel {
-        Some(kernel) => Ok(Seen::Image { release: version_at(view, kernel)?, sections }),
+        _ if image.release.is_some() => {}
+        Some(kernel) => image.release = version_at(view, kernel)?,
         // It may be in one of those not looked at.
-        None if sections > SECTIONS => Ok(Seen::Image { release: None, sections }),
-        None => Ok(Seen::NoImage("no kernel in it")),
+        None if sections > SECTIONS => {}
+        None => return Ok(Seen::NoImage("no kernel in it")),
     }
+    Ok(Seen::Image(image))
+}
+
+/// The text of a section up to its first NUL, if there is any; of a longer one the first `limit` bytes.
+fn text(view: &mut dyn FileView, at: u64, len: u32, limit: usize) -> Result<Option<String>, ViewError> {
+    let mut text = vec![0; (len as usize).min(limit)];
+    let got = view.read_at(at, &mut text)?;
+    let text = text[..got].split(|byte| *byte == 0).next().unwrap_or_default().trim_ascii();
+    Ok((!text.is_empty()).then(|| String::from_utf8_lossy(text).into_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::MemoryView;
+    use crate::{output::recorder::Recorder, view::MemoryView};
     use coldread_model::Findings;
     use proptest::prelude::*;
 
@@ -174,7 +217,11 @@ mod tests {
     }
 
     fn read(path: &str, image: Vec<u8>) -> Findings {
-        let mut found = Findings::default();
+        recorded(path, image).findings
+    }
+
+    fn recorded(path: &str, image: Vec<u8>) -> Recorder {
+        let mut found = Recorder::default();
         let mut view = MemoryView::from(image);
         let mut input = Input::new(path.as_bytes(), "p1", &mut view);
         UnifiedKernels.extract(&mut input, &Context::default(), &mut found);
@@ -199,6 +246,39 @@ mod tests {
                 found.system.kernels.iter().map(|kernel| kernel.release.as_str()).collect();
             assert_eq!((releases, found.gaps.len()), (vec![expected], 0));
         }
+    }
+
+    #[test]
+    fn an_image_is_an_entry_by_the_system_in_it() {
+        let entry = |path: &str, system: &str| {
+            let found = recorded(path, image(&[(b".linux", b"x"), (b".osrel", system.as_bytes())]));
+            let name = found.findings.system.kernels[0].entry.clone();
+            assert_eq!(name, found.entries.first().map(|entry| entry.name().to_owned()));
+            found.entries.into_iter().next()
+        };
+        let path = "/efi/EFI/Linux/Debian-6.9+3.efi";
+        let told = |system: &str| entry(path, system).map(|entry| (entry.sort_key, entry.version));
+        let pair = |key: &str, version: &str| {
+            let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            Some((text(key), text(version)))
+        };
+        for (system, expected) in [
+            (
+                "NAME=Debian\nID=debian\nVERSION_ID=\"12\"\nVERSION=\"12 (bookworm)\"\n",
+                pair("debian", "12 (bookworm)"),
+            ),
+            ("ID=debian\nIMAGE_ID=box\nIMAGE_VERSION=7\nVERSION_ID=12\n", pair("box", "7")),
+            ("ID=arch\nBUILD_ID=rolling\n", pair("arch", "rolling")),
+            ("PRETTY_NAME=x\n", pair("", "")),
+            ("VERSION_ID=12\n", None),
+            ("\0", None),
+        ] {
+            assert_eq!(told(system), expected, "{system}");
+        }
+        let found = entry(path, "ID=x\n").unwrap();
+        assert_eq!((found.id.as_str(), found.program.as_deref()), ("debian-6.9.efi", Some(path.as_bytes())));
+        assert_eq!(found.tries.map(|tries| tries.left), Some(3));
+        assert_eq!(entry("/usr/lib/modules/6.9/linux-6.9.efi", "ID=x\n"), None);
     }
 
     #[test]

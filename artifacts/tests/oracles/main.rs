@@ -2,6 +2,7 @@
 //! (named by the environment variable `COLDREAD_CORPUS`).
 #![allow(clippy::unwrap_used)] // a test may
 
+mod boot;
 mod databases;
 mod event_logs;
 mod index;

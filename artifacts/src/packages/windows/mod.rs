@@ -134,7 +134,7 @@ impl Extractor for UserPrograms {
 fn tell(records: &mut Records<'_, '_>, row: Package) {
     match oversized(&row) {
         Some(reason) => records.gap(GapKind::Limit, reason),
-        None => records.out.package(row),
+        None => records.package(row),
     }
 }
 

@@ -5,7 +5,12 @@ use crate::{
     memory::Memory,
     tasks::{Job, TaskError},
 };
-use coldread_artifacts::{Output, accounts, logins::joiner::Joiner, output::InstallTime};
+use coldread_artifacts::{
+    Output, accounts,
+    identity::boot::{BootDefault, BootEntry, BootMenu},
+    logins::joiner::Joiner,
+    output::InstallTime,
+};
 use coldread_model::{
     Account, FoundRefs, Gap, GapKind, Kernel, Key, LogWindow, LoginEvent, Package, RowsRef, Setting,
     SystemIdentity,
@@ -35,7 +40,8 @@ pub(super) struct Collector {
     settings: Sorter<Setting>,
     owners: Owners,
     times: InstallTimes,
-    pub(super) system: SystemIdentity,
+    system: SystemIdentity,
+    menu: BootMenu,
     gaps: Vec<Gap>,
     events: u64,
     more_gaps: u64,
@@ -63,12 +69,24 @@ impl Collector {
             owners: Owners::default(),
             times: InstallTimes::default(),
             system,
+            menu: BootMenu::default(),
             gaps,
             events: 0,
             more_gaps: 0,
             more_kernels: 0,
             failed: None,
         }
+    }
+
+    /// What the system is, once all files were read; `exists` says whether the asset has a file at a path.
+    pub(super) fn system(&mut self, exists: impl Fn(&[u8]) -> bool) -> SystemIdentity {
+        let (menu, mut system) = (std::mem::take(&mut self.menu), self.system.clone());
+        if menu.left_out() > 0 {
+            let reason = format!("{} more entries than are looked at, or longer ones", menu.left_out());
+            self.gap(Gap::new(GapKind::Limit, "loader entry", reason));
+        }
+        menu.choose(&mut system, exists);
+        system
     }
 
     fn keep(&mut self, pushed: Result<(), TaskError>) {
@@ -89,9 +107,12 @@ impl Collector {
             let reason = format!("{} more events than one asset may have", self.events - MAX_EVENTS);
             self.gap(Gap::new(GapKind::Limit, "login records", reason));
         }
-        if self.owners.left_out() > 0 {
-            let reason =
-                format!("{} paths of packages are not matched with what lies there", self.owners.left_out());
+        let unmatched = self.owners.left_out();
+        if let Some(first) = &unmatched.first {
+            let reason = format!(
+                "{} paths of packages, the first of {first}, are not matched with what lies there",
+                unmatched.paths
+            );
             self.gap(Gap::new(GapKind::Limit, "package files", reason));
         }
         if self.times.left_out() > 0 {
@@ -163,6 +184,12 @@ impl Output for Collector {
             return;
         }
         self.system.fill(SystemIdentity { kernels: vec![kernel], ..SystemIdentity::default() });
+    }
+    fn boot_entry(&mut self, entry: BootEntry) {
+        self.menu.add(entry);
+    }
+    fn boot_default(&mut self, default: BootDefault) {
+        self.menu.set_default(default);
     }
     fn owned(&mut self, owner: &str, path: &[u8]) {
         self.owners.add(owner, path);

@@ -24,7 +24,7 @@ use super::{
 };
 use coldread_artifacts::{Context, Output, Reading, Wants, logins::joiner};
 use coldread_fsparse::content::Allowance;
-use coldread_model::{FoundRefs, Gap, GapKind, Kept, KeptKey, Parts, SystemIdentity};
+use coldread_model::{FoundRefs, Gap, GapKind, Kept, KeptKey, Part, Parts, SystemIdentity};
 use collect::Collector;
 use fetched::{Fetched, small};
 use find::Wanted;
@@ -69,8 +69,9 @@ pub(super) fn extract(asset: &Asset<'_>, asked: Parts, job: &Job<'_>) -> Result<
     let mut collector = Collector::new(all.contexts[0].system.clone(), gaps, job.memory);
     all.run(&wanted, &mut read, &mut collector)?;
     drop(wanted);
-    let mut system = collector.system.clone();
-    system.choose_default();
+    let host = &all.roots.all()[0].namespace;
+    // Who reads no more than the way to some files does not know of others whether they are there.
+    let system = collector.system(|path| !asked.contains(Part::Files) || host.resolve(path, true).is_ok());
     let written = collector.finish(job, &mut *joiner::joiner())?;
     Ok(Extracted { system, found: written.found, gaps: written.gaps, read })
 }

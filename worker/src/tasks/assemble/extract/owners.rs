@@ -5,6 +5,8 @@ use std::hash::{DefaultHasher, Hasher};
 
 /// Owned paths that are remembered: a desktop with everything installed has a million.
 const MAX_PATHS: usize = 4 << 20;
+/// Bytes of the names of owners that are remembered: those of a hundred thousand packages take some five megabytes.
+const MAX_NAME_BYTES: usize = 64 << 20;
 /// Directories that may lie below /usr and in the root alike (file-hierarchy(7), "Compatibility symlinks").
 const MERGED: [&[u8]; 6] = [b"bin", b"sbin", b"lib", b"lib32", b"lib64", b"libx32"];
 
@@ -13,27 +15,42 @@ const MERGED: [&[u8]; 6] = [b"bin", b"sbin", b"lib", b"lib32", b"lib64", b"libx3
 pub(super) struct Owners {
     names: Vec<String>,
     paths: Vec<(u64, u32)>,
-    left_out: u64,
+    /// Bytes of names, with what each takes besides.
+    bytes: usize,
+    left_out: LeftOut,
     sorted: bool,
+}
+
+/// What was more than is remembered.
+#[derive(Debug, Default)]
+pub(super) struct LeftOut {
+    /// Paths.
+    pub(super) paths: u64,
+    /// The owner of the first of them.
+    pub(super) first: Option<String>,
 }
 
 impl Owners {
     /// Adds a path. Paths of one owner come together.
     pub(super) fn add(&mut self, owner: &str, path: &[u8]) {
-        if self.paths.len() >= MAX_PATHS {
-            self.left_out += 1;
+        let is_new = self.names.last().is_none_or(|last| last != owner);
+        let takes = if is_new { owner.len() + size_of::<String>() } else { 0 };
+        if self.paths.len() >= MAX_PATHS || takes > MAX_NAME_BYTES - self.bytes {
+            self.left_out.paths += 1;
+            self.left_out.first.get_or_insert_with(|| owner.to_owned());
             return;
         }
-        if self.names.last().is_none_or(|last| last != owner) {
+        if is_new {
             self.names.push(owner.to_owned());
+            self.bytes += takes;
         }
         self.paths.push((hash(path), (self.names.len() - 1) as u32));
         self.sorted = false;
     }
 
-    /// Paths that were more than are remembered.
-    pub(super) fn left_out(&self) -> u64 {
-        self.left_out
+    /// What was more than is remembered.
+    pub(super) fn left_out(&self) -> &LeftOut {
+        &self.left_out
     }
 
     /// Names a language package's owner, if a system package brought its file.
@@ -111,5 +128,23 @@ mod tests {
         assert_eq!(owner(pypi, "/usr/local/lib/python3/dist-packages/x-1.dist-info/METADATA"), None);
         assert_eq!(owner(PackageType::Deb, both), None);
         assert_eq!(owner(pypi, "/var/lib/docker/overlay2/1/diff/lib/python3/x"), None);
+    }
+
+    #[test]
+    fn names_of_owners_have_a_bound_in_bytes() {
+        let mut owners = Owners::default();
+        let long = |index: usize| format!("{index}{}", "o".repeat(1 << 20));
+        for index in 0..64 {
+            // Each twice, and the second time for nothing more.
+            owners.add(&long(index), format!("/a/{index}").as_bytes());
+            owners.add(&long(index), format!("/b/{index}").as_bytes());
+        }
+        owners.add("deb:short", b"/c");
+        assert!(owners.bytes <= MAX_NAME_BYTES);
+        assert_eq!((owners.names.len(), owners.left_out().paths), (64, 2));
+        assert_eq!(owners.left_out().first.as_deref(), Some(&*long(63)));
+        let mut package = package(PackageType::Pypi, "/c");
+        owners.name(&mut package);
+        assert_eq!(package.owner.as_deref(), Some("deb:short"));
     }
 }

@@ -1,7 +1,11 @@
 //! What extractors say of files in a root, put into its place in the asset.
 
 use super::roots::Root;
-use coldread_artifacts::{Output, output::InstallTime};
+use coldread_artifacts::{
+    Output,
+    identity::boot::{BootDefault, BootEntry},
+    output::InstallTime,
+};
 use coldread_model::{
     Account, Gap, Kernel, Key, LogWindow, LoginEvent, Origin, Package, Setting, SystemIdentity, Text,
 };
@@ -95,6 +99,16 @@ impl Output for Placed<'_, '_> {
     fn kernel(&mut self, kernel: Kernel) {
         if self.root.is_host() {
             self.out.kernel(kernel);
+        }
+    }
+    fn boot_entry(&mut self, entry: BootEntry) {
+        if self.root.is_host() {
+            self.out.boot_entry(entry);
+        }
+    }
+    fn boot_default(&mut self, default: BootDefault) {
+        if self.root.is_host() {
+            self.out.boot_default(default);
         }
     }
     fn owned(&mut self, owner: &str, path: &[u8]) {

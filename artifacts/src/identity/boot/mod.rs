@@ -1,0 +1,324 @@
+//! Which entry of its menu systemd-boot starts.
+//!
+//! Sources: UAPI.1 "Boot Loader Specification", sections "Boot counting" and "Sorting"; loader.conf(5), `default`. What
+//! firmware remembers (an entry chosen for the next start, or for all) is on no disk.
+
+mod pattern;
+pub mod version;
+
+use coldread_model::SystemIdentity;
+use pattern::Pattern;
+use std::cmp::Ordering;
+
+/// Entries of one asset, and bytes of what one says of itself: all are held in memory.
+const MAX_ENTRIES: usize = 1024;
+const MAX_ENTRY_BYTES: usize = 8192;
+/// The longest pattern that is taken over, in bytes: names of files have no more than 255.
+pub(super) const MAX_PATTERN: usize = 512;
+
+/// An entry of a boot loader's menu.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BootEntry {
+    /// The name of its file without how often it may be tried, in small letters.
+    pub id: String,
+    /// What it starts: a path in the asset's tree. None: it is not on this disk's filesystems.
+    pub program: Option<Vec<u8>>,
+    /// The operating system's word for its place in the menu.
+    pub sort_key: Option<String>,
+    /// The installation's id.
+    pub machine_id: Option<String>,
+    /// The version of the kernel or the system.
+    pub version: Option<String>,
+    /// How often it may still be tried and how often it was, where that is counted.
+    pub tries: Option<Tries>,
+}
+
+/// How often an entry is tried before it is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tries {
+    /// Attempts left.
+    pub left: u64,
+    /// Attempts made.
+    pub done: u64,
+}
+
+/// What a loader's configuration says of the entry that is started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BootDefault {
+    /// Nothing: the first of the menu.
+    First,
+    /// The first whose name fits this pattern.
+    Fits(String),
+    /// The one that was started last, which firmware remembers.
+    Saved,
+}
+
+impl BootEntry {
+    /// An entry by the name of its file, which ends with `ending` in either case. None: a name that makes no entry, as
+    /// those of hidden files and of entries that the loader makes itself.
+    pub fn of_file(path: &[u8], ending: &str) -> Option<Self> {
+        let file = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+        let file = String::from_utf8_lossy(file).to_ascii_lowercase();
+        let stem = file.strip_suffix(ending)?;
+        if stem.is_empty() || file.starts_with('.') || file.starts_with("auto-") {
+            return None;
+        }
+        let (stem, tries) = counted(stem);
+        Some(Self { id: format!("{stem}{ending}"), tries, ..Self::default() })
+    }
+
+    /// Its name as people have it: without the ending.
+    pub fn name(&self) -> &str {
+        self.id.rsplit_once('.').map_or(self.id.as_str(), |(name, _)| name)
+    }
+
+    /// Whether all attempts were made, and none succeeded.
+    fn is_bad(&self) -> bool {
+        self.tries.is_some_and(|tries| tries.left == 0)
+    }
+
+    /// The order of the menu: the first one is started.
+    fn order(&self, other: &Self) -> Ordering {
+        let newer = |one: &str, other: &str| version::compare(other, one);
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let by_key = || match (&self.sort_key, &other.sort_key) {
+            (Some(one), Some(two)) => (one, &self.machine_id)
+                .cmp(&(two, &other.machine_id))
+                .then_with(|| newer(&text(&self.version), &text(&other.version))),
+            (one, two) => one.is_none().cmp(&two.is_none()),
+        };
+        let by_tries = || match (self.tries, other.tries) {
+            (Some(one), Some(two)) => two.left.cmp(&one.left).then(one.done.cmp(&two.done)),
+            _ => Ordering::Equal,
+        };
+        self.is_bad()
+            .cmp(&other.is_bad())
+            .then_with(by_key)
+            .then_with(|| newer(&self.id, &other.id))
+            .then_with(by_tries)
+            // Of those that no rule tells apart the order is that of the files, whatever the one in which they came.
+            .then_with(|| (&self.id, &self.program).cmp(&(&other.id, &other.program)))
+    }
+
+    fn bytes(&self) -> usize {
+        let texts = [&self.sort_key, &self.machine_id, &self.version];
+        let texts = texts.into_iter().flatten().map(String::len).sum::<usize>();
+        self.id.len() + self.program.as_ref().map_or(0, Vec::len) + texts
+    }
+}
+
+/// A file's name without its ending and its counters (`+3-0`: three attempts left, none made), and these.
+pub(super) fn counted(stem: &str) -> (&str, Option<Tries>) {
+    let number = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| text.parse().unwrap_or(u64::MAX))
+    };
+    let tries = |text: &str| match text.split_once('-') {
+        Some((left, done)) => Some(Tries { left: number(left)?, done: number(done)? }),
+        None => Some(Tries { left: number(text)?, done: 0 }),
+    };
+    match stem.rsplit_once('+').map(|(name, counters)| (name, tries(counters))) {
+        Some((name, Some(tries))) => (name, Some(tries)),
+        _ => (stem, None),
+    }
+}
+
+/// The menu of an asset, as its files tell of it one by one.
+#[derive(Debug, Default)]
+pub struct BootMenu {
+    entries: Vec<BootEntry>,
+    default: Option<BootDefault>,
+    left_out: u64,
+}
+
+impl BootMenu {
+    /// Adds an entry.
+    pub fn add(&mut self, entry: BootEntry) {
+        if self.entries.len() >= MAX_ENTRIES || entry.bytes() > MAX_ENTRY_BYTES {
+            self.left_out += 1;
+        } else {
+            self.entries.push(entry);
+        }
+    }
+
+    /// Takes what a configuration says of the default; of several the first counts.
+    pub fn set_default(&mut self, default: BootDefault) {
+        self.default.get_or_insert(default);
+    }
+
+    /// Entries that were more than are looked at, or longer.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// Once all files were read: says which kernel is started, unless another boot loader's file named one. `exists` says
+    /// whether there is a file at a path: entries that start what is not there are not in the menu.
+    pub fn choose(mut self, system: &mut SystemIdentity, exists: impl Fn(&[u8]) -> bool) {
+        // Without a configuration nothing shows that these entries are systemd-boot's and not GRUB's.
+        let Some(default) = self.default.take().filter(|default| *default != BootDefault::Saved) else {
+            return;
+        };
+        if system.kernels.iter().any(|kernel| kernel.default == Some(true)) {
+            return;
+        }
+        self.entries.retain(|entry| entry.program.as_deref().is_none_or(&exists));
+        self.entries.sort_by(BootEntry::order);
+        let wanted = match default {
+            BootDefault::Fits(pattern) => Pattern::parse(&pattern),
+            BootDefault::First | BootDefault::Saved => None,
+        };
+        let first = |fits: &dyn Fn(&Pattern, &BootEntry) -> bool| {
+            self.entries.iter().find(|entry| wanted.as_ref().is_some_and(|wanted| fits(wanted, entry)))
+        };
+        let chosen = first(&|wanted, entry| wanted.fits(&entry.id))
+            // Before version 243 names had no endings.
+            .or_else(|| first(&|wanted, entry| wanted.fits(entry.name())))
+            .or(self.entries.first());
+        let Some(program) = chosen.and_then(|entry| entry.program.as_ref()) else { return };
+        if let Some(kernel) = system.kernels.iter_mut().find(|kernel| kernel.path == *program) {
+            kernel.default = Some(true);
+            for kernel in &mut system.kernels {
+                kernel.default.get_or_insert(false);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coldread_model::Kernel;
+
+    /// An entry that starts a kernel of its own name: its file, sort key, machine and version.
+    fn entry(file: &str, sort_key: &str, machine: &str, version: &str) -> BootEntry {
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        BootEntry {
+            program: Some(file.as_bytes().to_vec()),
+            sort_key: text(sort_key),
+            machine_id: text(machine),
+            version: text(version),
+            ..BootEntry::of_file(file.as_bytes(), &file[file.rfind('.').unwrap()..]).unwrap()
+        }
+    }
+
+    fn chosen(entries: &[BootEntry], default: Option<BootDefault>, gone: &str) -> Option<String> {
+        let mut menu = BootMenu::default();
+        let mut system = SystemIdentity::default();
+        for entry in entries {
+            if let Some(path) = entry.program.as_ref() {
+                system.kernels.push(Kernel::at(path));
+            }
+            menu.add(entry.clone());
+        }
+        default.into_iter().for_each(|default| menu.set_default(default));
+        menu.choose(&mut system, |path| path != gone.as_bytes());
+        let default = system.kernels.iter().find(|kernel| kernel.default == Some(true));
+        assert!(default.is_none() || system.kernels.iter().all(|kernel| kernel.default.is_some()));
+        default.map(|kernel| String::from_utf8(kernel.path.clone()).unwrap())
+    }
+
+    #[test]
+    fn the_first_of_the_menu_is_started() {
+        // Each goes before all that follow.
+        let menu = [
+            entry("z.conf", "arch", "", "6.9"),
+            entry("y.conf", "debian", "1", "6.10"),
+            entry("x.conf", "debian", "1", "6.9"),
+            entry("b.efi", "debian", "1", "6.9~rc1"),
+            entry("a+1-2.efi", "debian", "1", "6.9~rc1"),
+            entry("w.conf", "debian", "2", "7"),
+            entry("linux-6.10.conf", "", "0", "1"),
+            entry("linux-6.9+3.conf", "", "0", "2"),
+            entry("linux-6.9+2-1.conf", "", "0", "2"),
+            entry("linux-6.9+2-2.conf", "", "0", "2"),
+            entry("c+0-3.conf", "arch", "1", "9"),
+            entry("linux-7+0.conf", "", "1", "9"),
+        ];
+        for place in 0..menu.len() {
+            let mut rest = menu[place..].to_vec();
+            rest.reverse();
+            let expected = menu[place].program.clone().map(|path| String::from_utf8(path).unwrap());
+            assert_eq!(chosen(&rest, Some(BootDefault::First), ""), expected);
+        }
+    }
+
+    #[test]
+    fn the_first_that_fits_is_started() {
+        let menu = [
+            entry("debian-5.10.2.conf", "", "", ""),
+            entry("debian-6.9.1.conf", "", "", ""),
+            entry("Debian-6.10.1+0-3.conf", "", "", ""),
+            entry("debian-6.8.efi", "", "", ""),
+        ];
+        let fits = |pattern: &str| chosen(&menu, Some(BootDefault::Fits(pattern.to_owned())), "");
+        for (pattern, expected) in [
+            ("debian-*", "debian-6.9.1.conf"),
+            ("DEBIAN-6.10.1.conf", "Debian-6.10.1+0-3.conf"),
+            ("debian-[0-5]*", "debian-5.10.2.conf"),
+            ("*.efi", "debian-6.8.efi"),
+            // As older loaders have it.
+            ("debian-5.10.2", "debian-5.10.2.conf"),
+            ("*-6.?.1", "debian-6.9.1.conf"),
+            // Where none fits.
+            ("arch*", "debian-6.9.1.conf"),
+            ("[", "debian-6.9.1.conf"),
+        ] {
+            assert_eq!(fits(pattern).as_deref(), Some(expected), "{pattern}");
+        }
+        assert_eq!(chosen(&menu, None, ""), None);
+        assert_eq!(chosen(&menu, Some(BootDefault::Saved), ""), None);
+        assert_eq!(chosen(&[], Some(BootDefault::First), ""), None);
+        let without = chosen(&menu, Some(BootDefault::First), "debian-6.9.1.conf");
+        assert_eq!(without.as_deref(), Some("debian-6.8.efi"), "what is not there is not in the menu");
+        // One that starts something else than a kernel of this disk.
+        let other = BootEntry { program: None, ..entry("windows.conf", "", "", "") };
+        assert_eq!(chosen(&[menu[0].clone(), other], Some(BootDefault::Fits("w*".to_owned())), ""), None);
+    }
+
+    #[test]
+    fn what_another_loader_names_stays() {
+        let kernel = |path: &str, default| Kernel { default, ..Kernel::at(path.as_bytes()) };
+        let mut system = SystemIdentity {
+            kernels: vec![kernel("old.conf", Some(true)), kernel("new.conf", None)],
+            ..SystemIdentity::default()
+        };
+        let expected = system.clone();
+        let mut menu = BootMenu::default();
+        menu.add(entry("new.conf", "", "", ""));
+        menu.set_default(BootDefault::First);
+        menu.choose(&mut system, |_| true);
+        assert_eq!(system, expected);
+    }
+
+    #[test]
+    fn names_and_counters() {
+        for (file, expected) in [
+            ("/e/A+3-1.conf", Some(("a.conf", Some((3, 1))))),
+            ("a+0.CONF", Some(("a.conf", Some((0, 0))))),
+            ("a+b+12.conf", Some(("a+b.conf", Some((12, 0))))),
+            ("a+.conf", Some(("a+.conf", None))),
+            ("a+1-.conf", Some(("a+1-.conf", None))),
+            ("a+1-2-3.conf", Some(("a+1-2-3.conf", None))),
+            ("a+99999999999999999999999.conf", Some(("a.conf", Some((u64::MAX, 0))))),
+            (".a.conf", None),
+            (".conf", None),
+            ("auto-windows.conf", None),
+            ("a.efi", None),
+        ] {
+            let found = BootEntry::of_file(file.as_bytes(), ".conf");
+            let shown =
+                found.as_ref().map(|one| (one.id.as_str(), one.tries.map(|tries| (tries.left, tries.done))));
+            assert_eq!(shown, expected, "{file}");
+        }
+    }
+
+    #[test]
+    fn a_menu_has_an_end() {
+        let mut menu = BootMenu::default();
+        menu.add(BootEntry { version: Some("1".repeat(MAX_ENTRY_BYTES)), ..entry("a.conf", "", "", "") });
+        for index in 0..MAX_ENTRIES + 2 {
+            menu.add(entry(&format!("{index}.conf"), "", "", ""));
+        }
+        assert_eq!((menu.entries.len(), menu.left_out()), (MAX_ENTRIES, 3));
+    }
+}
