@@ -50,6 +50,9 @@ pub const CONTEXT_FILES: &[ContextWant] = &[
     ContextWant { path: FSTAB, limit: 1 << 20 },
 ];
 
+/// So many of [`CONTEXT_FILES`], from the first on, tell what the system is.
+pub const IDENTITY_FILES: usize = 2 + older::FILES.len();
+
 /// A file of systems that have no os-release.
 const fn older(index: usize) -> ContextWant {
     ContextWant { path: older::FILES[index], limit: older::LIMIT }
@@ -211,6 +214,13 @@ mod tests {
 
     fn file(path: &'static str, bytes: &[u8]) -> ContextFile {
         ContextFile { path, bytes: Some(bytes.to_vec()), ..ContextFile::default() }
+    }
+
+    #[test]
+    fn the_first_files_tell_what_the_system_is() {
+        let paths: Vec<_> = CONTEXT_FILES.iter().map(|want| want.path).collect();
+        assert_eq!(paths[..2], [OS_RELEASE, OS_RELEASE_USR]);
+        assert_eq!(paths[2..IDENTITY_FILES], older::FILES);
     }
 
     #[test]

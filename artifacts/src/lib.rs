@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accounts;
+pub mod bolt;
 pub mod compressed;
 pub mod context;
 pub mod evtx;

@@ -23,18 +23,31 @@ const SIGNS: &[Sign] = &[
 ];
 
 /// Where container engines and their like keep trees: each is a root, with a database or without. `*` stands for one
-/// component. Sources: Docker's documentation, "OverlayFS storage driver" and "VFS storage driver"; containerd's
-/// docs/ops.md, "Base configuration"; containers-storage.conf(5), "graphroot"; systemd-nspawn(1), "-M"; lxc(7);
-/// flatpak's documentation, "Under the Hood".
+/// component. Sources: Docker's documentation, "OverlayFS storage driver", "VFS storage driver" and "Rootless mode" (its
+/// store at home); containerd's docs/ops.md, "Base configuration", and `plugins/snapshots` (the native snapshotter copies
+/// whole trees); containers-storage.conf(5), "graphroot"; systemd-nspawn(1), "-M"; lxc(7); flatpak's documentation,
+/// "Under the Hood".
 pub const STORES: &[&str] = &[
     "/var/lib/docker/overlay2/*/diff",
+    "/var/lib/docker/fuse-overlayfs/*/diff",
     "/var/lib/docker/overlay/*/root",
+    "/var/lib/docker/overlay/*/upper",
     "/var/lib/docker/vfs/dir/*",
+    "/home/*/.local/share/docker/overlay2/*/diff",
+    "/home/*/.local/share/docker/fuse-overlayfs/*/diff",
+    "/home/*/.local/share/docker/vfs/dir/*",
     "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/*/fs",
+    "/var/lib/containerd/io.containerd.snapshotter.v1.native/snapshots/*",
     "/var/lib/rancher/k3s/agent/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/*/fs",
+    "/var/lib/rancher/k3s/agent/containerd/io.containerd.snapshotter.v1.native/snapshots/*",
+    "/home/*/.local/share/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/*/fs",
+    "/home/*/.local/share/containerd/io.containerd.snapshotter.v1.fuse-overlayfs/snapshots/*/fs",
     "/var/lib/containers/storage/overlay/*/diff",
+    "/var/lib/containers/storage/vfs/dir/*",
     "/home/*/.local/share/containers/storage/overlay/*/diff",
+    "/home/*/.local/share/containers/storage/vfs/dir/*",
     "/root/.local/share/containers/storage/overlay/*/diff",
+    "/root/.local/share/containers/storage/vfs/dir/*",
     "/var/lib/machines/*",
     "/var/lib/lxc/*/rootfs",
     "/var/lib/flatpak/runtime/*/*/*/*/files",
@@ -54,8 +67,10 @@ pub struct Begins {
 pub fn may_begin(path: &[u8]) -> bool {
     let mut parts = path.rsplit(|byte| *byte == b'/');
     let (last, parent) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    matches!(last, b"dpkg" | b"db" | b"rpm" | b"pacman" | b"diff" | b"root" | b"fs" | b"rootfs" | b"files")
-        || matches!(parent, b"machines" | b"dir")
+    matches!(
+        last,
+        b"dpkg" | b"db" | b"rpm" | b"pacman" | b"diff" | b"root" | b"upper" | b"fs" | b"rootfs" | b"files"
+    ) || matches!(parent, b"machines" | b"dir" | b"snapshots")
 }
 
 /// What the directory at `path` (absolute, without a `/` at its end) says of a root. The root of all is never said.
@@ -104,6 +119,18 @@ mod tests {
             ("/usr/lib/apk/db", None),
             ("/var/lib/docker/overlay2/abc/diff", Some("/var/lib/docker/overlay2/abc/diff")),
             ("/var/lib/docker/overlay2/abc/work", None),
+            ("/var/lib/docker/overlay/abc/upper", Some("/var/lib/docker/overlay/abc/upper")),
+            ("/var/lib/docker/overlay/abc/merged", None),
+            ("/var/lib/docker/vfs/dir/abc", Some("/var/lib/docker/vfs/dir/abc")),
+            (
+                "/home/a/.local/share/containers/storage/vfs/dir/b",
+                Some("/home/a/.local/share/containers/storage/vfs/dir/b"),
+            ),
+            (
+                "/var/lib/containerd/io.containerd.snapshotter.v1.native/snapshots/7",
+                Some("/var/lib/containerd/io.containerd.snapshotter.v1.native/snapshots/7"),
+            ),
+            ("/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/7", None),
             ("/var/lib/docker/overlay2/abc/diff/etc/diff", None),
             ("/var/lib/machines/web", Some("/var/lib/machines/web")),
             ("/var/lib/machines", None),

@@ -7,7 +7,7 @@ use crate::{
     secrets::masked,
 };
 use coldread_model::{GapKind, Package, PackageState, PackageType};
-use std::fmt::Display;
+use std::{collections::HashSet, fmt::Display};
 
 /// The longest name, version or vendor that is taken over; of a longer vendor the start is.
 pub(super) const MAX_TEXT: usize = 512;
@@ -46,6 +46,8 @@ pub(super) struct Rows<'o, 'p> {
     kind: PackageType,
     state: PackageState,
     rows: u64,
+    /// What was told of a lock file and its like: name, version and state of each package.
+    told: HashSet<(String, String, PackageState)>,
 }
 
 impl<'o, 'p> Rows<'o, 'p> {
@@ -57,7 +59,7 @@ impl<'o, 'p> Rows<'o, 'p> {
         out: &'o mut dyn Output,
     ) -> Self {
         let gaps = place.gaps(structure);
-        Self { place, out, gaps, kind, state: PackageState::Installed, rows: 0 }
+        Self { place, out, gaps, kind, state: PackageState::Installed, rows: 0, told: HashSet::new() }
     }
 
     /// Packages that a lock file names.
@@ -83,12 +85,25 @@ impl<'o, 'p> Rows<'o, 'p> {
         }
     }
 
-    /// Tells a package.
+    /// Tells a package. Of a file that names it more than once the first counts: a lock file has it for each place where
+    /// it is to be put. What is installed and what is only named are two things.
     pub(super) fn push(&mut self, row: Package) {
-        self.rows += 1;
         if let Some(reason) = oversized(&row) {
             self.gap(GapKind::Limit, reason);
-        } else if self.rows <= PACKAGES_PER_FILE {
+            return;
+        }
+        // Of the others a file has more to tell, and each once.
+        let name = match row.kind {
+            // Its names are the same in either case.
+            PackageType::Nuget => Some(row.name.to_ascii_lowercase()),
+            PackageType::Npm => Some(row.name.clone()),
+            _ => None,
+        };
+        if name.is_some_and(|name| !self.told.insert((name, row.version.clone(), row.state))) {
+            return;
+        }
+        self.rows += 1;
+        if self.rows <= PACKAGES_PER_FILE {
             self.out.package(row);
         } else if self.rows == PACKAGES_PER_FILE + 1 {
             self.gap(GapKind::Limit, format!("more than {PACKAGES_PER_FILE} packages; the rest is not told"));
@@ -151,6 +166,29 @@ mod tests {
         assert_eq!(found.packages[0].state, PackageState::Declared);
         assert_eq!(found.gaps.len(), 2);
         assert!(found.gaps.iter().all(|gap| gap.kind == GapKind::Limit));
+    }
+
+    #[test]
+    fn a_package_is_told_once_in_each_state() {
+        let told = |kind| {
+            let mut found = Findings::default();
+            let place = Place { path: b"/x", root: "/", volume: "p1", sha256: None };
+            let mut rows = Rows::declared(kind, "lock", place, &mut found);
+            for (name, version) in [("a", "1"), ("a", "1"), ("A", "1"), ("a", "2")] {
+                rows.plain(name, version);
+            }
+            let installed = Package { state: PackageState::Installed, ..rows.row("a", "1", &[]) };
+            rows.push(installed);
+            rows.finish();
+            let shown =
+                found.packages.into_iter().map(|one| (one.name, one.version, one.state.is_installed()));
+            shown.collect::<Vec<_>>()
+        };
+        let row = |name: &str, version: &str, is: bool| (name.to_owned(), version.to_owned(), is);
+        let nuget = [row("a", "1", false), row("a", "2", false), row("a", "1", true)];
+        assert_eq!(told(PackageType::Nuget), nuget);
+        let npm = [row("a", "1", false), row("A", "1", false), row("a", "2", false), row("a", "1", true)];
+        assert_eq!(told(PackageType::Npm), npm);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::{
 };
 use coldread_model::{GapKind, Package, PackageState, PackageType, Part, Parts, Timestamp};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// The largest state that is read; it holds recent changes too, and has a few megabytes.
 const LIMIT: u64 = 64 << 20;
@@ -31,7 +32,7 @@ impl Extractor for Snap {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn finds(&self) -> Parts {
@@ -69,20 +70,23 @@ impl Extractor for Snap {
         let snaps = state.get("data").and_then(|data| data.get("snaps")).and_then(Value::as_object);
         for (name, snap) in snaps.into_iter().flatten() {
             let text = |key: &str| snap.get(key).and_then(Value::as_str);
-            let Some(current) = text("current").or_else(|| text("Current")) else {
+            let Some(current) = revision(snap, "current").or_else(|| revision(snap, "Current")) else {
                 gaps.push(out, GapKind::Corrupt, format!("{name}: no current revision"));
                 continue;
             };
             let refreshed = text("last-refresh-time").and_then(|time| time.parse::<jiff::Timestamp>().ok());
             let sequence = snap.get("sequence").and_then(Value::as_array);
-            // Since 2.62 each revision's facts are in an object of their own.
-            let facts = sequence.into_iter().flatten().map(|one| one.get("snap").unwrap_or(one));
-            let mut revisions: Vec<&str> =
-                facts.filter_map(|one| one.get("revision").and_then(Value::as_str)).collect();
-            if !revisions.contains(&current) {
-                revisions.push(current);
+            let mut revisions = BTreeSet::from([current.clone()]);
+            for one in sequence.into_iter().flatten() {
+                // Since 2.62 each revision's facts are in an object of their own.
+                match revision(one.get("snap").unwrap_or(one), "revision") {
+                    Some(revision) => {
+                        revisions.insert(revision);
+                    }
+                    None => gaps.push(out, GapKind::Corrupt, format!("{name}: one without a revision")),
+                }
             }
-            for revision in revisions {
+            for revision in &revisions {
                 rows += 1;
                 if rows > PACKAGES_PER_FILE {
                     gaps.push(out, GapKind::Limit, format!("{name}: too many snaps"));
@@ -92,7 +96,7 @@ impl Extractor for Snap {
                     gaps.push(out, GapKind::Limit, reason);
                     continue;
                 }
-                let is_current = revision == current;
+                let is_current = *revision == current;
                 let time = refreshed.filter(|_| is_current);
                 let row = Package {
                     purl: purl_of(
@@ -106,7 +110,7 @@ impl Extractor for Snap {
                         Timestamp::new(time.as_second(), time.subsec_nanosecond().unsigned_abs())
                     }),
                     root: place.root.to_owned(),
-                    ..Package::new(PackageType::Snap, name.as_str(), revision, place.origin())
+                    ..Package::new(PackageType::Snap, name.as_str(), revision.as_str(), place.origin())
                 };
                 match oversized(&row) {
                     Some(reason) => gaps.push(out, GapKind::Limit, reason),
@@ -115,6 +119,15 @@ impl Extractor for Snap {
             }
         }
         gaps.finish(out);
+    }
+}
+
+/// A revision: snapd writes a text, and reads a number too.
+fn revision(within: &Value, key: &str) -> Option<String> {
+    match within.get(key)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
     }
 }
 
@@ -135,7 +148,8 @@ mod tests {
     #[test]
     fn texts_without_end_are_told_and_the_others_read() {
         let long = "n".repeat(1 << 20);
-        let revisions = vec![r#"{"revision":"2"}"#; 2000].join(",");
+        let revisions: Vec<_> = (2..2002).map(|one| format!(r#"{{"revision":"{one}"}}"#)).collect();
+        let revisions = revisions.join(",");
         let found = read(&format!(
             r#"{{"data":{{"snaps":{{"{long}":{{"sequence":[{revisions}],"current":"1"}},
                 "a":{{"sequence":[{{"revision":"{long}"}}],"current":"1"}},
@@ -170,6 +184,14 @@ mod tests {
                 ("hello", "x1", "installed", "pkg:generic/hello@x1"),
             ]
         );
+        let again = read(
+            r#"{"data":{"snaps":{"a":{"sequence":[{"revision":"7"},{"revision":7},{"snap":{"revision":"8"}},{"snap":{}}],
+                "current":8}}}}"#,
+        );
+        let shown: Vec<_> =
+            again.packages.iter().map(|one| (one.version.as_str(), one.state.name())).collect();
+        assert_eq!(shown, [("7", "superseded"), ("8", "installed")]);
+        assert_eq!(again.gaps[0].reason, "a: one without a revision");
         assert_eq!(found.packages[1].installed_at, Some(Timestamp::new(1_672_628_645, 500_000_000)));
         assert_eq!(found.gaps[0].reason, "broken: no current revision");
         assert_eq!(read(r#"{"data":{}}"#), Findings::default());

@@ -29,7 +29,7 @@ impl Extractor for Dotnet {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn finds(&self) -> Parts {

@@ -24,7 +24,7 @@ impl Extractor for Nuget {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn finds(&self) -> Parts {
@@ -149,7 +149,7 @@ impl Extractor for NugetLocks {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn finds(&self) -> Parts {

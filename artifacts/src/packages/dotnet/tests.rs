@@ -79,6 +79,15 @@ fn what_is_locked_is_declared() {
 }
 
 #[test]
+fn a_package_for_several_frameworks_is_declared_once() {
+    let text = r#"{"version": 1, "dependencies": {"net6.0": {"Newtonsoft.Json": {"resolved": "13.0.1"}},
+        "net8.0": {"newtonsoft.json": {"resolved": "13.0.1"}}, "net8.0/linux-x64": {"Newtonsoft.Json": {"resolved": "13.0.3"}}}}"#;
+    let found = read(&NugetLocks, "/src/packages.lock.json", text.as_bytes());
+    let expected = [("Newtonsoft.Json", "13.0.1"), ("Newtonsoft.Json", "13.0.3")];
+    assert_eq!(rows(&found), expected.map(|(name, version)| (name, version, PackageState::Declared)));
+}
+
+#[test]
 fn damage_is_told() {
     let kinds = |extractor: &dyn Extractor, bytes: &[u8]| {
         let found = read(extractor, "/x", bytes);

@@ -23,7 +23,7 @@ impl Extractor for NpmLocks {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn finds(&self) -> Parts {
@@ -72,7 +72,7 @@ impl Extractor for NpmLocks {
 mod tests {
     use super::*;
     use crate::view::MemoryView;
-    use coldread_model::{Findings, PackageState};
+    use coldread_model::{Findings, GapKind, PackageState};
     use proptest::prelude::*;
 
     fn read(path: &str, text: &[u8]) -> Findings {
@@ -164,6 +164,39 @@ mod tests {
         assert_eq!((found.packages.len(), found.gaps.len()), (0, 0));
         assert_eq!(read("/srv/package-lock.json", b"{\"packages\": ").gaps.len(), 1);
         assert_eq!(read("/srv/yarn.lock", b"a@^1:\n  resolved \"x\"\nb@1:\n  version \"1\"\n").gaps.len(), 1);
+    }
+
+    #[test]
+    fn what_is_no_object_is_told_and_the_rest_is_read() {
+        let told = |text: &str| {
+            let found = read("/srv/package-lock.json", text.as_bytes());
+            assert!(found.gaps.iter().all(|gap| gap.kind == GapKind::Corrupt));
+            let names: Vec<_> = found.packages.into_iter().map(|package| package.name).collect();
+            (names, found.gaps.into_iter().map(|gap| gap.reason).collect::<Vec<_>>())
+        };
+        let expect = |names: &[&str], reasons: &[&str]| {
+            let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+            (owned(names), owned(reasons))
+        };
+        let lock = r#"{"packages": [{"node_modules/a": {"version": "1"}}], "dependencies": {"b": {"version": "1"}}}"#;
+        assert_eq!(told(lock), expect(&["b"], &["packages is no object"]));
+        assert_eq!(told(r#"{"packages": null}"#), expect(&[], &["packages is no object"]));
+        assert_eq!(told(r#"{"dependencies": "x"}"#), expect(&[], &["dependencies is no object"]));
+        let lock = r#"{"packages": {"": {}, "node_modules/a": "1.0.0", "node_modules/b": {"version": "1"}}}"#;
+        assert_eq!(told(lock), expect(&["b"], &["a is no object"]));
+        let lock = r#"{"dependencies": {"a": 1, "b": {"version": "1", "dependencies": []}}}"#;
+        assert_eq!(told(lock), expect(&["b"], &["a is no object", "dependencies is no object"]));
+        assert_eq!(told(r#"{"lockfileVersion": 1}"#), expect(&[], &[]));
+    }
+
+    #[test]
+    fn a_package_that_lies_in_many_places_of_one_lock_is_told_once() {
+        let lock = r#"{"packages": {"node_modules/a": {"version": "1.0.0"}, "node_modules/b": {"version": "1.0.0"},
+            "node_modules/b/node_modules/a": {"version": "2.0.0"}, "node_modules/c/node_modules/a": {"version": "1.0.0"}}}"#;
+        assert_eq!(
+            rows("/srv/package-lock.json", lock),
+            pairs(&[("a", "1.0.0"), ("b", "1.0.0"), ("a", "2.0.0")])
+        );
     }
 
     proptest! {

@@ -11,6 +11,7 @@ use crate::{
     },
     view::FileView,
 };
+use coldread_model::GapKind;
 use serde_json::{Map, Value};
 
 /// How deep dependencies of the first version lie within each other: below the bound of the JSON parser.
@@ -22,21 +23,37 @@ pub(super) fn read(view: &mut dyn FileView, rows: &mut Rows<'_, '_>) -> Result<(
         JsonError::Wrong(error) => StreamError::Corrupt(error.to_string()),
         JsonError::TooMuch => StreamError::Limit(error.to_string()),
     })?;
-    if let Some(packages) = read.get("packages").and_then(Value::as_object) {
-        // Version 2 has the same again under `dependencies`, for older programs.
+    // Version 2 has the same again under `dependencies`, for older programs.
+    if let Some(packages) = object(&read, "packages", rows) {
         for (path, package) in packages {
             located(path, package, rows);
         }
-    } else if let Some(dependencies) = read.get("dependencies").and_then(Value::as_object) {
+    } else if let Some(dependencies) = object(&read, "dependencies", rows) {
         tree(dependencies, rows);
     }
     Ok(())
 }
 
+/// The object under a key; what is there and is none is told.
+fn object<'v>(
+    within: &'v Map<String, Value>,
+    key: &str,
+    rows: &mut Rows<'_, '_>,
+) -> Option<&'v Map<String, Value>> {
+    let value = within.get(key)?;
+    if value.as_object().is_none() {
+        rows.gap(GapKind::Corrupt, format!("{key} is no object"));
+    }
+    value.as_object()
+}
+
 /// One package by the place where it is to be put. Others than those below `node_modules` are the program's own.
 fn located(path: &str, package: &Value, rows: &mut Rows<'_, '_>) {
     let Some((_, name)) = path.rsplit_once("node_modules/") else { return };
-    let Some(package) = package.as_object() else { return };
+    let Some(package) = package.as_object() else {
+        rows.gap(GapKind::Corrupt, format!("{name} is no object"));
+        return;
+    };
     if package.get("link").and_then(Value::as_bool) == Some(true) {
         return;
     }
@@ -52,12 +69,15 @@ fn tree(dependencies: &Map<String, Value>, rows: &mut Rows<'_, '_>) {
             levels.pop();
             continue;
         };
-        let Some(package) = package.as_object() else { continue };
+        let Some(package) = package.as_object() else {
+            rows.gap(GapKind::Corrupt, format!("{name} is no object"));
+            continue;
+        };
         let version = json::text(package, "version").unwrap_or_default();
         let alias = version.strip_prefix("npm:").and_then(|alias| alias.rsplit_once('@'));
         let (name, version) = alias.filter(|(name, _)| !name.is_empty()).unwrap_or((name, version));
         rows.plain(name, version);
-        if let Some(within) = package.get("dependencies").and_then(Value::as_object)
+        if let Some(within) = object(package, "dependencies", rows)
             && levels.len() < MAX_DEPTH
         {
             levels.push(within.iter());

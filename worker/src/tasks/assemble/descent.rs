@@ -13,7 +13,12 @@ use super::{
     goals::{Goal, Goals, Path, State, below, components, follow},
     joined::{Asset, WINDOWS_SIGN},
 };
-use coldread_artifacts::{EXTRACTORS, Extractor, context::CONTEXT_FILES, roots::STORES};
+use coldread_artifacts::{
+    EXTRACTORS, Extractor,
+    context::{CONTEXT_FILES, IDENTITY_FILES},
+    layers::{self, WHITEOUT},
+    roots::STORES,
+};
 use coldread_fsparse::{
     survey::{Entry, Survey},
     tree::Tree,
@@ -146,6 +151,25 @@ fn wanted(asked: Parts) -> Vec<Goal> {
     let inside: Vec<Goal> =
         stores.iter().flat_map(|store| goals.iter().map(move |goal| inside(store, goal))).collect();
     goals.extend(inside);
+    goals.extend(stores.iter().flat_map(|store| of_layers(store)));
+    goals
+}
+
+/// What tells which layers of a store lie on each other, and what they hide in those below.
+fn of_layers(store: &[Vec<u8>]) -> Vec<Goal> {
+    let mut goals: Vec<Goal> = layers::beside(store).map(|path| Goal::default().with(path)).collect();
+    for want in &CONTEXT_FILES[..IDENTITY_FILES] {
+        let path = components(want.path.as_bytes());
+        for (place, name) in path.iter().enumerate() {
+            let hidden = [WHITEOUT, name].concat();
+            goals.push(Goal::default().with([store, &path[..place], &[hidden]].concat()));
+        }
+        let opaque =
+            (1..path.len()).map(|place| [store, &path[..place], &[layers::OPAQUE.to_vec()]].concat());
+        goals.extend(opaque.map(|path| Goal::default().with(path)));
+    }
+    goals.sort_unstable();
+    goals.dedup();
     goals
 }
 

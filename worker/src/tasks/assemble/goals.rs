@@ -7,8 +7,8 @@ use coldread_artifacts::wants::{matches_in_any_case, matches_name};
 use std::collections::HashSet;
 
 /// Goals that one volume may have. Each symbolic link on the way to a goal makes one more, and a hostile disk
-/// may be all links.
-const MAX_GOALS: usize = 4096;
+/// may be all links. What is wanted itself, on the host and in each store of containers, is some five thousand.
+const MAX_GOALS: usize = 8192;
 /// Components of a goal; the kernel's `PATH_MAX` has room for half of that at most.
 const MAX_COMPONENTS: usize = 4096;
 

@@ -1,6 +1,6 @@
 //! Taking findings as they come, and writing them as objects.
 
-use super::{events::EventSorter, logins, owners::Owners, sorted::Sorter, times::InstallTimes};
+use super::{events::EventSorter, logins, once::Once, owners::Owners, sorted::Sorter, times::InstallTimes};
 use crate::{
     memory::Memory,
     tasks::{Job, TaskError},
@@ -298,13 +298,12 @@ fn write_packages(
     }
     let mut batches = Batches::new(job);
     let (mut written, mut installed) = (Vec::new(), 0);
-    let mut last: Option<Package> = None;
+    let mut once = Once::default();
     for row in filled.sorted()? {
         let row = row?;
-        if last.as_ref() != Some(&row) {
+        if once.is_new(&row) {
             installed += u64::from(row.state.is_installed());
             written.extend(batches.push(&row)?);
-            last = Some(row);
         }
     }
     written.extend(batches.finish()?);

@@ -3,13 +3,13 @@
 use super::{
     super::joined::{Asset, AssetFile},
     fetched::Fetched,
-    roots::Roots,
+    roots::{Root, Roots},
 };
 use coldread_artifacts::{
     Context,
-    context::{CONTEXT_FILES, ContextFile, ContextWant},
+    context::{CONTEXT_FILES, ContextFile, ContextWant, IDENTITY_FILES},
 };
-use coldread_model::{FileKind, Gap, GapKind};
+use coldread_model::{FileKind, Gap, GapKind, SystemIdentity};
 use std::collections::HashSet;
 
 /// Bytes of these files that are held, of all roots together: two thousand layers have some ten MB of them, and a file
@@ -25,10 +25,7 @@ pub(super) fn read<'a>(
     roots: &Roots<'a>,
     read: &mut [HashSet<u32>],
 ) -> (Vec<Context>, Option<Gap>) {
-    let file_of = |root: usize, want: &ContextWant| {
-        let found = roots.all()[root].namespace.resolve(want.path.as_bytes(), true).ok()?;
-        asset.file(found.volume, found.inode)
-    };
+    let file_of = |root: usize, want: &ContextWant| file_of(asset, &roots.all()[root], want);
     let (mut left, mut left_out) = (MAX_HELD, 0_u64);
     let mut fetched = Fetched::default();
     let mut files: Vec<Vec<Option<AssetFile<'a>>>> = Vec::new();
@@ -55,22 +52,46 @@ pub(super) fn read<'a>(
         files.push(of_root);
     }
     fetched.fetch(asset);
-    let contexts = files.iter().enumerate().map(|(root, files)| context(asset, roots, root, files, &fetched));
+    let contexts = files.iter().zip(roots.all()).map(|(files, place)| context(asset, place, files, &fetched));
     let reason =
         || format!("{left_out} of all roots are not read: together they have more than {MAX_HELD} bytes");
     let crowded = (left_out > 0).then(|| Gap::new(GapKind::Limit, STRUCTURE, reason()));
     (contexts.collect(), crowded)
 }
 
-/// The context of one root, from its files.
+fn file_of<'a>(asset: &Asset<'a>, place: &Root<'a>, want: &ContextWant) -> Option<AssetFile<'a>> {
+    let found = place.namespace.resolve(want.path.as_bytes(), true).ok()?;
+    asset.file(found.volume, found.inode)
+}
+
+/// What system a root is by some of the files that tell of that, which `takes` names by their places among
+/// [`CONTEXT_FILES`]. That they cannot be read is told with the root's whole context.
+pub(super) fn identity<'a>(
+    asset: &Asset<'a>,
+    place: &Root<'a>,
+    takes: impl Fn(usize) -> bool,
+) -> SystemIdentity {
+    let wants = CONTEXT_FILES[..IDENTITY_FILES].iter().enumerate();
+    let held = |(index, want)| {
+        let file = takes(index).then(|| file_of(asset, place, want)).flatten()?;
+        file.stream.is_some_and(|stream| stream.size <= want.limit).then_some(file)
+    };
+    let held: Vec<Option<AssetFile<'a>>> = wants.map(held).collect();
+    let mut fetched = Fetched::default();
+    for file in held.iter().flatten() {
+        fetched.want(file);
+    }
+    fetched.fetch(asset);
+    context(asset, place, &held, &fetched).system
+}
+
+/// The context of one root, from its files: those that are held, in the order of [`CONTEXT_FILES`].
 fn context<'a>(
     asset: &Asset<'a>,
-    roots: &Roots<'a>,
-    root: usize,
+    place: &Root<'a>,
     held: &[Option<AssetFile<'a>>],
     fetched: &Fetched<'a>,
 ) -> Context {
-    let place = &roots.all()[root];
     let mut files = Vec::new();
     for (want, file) in CONTEXT_FILES.iter().zip(held) {
         let Ok(itself) = place.namespace.resolve(want.path.as_bytes(), false) else { continue };

@@ -8,6 +8,7 @@ mod find;
 mod keep;
 mod layers;
 mod logins;
+mod once;
 mod owners;
 mod placed;
 mod roots;
