@@ -146,7 +146,7 @@ fn menu(dice: &mut Dice) -> Vec<(String, Vec<u8>)> {
             ]),
             &*format!("version {version}"),
         ] {
-            text += &format!("{line}\n");
+            text.extend([line, "\n"]);
         }
         files.push((format!("loader/entries/{name}{counters}.conf"), text.into_bytes()));
         files.push((format!("vmlinuz-{place}"), b"no header".to_vec()));
@@ -181,13 +181,13 @@ fn bootctl_chooses_the_same() {
         let answer = String::from_utf8(answer.stdout).unwrap();
         let block = answer.split("\n\n").find(|block| block.contains("(default)"));
         let field = |name: &str| {
-            let lines = block.into_iter().flat_map(str::lines).map(str::trim);
-            lines.filter_map(|line| line.strip_prefix(name)).next().map(str::trim)
+            let mut lines = block.into_iter().flat_map(str::lines).map(str::trim);
+            lines.find_map(|line| line.strip_prefix(name)).map(str::trim)
         };
         let source =
             field("source:").map(|path| path.strip_prefix(mounted.path().to_str().unwrap()).unwrap());
         let theirs = match source {
-            Some(path) if path.ends_with(".efi") => Some(path),
+            Some(path) if path.starts_with("/EFI/") => Some(path),
             _ => field("linux:"),
         };
         let theirs = theirs.map(|path| format!("/boot{path}"));

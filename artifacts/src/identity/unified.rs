@@ -149,7 +149,7 @@ fn look(view: &mut dyn FileView) -> Result<Seen, ViewError> {
         match section[..8].split(|byte| *byte == 0).next() {
             Some(b".uname") if image.release.is_none() => image.release = text(view, at, len, MAX_VERSION)?,
             Some(b".osrel") if image.system.is_none() => {
-                image.system = text(view, at, len, os_release::LIMIT)?
+                image.system = text(view, at, len, os_release::LIMIT)?;
             }
             Some(b".linux") if kernel.is_none() => kernel = Some(at),
             _ => {}

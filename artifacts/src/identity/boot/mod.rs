@@ -210,7 +210,9 @@ mod tests {
             }
             menu.add(entry.clone());
         }
-        default.into_iter().for_each(|default| menu.set_default(default));
+        if let Some(default) = default {
+            menu.set_default(default);
+        }
         menu.choose(&mut system, |path| path != gone.as_bytes());
         let default = system.kernels.iter().find(|kernel| kernel.default == Some(true));
         assert!(default.is_none() || system.kernels.iter().all(|kernel| kernel.default.is_some()));
