@@ -17,6 +17,11 @@ pub trait Output {
     fn package(&mut self, package: Package);
     /// A login event.
     fn login(&mut self, event: LoginEvent);
+    /// Begins a stretch of login events that can be taken back, until the next one begins: a log may tell at its end
+    /// what its beginning was to be read by.
+    fn mark(&mut self) -> Mark;
+    /// Takes back the login events since the last mark, which is this one.
+    fn take_back(&mut self, to: Mark);
     /// What time a login record covers.
     fn window(&mut self, window: LogWindow);
     /// A user or group.
@@ -42,6 +47,10 @@ pub trait Output {
     fn gap(&mut self, gap: Gap);
 }
 
+/// How many login events came before a place among them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark(pub u64);
+
 /// When a package was installed. One that names the version goes before one that does not; of several the latest
 /// counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +73,12 @@ impl Output for Findings {
     }
     fn login(&mut self, event: LoginEvent) {
         self.logins.push(event);
+    }
+    fn mark(&mut self) -> Mark {
+        Mark(self.logins.len() as u64)
+    }
+    fn take_back(&mut self, to: Mark) {
+        self.logins.truncate(usize::try_from(to.0).unwrap_or(usize::MAX));
     }
     fn window(&mut self, window: LogWindow) {
         self.windows.push(window);
@@ -143,6 +158,12 @@ pub(crate) mod recorder {
         }
         fn login(&mut self, event: LoginEvent) {
             self.findings.login(event);
+        }
+        fn mark(&mut self) -> Mark {
+            self.findings.mark()
+        }
+        fn take_back(&mut self, to: Mark) {
+            self.findings.take_back(to);
         }
         fn window(&mut self, window: LogWindow) {
             self.findings.window(window);

@@ -5,6 +5,7 @@ use benches::logs::{self, Stamps};
 use coldread_artifacts::{
     Context, Extractor, Input, Output,
     logins::{journal::Journal, syslog::Syslog, utmp::Utmp},
+    output::Mark,
     view::MemoryView,
 };
 use coldread_model::{
@@ -29,6 +30,12 @@ impl Output for Counted {
     fn login(&mut self, event: LoginEvent) {
         self.events += 1;
         black_box(event);
+    }
+    fn mark(&mut self) -> Mark {
+        Mark(self.events)
+    }
+    fn take_back(&mut self, to: Mark) {
+        self.events = to.0;
     }
     fn window(&mut self, window: LogWindow) {
         self.records += window.records;

@@ -1,7 +1,9 @@
 //! Runs extractors on files as a caller does.
 
 use coldread_artifacts::{
-    Companion, Context, EXTRACTORS, Extractor, Input, Output, Wants, output::finish, view::MemoryView,
+    Companion, Context, EXTRACTORS, Extractor, Input, Output, Wants,
+    output::{Mark, finish},
+    view::MemoryView,
 };
 use coldread_model::{
     Account, Findings, Gap, Kernel, Key, LogWindow, LoginEvent, Package, Setting, SystemIdentity, Timestamp,
@@ -78,6 +80,12 @@ impl Output for WithOwned {
     }
     fn login(&mut self, event: LoginEvent) {
         self.findings.login(event);
+    }
+    fn mark(&mut self) -> Mark {
+        self.findings.mark()
+    }
+    fn take_back(&mut self, to: Mark) {
+        self.findings.take_back(to);
     }
     fn window(&mut self, window: LogWindow) {
         self.findings.window(window);

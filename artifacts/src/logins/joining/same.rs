@@ -169,8 +169,10 @@ impl Same {
                 within.take(MAX_COMPARED).filter_map(|(place, held)| Some((fit(held, event, time)?, place)));
             fitting.min().map(|(_, place)| place)
         };
+        // Whatever is found by its process is found by the rest of what must be equal too.
+        let any = any.as_ref().filter(|any| self.by_key.contains_key(any))?;
         let of_process = process.as_ref().and_then(|key| near(key, HOLD));
-        of_process.or_else(|| near(any.as_ref()?, OF_OTHERS))
+        of_process.or_else(|| near(any, OF_OTHERS))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Logs of syslog: auth.log (Debian) and secure (Red Hat) with the messages of authentication, and those
 //! that hold all or the rest (syslog, messages, …).
 //!
-//! A file whose lines carry no year is read twice: once to count the year ends in it, once for the events,
-//! so that memory does not grow with it. Its last line was written when the file was last changed, or when
-//! it was rotated, if its name or its gzip header says so earlier.
+//! The year of lines that carry none is known at the end: the last line was written when the file was last changed, or
+//! when it was rotated, if its name or its gzip header says so earlier. The first line nearly always tells the same year,
+//! so a file is read by that once; where its end tells another, what was read is taken back, and read by the other.
 
 mod end;
 mod header;
@@ -65,37 +65,27 @@ impl Extractor for Syslog {
 
     fn extract(&self, input: &mut Input<'_>, context: &Context, out: &mut dyn Output) {
         let place = input.place();
-        let converter = context.zone.converter();
-        // What stops the first pass stops the second at the same place, and is told there.
-        let mut years = YearCounter::default();
-        let _ = each_line(input.view, &mut |line| {
-            years.line(strip_nuls(line.bytes));
-            Ok(())
-        });
-        let source = source_of(place.path);
-        let end = end::of(place.path, input.mtime, input.view);
         let origin = Origin::from(place.path);
-        let mut log = Log {
-            origin: &origin,
-            source,
-            zone: &context.zone,
-            first_year: years.first_year(end, &converter),
-            converter,
-            years: YearCounter::default(),
-            heads: Heads::default(),
-            second: None,
-            attempts: Attempts::default(),
-            repeats: Repeats::default(),
-            last: Vec::new(),
-            events: 0,
-            span: Span::new(source),
-            unread: (0, 0),
-            in_record: false,
-        };
-        if let Err(error) = each_line(input.view, &mut |line| log.line(line, out)) {
+        let end = end::of(place.path, input.mtime, input.view);
+        let mut log = Log::new(&origin, &context.zone, end);
+        let mark = out.mark();
+        let mut read = log.read(input.view, out);
+        if let Some(year) = log.first_year {
+            let years = match read {
+                Ok(()) => log.years,
+                // There may be lines past the bound that was reached.
+                Err(_) => count_years(input.view),
+            };
+            let first_year = years.first_year(end, &log.converter);
+            if year != first_year {
+                out.take_back(mark);
+                log = Log { first_year: Some(first_year), ..Log::new(&origin, &context.zone, end) };
+                read = log.read(input.view, out);
+            }
+        }
+        if let Err(error) = read {
             out.gap(place.stream_gap(STRUCTURE, &error));
         }
-        log.attempts.finish(&mut |event| out.login(event));
         if let Some(reason) = log.repeats.left_out() {
             out.gap(place.gap(GapKind::Limit, STRUCTURE, reason));
         }
@@ -131,6 +121,17 @@ fn each_line(
     })
 }
 
+/// The years that pass in a log, as far as it can be read.
+fn count_years(view: &mut dyn FileView) -> YearCounter {
+    let mut years = YearCounter::default();
+    // What stops it here stopped the reading of events at the same place, and is told there.
+    let _ = each_line(view, &mut |line| {
+        years.line(strip_nuls(line.bytes));
+        Ok(())
+    });
+    years
+}
+
 /// A crash leaves zeros where lines were to be.
 fn strip_nuls(line: &[u8]) -> &[u8] {
     &line[line.iter().position(|byte| *byte != 0).unwrap_or(line.len())..]
@@ -141,7 +142,10 @@ struct Log<'a> {
     origin: &'a Origin,
     source: LoginSource,
     zone: &'a DiskZone,
-    first_year: i32,
+    /// When its last line was written at the latest.
+    end: Timestamp,
+    /// The year in which it begins: until it is read to its end, the one that its first line without a year tells.
+    first_year: Option<i32>,
     converter: Converter<'a>,
     years: YearCounter,
     heads: Heads,
@@ -160,7 +164,36 @@ struct Log<'a> {
     span: Span,
 }
 
-impl Log<'_> {
+impl<'a> Log<'a> {
+    fn new(origin: &'a Origin, zone: &'a DiskZone, end: Timestamp) -> Self {
+        let source = source_of(origin);
+        Self {
+            origin,
+            source,
+            zone,
+            end,
+            first_year: None,
+            converter: zone.converter(),
+            years: YearCounter::default(),
+            heads: Heads::default(),
+            second: None,
+            attempts: Attempts::default(),
+            repeats: Repeats::default(),
+            last: Vec::new(),
+            events: 0,
+            span: Span::new(source),
+            unread: (0, 0),
+            in_record: false,
+        }
+    }
+
+    /// Reads all of it.
+    fn read(&mut self, view: &mut dyn FileView, out: &mut dyn Output) -> Result<(), StreamError> {
+        let read = each_line(view, &mut |line| self.line(line, out));
+        self.attempts.finish(&mut |event| out.login(event));
+        read
+    }
+
     fn line(&mut self, line: Line<'_>, out: &mut dyn Output) -> Result<(), StreamError> {
         let text = strip_nuls(line.bytes);
         if text.trim_ascii().is_empty() {
@@ -261,7 +294,8 @@ impl Log<'_> {
             Stamp::Local(local, _) => local,
             Stamp::Yearless(stamp) => {
                 let years = self.years.next(stamp);
-                year::local(stamp, self.first_year.saturating_add(years))?
+                let told = || self.years.first_year(self.end, &self.converter);
+                year::local(stamp, self.first_year.get_or_insert_with(told).saturating_add(years))?
             }
         };
         self.converter.to_utc(local, 0)

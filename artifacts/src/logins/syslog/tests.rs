@@ -46,6 +46,21 @@ fn local_times_across_a_year_and_a_clock_set_back() {
 }
 
 #[test]
+fn a_log_of_years_is_read_by_what_its_end_tells() {
+    // By its first line it would be of 2023.
+    let line = |day: &str| {
+        format!("{day} 12:00:00 h sshd[1]: Accepted password for root from 1.2.3.4 port 5 ssh2\n")
+    };
+    let text: String = ["Jun  1", "Mar  1", "Dec 31", "Jan  1"].map(line).concat();
+    let found = read(text.as_bytes(), "UTC");
+    let days = ["2022-06-01", "2023-03-01", "2023-12-31", "2024-01-01"];
+    let days = days.map(|day| format!("{day}T12:00:00"));
+    assert_eq!(times(&found), days);
+    assert_eq!(found.windows[0].records, 4);
+    assert_eq!(found.gaps, []);
+}
+
+#[test]
 fn repetitions_are_as_many_events() {
     let found = read(
         b"Dec 31 23:30:00 h sshd[1]: message repeated 3 times: [ Failed password for root from 1.2.3.4 port 5 ssh2]\n\

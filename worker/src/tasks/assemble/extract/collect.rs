@@ -9,7 +9,7 @@ use coldread_artifacts::{
     Output, accounts,
     identity::boot::{BootDefault, BootEntry, BootMenu},
     logins::joiner::Joiner,
-    output::InstallTime,
+    output::{InstallTime, Mark},
 };
 use coldread_model::{
     Account, FoundRefs, Gap, GapKind, Kernel, Key, LogWindow, LoginEvent, Package, RowsRef, Setting,
@@ -157,6 +157,14 @@ impl Output for Collector {
             let pushed = self.logins.push(&event);
             self.keep(pushed);
         }
+    }
+    fn mark(&mut self) -> Mark {
+        self.logins.mark();
+        Mark(self.events)
+    }
+    fn take_back(&mut self, to: Mark) {
+        self.logins.take_back();
+        self.events = to.0;
     }
     fn window(&mut self, window: LogWindow) {
         let pushed = self.windows.push(window);

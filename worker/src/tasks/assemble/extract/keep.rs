@@ -1,7 +1,10 @@
 //! Results that the store has kept: a clone's database is never read by an extractor twice.
 
 use super::{Extraction, find::Wanted};
-use coldread_artifacts::{Output, output::InstallTime};
+use coldread_artifacts::{
+    Output,
+    output::{InstallTime, Mark},
+};
 use coldread_model::{
     Account, Gap, Kept, KeptKey, Kernel, Key, LogWindow, LoginEvent, ObjectKind, Package, Setting,
     Sha256Digest, SystemIdentity, codec,
@@ -101,6 +104,12 @@ impl Output for Keeper<'_> {
     fn login(&mut self, event: LoginEvent) {
         self.other = true;
         self.out.login(event);
+    }
+    fn mark(&mut self) -> Mark {
+        self.out.mark()
+    }
+    fn take_back(&mut self, to: Mark) {
+        self.out.take_back(to);
     }
     fn window(&mut self, window: LogWindow) {
         self.other = true;

@@ -4,7 +4,7 @@ use super::roots::Root;
 use coldread_artifacts::{
     Output,
     identity::boot::{BootDefault, BootEntry},
-    output::InstallTime,
+    output::{InstallTime, Mark},
 };
 use coldread_model::{
     Account, Gap, Kernel, Key, LogWindow, LoginEvent, Origin, Package, Setting, SystemIdentity, Text,
@@ -69,6 +69,12 @@ impl Output for Placed<'_, '_> {
             self.origin(&mut evidence.origin);
         }
         self.out.login(event);
+    }
+    fn mark(&mut self) -> Mark {
+        self.out.mark()
+    }
+    fn take_back(&mut self, to: Mark) {
+        self.out.take_back(to);
     }
     fn window(&mut self, mut window: LogWindow) {
         self.root(&mut window.root);

@@ -11,7 +11,7 @@ use super::spill::{Block, BlockReader, Spill, failed};
 use crate::tasks::TaskError;
 use coldread_model::LoginEvent;
 use names::Names;
-use std::{cmp::Ordering, collections::VecDeque};
+use std::{cmp::Ordering, collections::VecDeque, ops::Range};
 
 /// Runs of one level that are merged into one of the next.
 const FAN_IN: usize = 16;
@@ -62,13 +62,36 @@ pub(super) struct EventSorter {
     limit: usize,
     runs: Vec<Run>,
     spill: Option<Spill>,
+    /// Since when events can be taken back.
+    mark: Held,
+}
+
+/// How much is held at a place to which events can be taken back.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    bytes: usize,
+    places: usize,
+    runs: usize,
 }
 
 impl EventSorter {
     /// Holds about so many bytes in memory.
     pub(super) fn new(limit: usize) -> Self {
         let (bytes, places) = (Vec::new(), Vec::new());
-        Self { names: Names::default(), bytes, places, limit, runs: Vec::new(), spill: None }
+        let (names, mark) = (Names::default(), Held::default());
+        Self { names, bytes, places, limit, runs: Vec::new(), spill: None, mark }
+    }
+
+    /// Events from here on can be taken back.
+    pub(super) fn mark(&mut self) {
+        self.mark = Held { bytes: self.bytes.len(), places: self.places.len(), runs: self.runs.len() };
+    }
+
+    /// Takes back the events since the mark. Their room in the file stays taken.
+    pub(super) fn take_back(&mut self) {
+        self.bytes.truncate(self.mark.bytes);
+        self.places.truncate(self.mark.places);
+        self.runs.truncate(self.mark.runs);
     }
 
     /// Adds an event.
@@ -90,49 +113,60 @@ impl EventSorter {
         self.places.is_empty() && self.runs.is_empty()
     }
 
-    fn sort(&mut self) {
+    /// Sorts a part of what is held.
+    fn sort(&mut self, part: Range<usize>) {
         let (bytes, names) = (&self.bytes, &self.names);
+        let places = self.places.get_mut(part).unwrap_or_default();
         // Records come nearly in the order of time: a stable sort finds what is in order already.
-        self.places.sort_by_key(|place| place.seconds);
-        for second in self.places.chunk_by_mut(|one, other| one.seconds == other.seconds) {
+        places.sort_by_key(|place| place.seconds);
+        for second in places.chunk_by_mut(|one, other| one.seconds == other.seconds) {
             second.sort_unstable_by(|one, other| one.of(bytes).compare(other.of(bytes), names));
         }
     }
 
+    /// Writes all that is held to the file. What can be taken back is in runs of its own, which come last.
     fn spill(&mut self) -> Result<(), TaskError> {
-        self.sort();
         let mut spill = self.spill.take().map_or_else(Spill::new, Ok)?;
-        let mut run = RunWriter::new(&mut spill, 0);
-        for place in &self.places {
-            run.push(place.of(&self.bytes))?;
+        let mut since = self.runs.split_off(self.mark.runs.min(self.runs.len()));
+        let mut before = std::mem::take(&mut self.runs);
+        let mark = self.mark.places.min(self.places.len());
+        for (part, runs) in [(0..mark, &mut before), (mark..self.places.len(), &mut since)] {
+            if !part.is_empty() {
+                self.sort(part.clone());
+                runs.push(self.write(part, &mut spill)?);
+            }
+            while let Some(level) = full_level(runs) {
+                let full = runs.extract_if(.., |run| run.level == level).collect();
+                let mut merge = Merge::open(&spill, full)?;
+                merge.start(&self.names);
+                let mut run = RunWriter::new(&mut spill, level + 1);
+                while let Some(next) = merge.peek() {
+                    run.push(next)?;
+                    merge.pass(&self.names)?;
+                }
+                runs.push(run.finish()?);
+            }
         }
-        self.runs.push(run.finish()?);
         self.bytes.clear();
         self.places.clear();
-        while let Some(level) = self.full_level() {
-            let (full, others): (Vec<_>, Vec<_>) = self.runs.drain(..).partition(|run| run.level == level);
-            self.runs = others;
-            let mut merge = Merge::open(&spill, full)?;
-            merge.start(&self.names);
-            let mut run = RunWriter::new(&mut spill, level + 1);
-            while let Some(next) = merge.peek() {
-                run.push(next)?;
-                merge.pass(&self.names)?;
-            }
-            self.runs.push(run.finish()?);
-        }
-        self.spill = Some(spill);
+        self.mark = Held { runs: before.len(), ..Held::default() };
+        before.append(&mut since);
+        (self.runs, self.spill) = (before, Some(spill));
         Ok(())
     }
 
-    fn full_level(&self) -> Option<u32> {
-        let last = self.runs.last()?.level;
-        (self.runs.iter().filter(|run| run.level == last).count() >= FAN_IN).then_some(last)
+    /// Writes a sorted part of what is held.
+    fn write(&self, part: Range<usize>, spill: &mut Spill) -> Result<Run, TaskError> {
+        let mut run = RunWriter::new(spill, 0);
+        for place in &self.places[part] {
+            run.push(place.of(&self.bytes))?;
+        }
+        run.finish()
     }
 
     /// All events in order.
     pub(super) fn sorted(mut self) -> Result<SortedEvents, TaskError> {
-        self.sort();
+        self.sort(0..self.places.len());
         let mut merge = match &self.spill {
             Some(spill) => Merge::open(spill, self.runs)?,
             None => Merge::default(),
@@ -141,6 +175,12 @@ impl EventSorter {
         merge.start(&self.names);
         Ok(SortedEvents { names: self.names, merge })
     }
+}
+
+/// A level of which there are so many runs that they are merged.
+fn full_level(runs: &[Run]) -> Option<u32> {
+    let count = |level| runs.iter().filter(|run| run.level == level).count();
+    runs.iter().map(|run| run.level).find(|level| count(*level) >= FAN_IN)
 }
 
 /// Writes a run.
@@ -319,6 +359,30 @@ mod tests {
         assert!(sorter.runs.len() > 1 && sorter.runs.len() < FAN_IN + 8, "{}", sorter.runs.len());
         all.sort();
         assert!(sorter.sorted().unwrap().map(|event| *event.unwrap()).eq(all));
+    }
+
+    #[test]
+    fn what_is_taken_back_is_gone_wherever_it_was() {
+        // From none of it in the file to runs of several levels before and after the marks.
+        for (limit, stretch) in [(24 << 20, 900), (64 << 10, 1100), (16 << 10, 9000)] {
+            let mut sorter = EventSorter::new(limit);
+            let mut kept = Vec::new();
+            for n in 0..12 * stretch {
+                if n % stretch == 0 {
+                    sorter.mark();
+                }
+                sorter.push(&event(n)).unwrap();
+                if n / stretch % 3 != 1 {
+                    kept.push(event(n));
+                } else if (n + 1) % stretch == 0 {
+                    sorter.take_back();
+                }
+            }
+            assert_eq!(sorter.spill.is_some(), limit < 1 << 20);
+            assert!(sorter.runs.len() < 2 * (FAN_IN + 8), "{}", sorter.runs.len());
+            kept.sort();
+            assert!(sorter.sorted().unwrap().map(|event| *event.unwrap()).eq(kept));
+        }
     }
 
     #[test]

@@ -80,6 +80,14 @@ impl<'a> Name<'a> {
         }
     }
 
+    /// Whether it is this path: compared by its bytes only where another holds them.
+    pub(super) fn is_path(self, path: &Origin) -> bool {
+        match self {
+            Self::Known(KnownName(known)) => known.bytes == *path,
+            Self::Here(bytes) => **path == *bytes,
+        }
+    }
+
     /// The path that it is.
     pub(super) fn path(self) -> Origin {
         match self {
@@ -116,7 +124,14 @@ impl Names {
         put(number, path, out);
     }
 
+    /// The path that was written last; an empty one where there was none.
+    pub(super) fn last_path(&self) -> Origin {
+        let last = self.last.as_ref().and_then(|(_, number)| self.known(*number));
+        last.map_or_else(|| Origin::from(&[][..]), |known| known.bytes.clone())
+    }
+
     /// Reads what was written; `None` stands for a missing text.
+    #[inline]
     pub(super) fn take<'a>(&'a self, rest: &mut &'a [u8]) -> Result<Option<Name<'a>>, Damaged> {
         Ok(match take_number(rest)? {
             NONE => None,

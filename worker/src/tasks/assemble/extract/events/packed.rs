@@ -60,56 +60,46 @@ pub(super) fn pack(event: &LoginEvent, names: &mut Names, out: &mut Vec<u8>) {
     names.put_text(Field::Root, Some(&event.root), out);
 }
 
-/// The event of such bytes.
+/// The event of such bytes. It is made where it stays, as most of its fields are nothing.
 pub(super) fn unpack(bytes: &[u8], names: &Names) -> Result<Box<LoginEvent>, Damaged> {
     let mut rest = bytes;
     let rest = &mut rest;
     let time = take_time(rest)?;
     let source = word(LoginSource::ALL, rest)?;
     let kind = word(LoginKind::ALL, rest)?;
-    let (user, from, host) = (text(rest, names)?, text(rest, names)?, text(rest, names)?);
-    let port = take_optional(rest)?;
-    let tty = text(rest, names)?;
-    let zone = word(Zone::ALL, rest)?;
-    let ambiguous = take_number(rest)? != 0;
-    let pid = take_optional(rest)?;
-    let (session, method, target, detail) =
-        (text(rest, names)?, text(rest, names)?, text(rest, names)?, text(rest, names)?);
-    let until = take_time(rest)?;
-    let ended = take_optional::<u8>(rest)?.and_then(|ended| SessionEnd::ALL.get(usize::from(ended)).copied());
-    let origin = path(rest, names)?;
+    // Its path is known later, and nearly always the last one.
+    let mut event = Box::new(LoginEvent::new(source, kind, time, names.last_path(), 0));
+    for text in [&mut event.user, &mut event.from, &mut event.host] {
+        take_text(rest, names, text)?;
+    }
+    event.port = take_optional(rest)?;
+    take_text(rest, names, &mut event.tty)?;
+    event.zone = word(Zone::ALL, rest)?;
+    event.ambiguous = take_number(rest)? != 0;
+    event.pid = take_optional(rest)?;
+    for text in [&mut event.session, &mut event.method, &mut event.target, &mut event.detail] {
+        take_text(rest, names, text)?;
+    }
+    event.until = take_time(rest)?;
+    event.ended =
+        take_optional::<u8>(rest)?.and_then(|ended| SessionEnd::ALL.get(usize::from(ended)).copied());
+    take_path(rest, names, &mut event.origin)?;
     let offset = take_number(rest)?;
+    event.offset = offset;
     let count = usize::try_from(take_number(rest)?).map_err(|_| Damaged)?;
-    let mut evidence = Vec::with_capacity(count.min(bytes.len()));
+    event.evidence.reserve_exact(count.min(bytes.len()));
     for _ in 0..count {
         let source = word(LoginSource::ALL, rest)?;
-        let origin = path(rest, names)?;
-        evidence.push(Evidence { source, origin, offset: offset.wrapping_add(unzigzag(take_number(rest)?)) });
+        let mut origin = event.origin.clone();
+        take_path(rest, names, &mut origin)?;
+        let offset = offset.wrapping_add(unzigzag(take_number(rest)?));
+        event.evidence.push(Evidence { source, origin, offset });
     }
-    let root = text(rest, names)?.ok_or(Damaged)?;
-    Ok(Box::new(LoginEvent {
-        time,
-        source,
-        kind,
-        user,
-        from,
-        host,
-        port,
-        tty,
-        zone,
-        ambiguous,
-        pid,
-        session,
-        method,
-        target,
-        detail,
-        until,
-        ended,
-        origin,
-        offset,
-        evidence,
-        root,
-    }))
+    let root = names.take(rest)?.and_then(Name::text).ok_or(Damaged)?;
+    if event.root != root {
+        event.root = root;
+    }
+    Ok(event)
 }
 
 /// As the events compare.
@@ -201,12 +191,21 @@ fn unzigzag(number: u64) -> u64 {
     number >> 1 ^ (number & 1).wrapping_neg()
 }
 
-fn text<'a>(rest: &mut &'a [u8], names: &'a Names) -> Result<Option<Text>, Damaged> {
-    Ok(names.take(rest)?.and_then(Name::text))
+/// Reads a text, if there is one, to where there is none yet.
+fn take_text<'a>(rest: &mut &'a [u8], names: &'a Names, to: &mut Option<Text>) -> Result<(), Damaged> {
+    if let Some(name) = names.take(rest)? {
+        *to = name.text();
+    }
+    Ok(())
 }
 
-fn path<'a>(rest: &mut &'a [u8], names: &'a Names) -> Result<Origin, Damaged> {
-    names.take(rest)?.map(Name::path).ok_or(Damaged)
+/// Reads a path to where another one stands.
+fn take_path<'a>(rest: &mut &'a [u8], names: &'a Names, to: &mut Origin) -> Result<(), Damaged> {
+    let name = names.take(rest)?.ok_or(Damaged)?;
+    if !name.is_path(to) {
+        *to = name.path();
+    }
+    Ok(())
 }
 
 fn bytes<'a>(rest: &mut &'a [u8], names: &'a Names) -> Result<Option<&'a [u8]>, Damaged> {
