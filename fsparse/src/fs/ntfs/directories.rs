@@ -107,6 +107,11 @@ impl Directories {
         &mut self.loader.sink.builder.survey
     }
 
+    /// Records a gap, of which a hostile index has one for every few bytes.
+    fn tell(&mut self, gap: Gap) {
+        self.loader.sink.builder.gap(gap);
+    }
+
     /// Reads the roots of the indexes that were found.
     fn begin(&mut self, ask: &mut Requests) {
         for directory in std::mem::take(&mut self.loader.sink.found) {
@@ -134,7 +139,7 @@ impl Directories {
                 let kept = self.loader.sink.builder.keep_name(reference, child, name.name);
                 match kept {
                     Ok(Ok(())) => {}
-                    Ok(Err(gap)) => self.survey().gaps.push(Gap { at, ..gap }.at_inode(reference.number)),
+                    Ok(Err(gap)) => self.tell(Gap { at, ..gap }.at_inode(reference.number)),
                     Err(full @ SurveyFull) => {
                         return self.loader.sink.builder.fill(reference.number, full);
                     }
@@ -148,7 +153,7 @@ impl Directories {
 
     fn malformed(&mut self, wrong: Malformed, directory: usize, at: Option<u64>) {
         let number = self.directories[directory].reference.number;
-        self.survey().gaps.push(wrong.to_gap(INDEX, number, at));
+        self.tell(wrong.to_gap(INDEX, number, at));
     }
 
     /// Asks for a node that another one at `from` leads to.
@@ -195,7 +200,7 @@ impl Directories {
         if let Some(reason) = fault {
             let number = self.directories[directory].reference.number;
             self.survey().damaged.insert(range);
-            self.survey().gaps.push(Gap::new(GapKind::Io, INDEX, reason).at_inode(number).at_byte(at));
+            self.tell(Gap::new(GapKind::Io, INDEX, reason).at_inode(number).at_byte(at));
             return;
         }
         match node_header(&mut bytes) {

@@ -82,7 +82,10 @@ impl Sink for Facts {
             MFT => self.mft = self.mapped(&file),
             LOG_FILE => self.log = self.mapped(&file),
             BITMAP => self.bitmap = self.mapped(&file),
-            ROOT => self.root = Index::of(&file, self.clusters).ok(),
+            ROOT => match Index::of(&file, self.clusters) {
+                Ok(index) => self.root = Some(index),
+                Err(wrong) => self.gaps.push(wrong.to_gap("directory index", ROOT, file.at)),
+            },
             number if number != VOLUME => {
                 let header = file.records.first().map(|(header, _)| header.sequence);
                 let names = Attributes::gather(&file, self.clusters).names;

@@ -54,18 +54,19 @@ pub(super) enum Step {
 }
 
 /// Where the search in the root directory's index starts.
-pub(super) fn search_root(index: &Index) -> Step {
+pub(super) fn search_root(index: &Index) -> Result<Step, Malformed> {
     search(index.root())
 }
 
 /// Goes through a node's bytes.
 pub(super) fn search_node(node: &mut [u8]) -> Result<Step, Malformed> {
-    node_header(node).map(search)
+    node_header(node).and_then(search)
 }
 
 /// Goes through the entries behind an index header.
-fn search(header: &[u8]) -> Step {
-    for entry in entries(header).map_while(Result::ok) {
+fn search(header: &[u8]) -> Result<Step, Malformed> {
+    for entry in entries(header) {
+        let entry = entry?;
         let order = match entry.key {
             None => Ordering::Greater,
             Some(key) => {
@@ -75,11 +76,11 @@ fn search(header: &[u8]) -> Step {
         };
         match order {
             Ordering::Less => {}
-            Ordering::Equal => return Step::Found(entry.file),
-            Ordering::Greater => return entry.below.map_or(Step::Nowhere, Step::Node),
+            Ordering::Equal => return Ok(Step::Found(entry.file)),
+            Ordering::Greater => return Ok(entry.below.map_or(Step::Nowhere, Step::Node)),
         }
     }
-    Step::Nowhere
+    Ok(Step::Nowhere)
 }
 
 #[cfg(test)]
@@ -116,10 +117,11 @@ mod tests {
             (&[("hiberfil", 1, Some(3)), ("", 0, Some(4))], Step::Node(4)),
             (&[("é", 1, Some(3)), ("", 0, Some(4))], Step::Node(3)),
             (&[("a", 1, None), ("", 0, None)], Step::Nowhere),
-            (&[], Step::Nowhere),
         ] {
-            assert_eq!(search(&entries(list)), want, "{list:?}");
+            assert_eq!(search(&entries(list)), Ok(want), "{list:?}");
         }
+        // An index that ends without its last entry may have held it.
+        assert!(search(&entries(&[])).is_err() && search(&entries(&[("a", 1, None)])).is_err());
     }
 
     #[test]

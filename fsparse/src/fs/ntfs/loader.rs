@@ -15,7 +15,11 @@ use crate::{
     machine::{Fetched, Machine, Requests},
 };
 use coldread_model::{ByteRange, Gap, GapKind};
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    ops::Range,
+    sync::Arc,
+};
 
 /// Bytes of one request for MFT records.
 const TABLE_BYTES: u64 = 1 << 20;
@@ -29,6 +33,9 @@ const MAX_LIST_BYTES: u64 = 256 << 10;
 /// Bytes of attribute lists and other values that one machine loads at most: a hostile volume can let every
 /// record refer to the same clusters.
 const MAX_LOADED_BYTES: u64 = 256 << 20;
+
+/// Bytes of records in several pieces that are put together at a time: all of an MFT may be so.
+const MAX_PIECED_BYTES: u64 = 32 << 20;
 
 const RECORD: &str = "MFT record";
 const EXTENSION: &str = "MFT extension record";
@@ -86,7 +93,9 @@ enum Purpose {
 
 struct Gather {
     purpose: Purpose,
+    /// None until the first part is there.
     bytes: Vec<u8>,
+    len: usize,
     left: usize,
     fault: Option<(u64, String)>,
     /// Where it is the value of a file: the request.
@@ -134,6 +143,9 @@ pub(super) struct Loader<S> {
     jobs: Vec<Job>,
     extensions: HashMap<u64, Extension>,
     extension_bytes: Vec<u8>,
+    /// Bytes of records in pieces that are being put together, and the records that wait until these are whole.
+    pieced: u64,
+    later: VecDeque<Range<u64>>,
     wave: Wave,
     /// Requests of this wave under way.
     left: usize,
@@ -168,6 +180,8 @@ impl<S: Sink> Loader<S> {
             jobs: Vec::new(),
             extensions: HashMap::new(),
             extension_bytes: Vec::new(),
+            pieced: 0,
+            later: VecDeque::new(),
             wave: Wave::Records,
             left: 0,
             room: MAX_LOADED_BYTES,
@@ -195,7 +209,13 @@ impl<S: Sink> Loader<S> {
                     ask.push(self.want(Want::Records(number)), ByteRange::new(range.start, count * size));
                     number += count;
                 }
+                _ if self.pieced >= MAX_PIECED_BYTES => {
+                    self.left -= 1;
+                    self.later.push_back(number..run.end.min(self.geometry.records));
+                    break;
+                }
                 _ => {
+                    self.pieced += size;
                     self.gather(Purpose::Record(number), &mft, at, size, ask);
                     number += 1;
                 }
@@ -240,8 +260,10 @@ impl<S: Sink> Loader<S> {
             let offset = (offset - start) as usize;
             ask.push(self.want(Want::Part { gather, offset }), range);
         }
-        self.gathers.push(Gather { purpose, bytes: vec![0; len as usize], left, fault: None, need });
+        let len = len as usize;
+        self.gathers.push(Gather { purpose, bytes: Vec::new(), len, left, fault: None, need });
         if left == 0 {
+            self.gathers[gather].bytes.resize(len, 0);
             self.gathered(gather, ask);
         }
     }
@@ -254,6 +276,7 @@ impl<S: Sink> Loader<S> {
         match purpose {
             Purpose::Record(number) => {
                 self.left -= 1;
+                self.pieced -= bytes.len() as u64;
                 match fault {
                     None => self.record(number, &mut bytes, ask),
                     Some((at, reason)) => self.unreadable(number, at, reason),
@@ -405,8 +428,13 @@ impl<S: Sink> Loader<S> {
         self.jobs[job].extensions = found;
     }
 
-    /// Goes on to the next wave where this one is over.
+    /// Goes on with records that wait, and to the next wave where this one is over.
     fn advance(&mut self, ask: &mut Requests) {
+        while self.pieced <= MAX_PIECED_BYTES / 2
+            && let Some(run) = self.later.pop_front()
+        {
+            self.ask_records(run, ask);
+        }
         if self.left == 0 && self.wave == Wave::Records {
             self.wave = Wave::Extensions;
             let mut missing = self.missing_extensions(false);
@@ -561,6 +589,7 @@ impl<S: Sink> Machine for Loader<S> {
             }
             Some(Want::Part { gather: index, offset }) => {
                 let gather = &mut self.gathers[index];
+                gather.bytes.resize(gather.len, 0);
                 if let Some(place) = gather.bytes.get_mut(offset..offset + fetched.bytes.len()) {
                     place.copy_from_slice(fetched.bytes);
                 }

@@ -7,6 +7,7 @@ use super::{
     hibernation::{MAX_NODES, START_BYTES, Step, holds_session, search_node, search_root},
     loader::Loader,
     logfile::{LogState, RESTART_BYTES, log_state},
+    record::malformed,
     runs::{Piece, locate},
 };
 use crate::{
@@ -16,9 +17,15 @@ use crate::{
 };
 use coldread_model::{ByteRange, Gap, GapKind, VolumeState};
 
+const INDEX: &str = "directory index";
+
 /// Marks the tags of requests for a node of the root directory's index, or for the start of the hibernation
 /// file; the rest of the tag is the offset in it.
 const NODE_TAG: u64 = 1 << 63;
+
+/// How often the MFT's own record is read: each time through what it has mapped so far, which is all of it the second
+/// time where somebody else than an attacker wrote it.
+const MAX_MFT_READS: u32 = 32;
 
 /// Flag of `$VOLUME_INFORMATION`: the volume is to be checked.
 const VOLUME_IS_DIRTY: u16 = 1;
@@ -61,6 +68,10 @@ pub(super) struct NtfsProbe {
     node_at: Option<u64>,
     /// Nodes that were asked for.
     nodes: u32,
+    /// How often record 0 was asked for.
+    mft_reads: u32,
+    /// Some of the log's restart pages could not be read.
+    log_unread: bool,
     /// How the search for the hibernation file goes on once the log was read.
     next: Step,
     /// Why the volume is not clean.
@@ -86,6 +97,8 @@ impl NtfsProbe {
             node: Vec::new(),
             node_at: None,
             nodes: 0,
+            mft_reads: 0,
+            log_unread: false,
             next: Step::Nowhere,
             unreplayed: Vec::new(),
             partial: Vec::new(),
@@ -173,6 +186,7 @@ impl NtfsProbe {
         mirror: bool,
         ask: &mut Requests,
     ) {
+        self.mft_reads += 1;
         let geometry = Geometry::new(boot, pieces, known);
         let facts = Facts::new(geometry.clusters());
         let mut loader = Box::new(Loader::of_numbers(geometry, &[MFT], facts));
@@ -196,7 +210,7 @@ impl NtfsProbe {
             return;
         };
         let mapped: u64 = joined(&mft.pieces).iter().map(|range| range.len).sum();
-        if !mft.whole && mapped > known && mapped <= boot.size_bytes {
+        if !mft.whole && mapped > known && mapped <= boot.size_bytes && self.mft_reads < MAX_MFT_READS {
             // What is mapped now leads to the records that map the rest.
             self.ask_mft_through(&boot, &mft.pieces, mapped, mirror, ask);
             return;
@@ -224,6 +238,10 @@ impl NtfsProbe {
 
     fn read_files(&mut self, mut facts: Facts, ask: &mut Requests) {
         self.gaps.append(&mut facts.gaps);
+        if facts.bitmap.is_none() && self.gaps.iter().all(|gap| gap.inode != Some(BITMAP)) {
+            let reason = "its record maps no clusters: what is free is not known";
+            self.gaps.push(Gap::new(GapKind::Corrupt, "$Bitmap", reason).at_inode(BITMAP));
+        }
         if let (Some(bitmap), Some(geometry)) = (&facts.bitmap, &mut self.geometry) {
             geometry.bitmap = joined(&bitmap.pieces);
             let bytes: u64 = geometry.bitmap.iter().map(|range| range.len).sum();
@@ -247,7 +265,13 @@ impl NtfsProbe {
             }
         }
         self.stage = Stage::Log;
-        let first = facts.root.as_ref().map_or(Step::Nowhere, search_root);
+        let first = match facts.root.as_ref().map_or(Ok(Step::Nowhere), search_root) {
+            Ok(step) => step,
+            Err(wrong) => {
+                self.gaps.push(wrong.to_gap(INDEX, ROOT, None));
+                Step::Nowhere
+            }
+        };
         self.facts = Some(facts);
         match first {
             Step::Node(_) => self.search(first, ask),
@@ -262,12 +286,20 @@ impl NtfsProbe {
         match step {
             Step::Nowhere => {}
             Step::Node(number) => {
-                let Some(root) = facts.root.as_ref().filter(|_| self.nodes < MAX_NODES) else { return };
+                let Some(root) = facts.root.as_ref() else { return };
+                if self.nodes >= MAX_NODES {
+                    let reason = format!("more than {MAX_NODES} levels: whether Windows sleeps is not known");
+                    self.gaps.push(Gap::new(GapKind::Limit, INDEX, reason).at_inode(ROOT));
+                    return;
+                }
                 self.nodes += 1;
                 let parts = root.node_at(number);
-                if !parts.is_empty() {
-                    self.node.resize(root.node_bytes(), 0);
+                if parts.is_empty() {
+                    let wrong = malformed("a node that its mapping reaches", number);
+                    self.gaps.push(wrong.to_gap(INDEX, ROOT, self.node_at));
+                    return;
                 }
+                self.node.resize(root.node_bytes(), 0);
                 for (offset, range) in parts {
                     ask.push(NODE_TAG | offset, range);
                 }
@@ -291,12 +323,13 @@ impl NtfsProbe {
         }
         match search_node(&mut self.node) {
             Ok(step) => self.search(step, ask),
-            Err(wrong) => self.gaps.push(wrong.to_gap("directory index", ROOT, self.node_at)),
+            Err(wrong) => self.gaps.push(wrong.to_gap(INDEX, ROOT, self.node_at)),
         }
     }
 
     /// The hibernation file's record was read: asks for the file's start.
-    fn read_hibernation(&mut self, facts: Facts, ask: &mut Requests) {
+    fn read_hibernation(&mut self, mut facts: Facts, ask: &mut Requests) {
+        self.gaps.append(&mut facts.gaps);
         let Some((_, Some(stream))) = facts.hibernation else { return };
         self.node = vec![0; START_BYTES.min(stream.initialized) as usize];
         for (offset, range) in locate(&stream.pieces, 0, self.node.len() as u64) {
@@ -307,11 +340,16 @@ impl NtfsProbe {
 
     fn read_log(&mut self) {
         if self.facts.as_ref().is_none_or(|facts| facts.log.is_none()) {
+            self.unreplayed.push("where the log lies is not known".to_owned());
             return;
         }
         match log_state(&self.restart) {
             Ok(LogState::Clean) => {}
             Ok(LogState::Open) => self.unreplayed.push("the log was not closed".to_owned()),
+            // The gap of what could not be read is there.
+            Err(_) if self.log_unread => {
+                self.unreplayed.push("the log's restart pages could not be read".to_owned());
+            }
             Err(wrong) => {
                 self.gaps.push(wrong.to_gap("$LogFile", LOG_FILE, None));
                 self.unreplayed.push("the log's restart pages are damaged".to_owned());
@@ -360,7 +398,7 @@ impl Machine for NtfsProbe {
                 if let Some((range, error)) = fetched.bad.first() {
                     let structure = match self.stage {
                         Stage::Session => "hiberfil.sys",
-                        _ => "directory index",
+                        _ => INDEX,
                     };
                     self.gaps.push(Gap::new(GapKind::Io, structure, error.to_string()).at_byte(range.start));
                     self.node.clear();
@@ -375,6 +413,7 @@ impl Machine for NtfsProbe {
                 if let Some((range, error)) = fetched.bad.first() {
                     // The tag is the offset in the log.
                     self.gaps.push(Gap::new(GapKind::Io, "$LogFile", error.to_string()).at_byte(range.start));
+                    self.log_unread = true;
                 }
                 let start = fetched.tag as usize;
                 if let Some(place) = self.restart.get_mut(start..start + fetched.bytes.len()) {

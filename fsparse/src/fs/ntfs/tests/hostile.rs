@@ -1,14 +1,20 @@
 //! Volumes that contradict themselves on purpose.
 
-use super::{facts, image::*, in_units, inode, probe, survey};
+use super::{
+    super::{file::Builder, geometry::Geometry, loader::Loader},
+    facts,
+    image::*,
+    in_units, inode, probe, survey,
+};
 use crate::{
     fs::{Filesystem, ntfs::Ntfs},
-    machine::run,
+    machine::{Fetched, Machine, Requests, run},
     source::{BlockSource, memory::MemorySource},
     survey::{Encoding, Survey},
     tree::{Tree, for_each_row},
 };
 use coldread_model::{ByteRange, GapKind, RowFlags, VolumeState};
+use std::collections::VecDeque;
 
 fn whole(image: Image) -> Survey {
     let source = MemorySource::new(image.bytes);
@@ -176,4 +182,34 @@ fn a_torn_record_is_a_gap_with_its_place_and_the_rest_is_read() {
     assert_eq!((gap.kind, gap.at, gap.structure.as_str()), (GapKind::Corrupt, Some(place), "MFT record"));
     assert_eq!(found.damaged.clone().into_ranges(), [ByteRange::new(place, 1024)]);
     assert_eq!(found.inodes.len() + 1, sound.inodes.len());
+}
+
+#[test]
+fn records_in_pieces_are_put_together_a_few_at_a_time() {
+    // No two halves of records lie side by side.
+    let records = 24_576;
+    let mft = (0..records * 2).map(|half| ByteRange::new(half * 4096, 2048)).collect();
+    let clusters = records * 4;
+    let size_bytes = clusters * 2048;
+    let (cluster_bytes, record_bytes, bitmap) = (2048, 4096, Vec::new());
+    let geometry = Geometry { cluster_bytes, record_bytes, clusters, size_bytes, records, mft, bitmap };
+    let builder = Builder::new(geometry.clusters(), true);
+    let mut loader = Loader::of_range(geometry, 0..records, builder);
+    let (mut ask, mut waiting) = (Requests::default(), VecDeque::new());
+    let (mut under_way, mut most, mut all) = (0, 0, 0);
+    loader.start(&mut ask);
+    loop {
+        for (tag, range) in ask.take() {
+            under_way += range.len;
+            waiting.push_back((tag, range));
+        }
+        most = most.max(under_way);
+        let Some((tag, range)) = waiting.pop_front() else { break };
+        under_way -= range.len;
+        all += range.len;
+        loader.feed(Fetched { tag, range, bytes: &[0xa5; 2048], bad: &[] }, &mut ask);
+    }
+    assert_eq!(all, records * 4096);
+    assert!(most <= 33 << 20, "{most} bytes under way");
+    assert_eq!(loader.sink.finish().gaps.len() as u64, records);
 }

@@ -219,7 +219,12 @@ impl Image {
         image.record(1, 0, 0, &[standard(6), name(5, "$MFTMirr", 3), plain(0x80, 4096, &[(8, Some(8))])]);
         image.record(2, 0, 0, &[standard(6), name(5, "$LogFile", 3), plain(0x80, 8192, &[(16, Some(2300))])]);
         image.volume(0);
-        image.record(5, DIRECTORY, 0, &[standard(6), name(5, ".", 3), plain(0xa0, 4096, &[(8, Some(2410))])]);
+        // An index without names.
+        let mut root = vec![0; 16];
+        root[8..12].copy_from_slice(&4096u32.to_le_bytes());
+        root.extend(super::super::index::tests::header(&[(None, 0, None)]));
+        let index = [resident(0x90, "$I30", &root), plain(0xa0, 4096, &[(8, Some(2410))])].concat();
+        image.record(5, DIRECTORY, 0, &[standard(6), name(5, ".", 3), index]);
         image.record(6, 0, 0, &[standard(6), name(5, "$Bitmap", 3), plain(0x80, 752, &[(2, Some(2400))])]);
         image.record(7, 0, 0, &[standard(6), name(5, "$Boot", 3), plain(0x80, 4096, &[(8, Some(0))])]);
         image.record(11, DIRECTORY, 0, &[standard(6), name(5, "$Extend", 3)]);

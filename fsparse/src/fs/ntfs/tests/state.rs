@@ -5,7 +5,7 @@ use crate::{
     fs::ntfs::index::tests::{header, node},
     source::memory::MemorySource,
 };
-use coldread_model::{GapKind, VolumeState};
+use coldread_model::{ByteRange, GapKind, VolumeState};
 use std::{fs, path::Path, process::Command};
 
 /// Puts `hiberfil.sys` in the root directory, found through a node of the index.
@@ -67,6 +67,42 @@ fn a_damaged_node_of_the_root_directory_is_a_gap_with_its_place() {
     let probed = probe(&source).unwrap();
     let gaps: Vec<_> = probed.gaps.iter().map(|gap| (gap.kind, gap.structure.as_str(), gap.at)).collect();
     assert_eq!(gaps, [(GapKind::Io, "directory index", Some(2419 * 512))]);
+}
+
+#[test]
+fn what_is_not_known_of_the_log_and_of_a_session_is_told() {
+    let judged = |image: Image, bad: &[u64]| {
+        let bad = bad.iter().map(|at| ByteRange::new(*at, 512)).collect();
+        let probed = probe(&MemorySource::new(image.bytes).with_bad(bad)).unwrap();
+        let kinds = probed.gaps.iter().map(|gap| (gap.kind, gap.structure.clone())).collect::<Vec<_>>();
+        (probed.state, probed.reason, kinds)
+    };
+    let gap = |kind, structure: &str| (kind, structure.to_owned());
+    let log = |kind| gap(kind, "$LogFile");
+    let unreplayed = VolumeState::Unreplayed;
+    // A log without content.
+    let mut image = Image::new();
+    image.record(2, 0, 0, &[standard(6), name(5, "$LogFile", 3)]);
+    let reason = "where the log lies is not known".to_owned();
+    assert_eq!(judged(image, &[]), (unreplayed, reason, vec![log(GapKind::Unreplayed)]));
+    // Both of its pages on bad sectors: not readable is not damaged.
+    let mut image = Image::new();
+    image.cluster(2300, &[0; 16 * CLUSTER]);
+    let (state, reason, kinds) = judged(image, &[2300 * 512, 2308 * 512]);
+    assert_eq!((state, &*reason), (unreplayed, "the log's restart pages could not be read"));
+    assert!(kinds.iter().all(|one| [log(GapKind::Io), log(GapKind::Unreplayed)].contains(one)), "{kinds:?}");
+    // The record of hiberfil.sys on one.
+    let (_, _, kinds) = judged(hibernated(b"HIBR"), &[Image::place(50, 0) as u64]);
+    assert_eq!(kinds, [gap(GapKind::Io, "MFT record")]);
+    // An index whose node is nowhere, and one that ends in the middle.
+    for header in [header(&[(None, 0, Some(800))]), vec![16; 16]] {
+        let mut root = vec![0; 16];
+        root[8..12].copy_from_slice(&4096u32.to_le_bytes());
+        root.extend(header);
+        let mut image = Image::new();
+        image.record(5, DIRECTORY, 0, &[standard(6), name(5, ".", 3), resident(0x90, "$I30", &root)]);
+        assert_eq!(judged(image, &[]).2, [gap(GapKind::Corrupt, "directory index")]);
+    }
 }
 
 /// What ntfs-3g says when it is asked whether it would mount read-write: 0, or why not.
