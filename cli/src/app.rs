@@ -98,6 +98,7 @@ mod tests {
             &["coldread", "scan", "a", "--content", "some"],
             &["coldread", "files", "--store", "s", "--server", "http://h:1"],
             &["coldread", "logins", "--since", "yesterday"],
+            &["coldread", "assets", "--at", "tomorrow"],
             &["coldread", "logins", "--source", "rumour"],
             &["coldread", "logins", "--failed", "summary"],
             &["coldread", "accounts", "--groups", "--all"],

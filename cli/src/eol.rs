@@ -20,8 +20,13 @@ pub struct EolArgs {
     #[arg(long, value_name = "FILE")]
     eol: Option<PathBuf>,
     /// The day for which end of life is told [default: today]
-    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
     at: Option<jiff::civil::Date>,
+}
+
+/// A day, as people give it.
+fn day(text: &str) -> std::result::Result<jiff::civil::Date, &'static str> {
+    text.parse().map_err(|_| "not a day: give it as year, month and day, e.g. 2027-01-01")
 }
 
 impl EolArgs {

@@ -32,6 +32,13 @@ impl Failure {
         Self { code: 2, ..Self::new(message).next(next) }
     }
 
+    /// A question that makes no sense to who is asked.
+    fn refused(text: &str) -> Self {
+        let next = "a pattern is a glob: * is any text, ? one character, [a-z] one of these, {a,b} either; a bracket is [[]";
+        let failure = Self { code: 2, ..Self::new(text) };
+        if text.starts_with("pattern ") { failure.next(next) } else { failure }
+    }
+
     /// Nobody reads what we print any more: an end like any other.
     fn unread() -> Self {
         Self { code: 0, quiet: true, ..Self::new("nobody reads the output") }
@@ -112,6 +119,7 @@ impl From<Status> for Failure {
             ServiceError::Unavailable(text) => {
                 Self::new(text).next("see whether the coordinator and a worker run, then try again")
             }
+            ServiceError::Invalid(text) => Self::refused(&text),
             other => Self::new(other.to_string()),
         };
         // What the transport says lies beneath; a status that a service sent has nothing there.
@@ -138,6 +146,19 @@ mod tests {
         let outer = io::Error::other("/x: gone");
         let twice = Failure::new("cannot open").because(&outer).because(&io::Error::other("gone"));
         assert_eq!(twice.line(), "cannot open: /x: gone");
+    }
+
+    #[test]
+    fn what_makes_no_sense_to_the_service_is_wrong_usage() {
+        for (error, code, next) in [
+            (ServiceError::Invalid("pattern \"[\": unclosed".to_owned()), 2, true),
+            (ServiceError::Invalid("\"x\" is not a kind".to_owned()), 2, false),
+            (ServiceError::NotFound("asset x".to_owned()), 1, true),
+            (ServiceError::Internal("damaged".to_owned()), 1, false),
+        ] {
+            let failure = Failure::from(Status::from(error));
+            assert_eq!((failure.code, failure.next.is_some()), (code, next), "{failure}");
+        }
     }
 
     #[test]

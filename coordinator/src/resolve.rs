@@ -138,7 +138,10 @@ impl<'a> Namespace<'a> {
                 FileKind::Symlink => {
                     links += 1;
                     if links > MAX_LINKS {
-                        return Err(ServiceError::Invalid(format!("{}: too many symbolic links", shown())));
+                        return Err(ServiceError::Unreadable(format!(
+                            "{}: too many symbolic links",
+                            shown()
+                        )));
                     }
                     at.pop();
                     if found.target.starts_with(b"/") {
@@ -163,7 +166,7 @@ impl<'a> Namespace<'a> {
         let found = self.look_up(volume, &inner, stream)?;
         match found.ok_or_else(missing)? {
             found if found.kind == FileKind::File || !stream.is_empty() => Ok((volume, found)),
-            found => Err(ServiceError::Invalid(format!("{} is a {}, no file", shown(), found.kind))),
+            found => Err(ServiceError::NotFound(format!("{} is a {}, no file", shown(), found.kind))),
         }
     }
 

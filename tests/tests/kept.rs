@@ -9,7 +9,7 @@ use coldread_model::{
 };
 use coldread_worker::tasks::{TaskContext, TaskError, Tasks};
 use std::{collections::HashMap, path::Path, sync::Mutex};
-use tests::sample;
+use tests::{disk, host, sample};
 
 /// A store in memory.
 #[derive(Default)]
@@ -18,6 +18,7 @@ struct Memory {
     kept: Mutex<HashMap<KeptKey, Vec<u8>>>,
     hits: Mutex<usize>,
     misses: Mutex<usize>,
+    calls: Mutex<usize>,
 }
 
 impl TaskContext for Memory {
@@ -33,6 +34,7 @@ impl TaskContext for Memory {
     fn kept(&self, keys: &[KeptKey]) -> Result<Vec<Option<Vec<u8>>>, TaskError> {
         let kept = self.kept.lock().unwrap();
         let found: Vec<_> = keys.iter().map(|key| kept.get(key).cloned()).collect();
+        *self.calls.lock().unwrap() += 1;
         *self.hits.lock().unwrap() += found.iter().flatten().count();
         *self.misses.lock().unwrap() += found.iter().filter(|one| one.is_none()).count();
         Ok(found)
@@ -117,4 +119,29 @@ fn a_clones_databases_are_not_read_twice_and_say_the_same() {
     }
     let (fourth, ..) = store.scan(&clone);
     assert_eq!(fourth.found, first.found);
+}
+
+#[test]
+fn a_thousand_small_databases_are_asked_about_in_a_few_calls() {
+    if host::lacks(&["mke2fs"]) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let tree = dir.path().join("tree");
+    let text = "of some length ".repeat(300);
+    for number in 0..1000 {
+        let desc = format!("%NAME%\np{number}\n\n%VERSION%\n1-1\n\n%DESC%\n{text}\n\n");
+        let path = format!("var/lib/pacman/local/p{number}-1-1/desc");
+        disk::put(&tree, &[(path.as_str(), desc.as_bytes())]);
+    }
+    let image = dir.path().join("disk.img");
+    disk::of_folder(&image, &tree, 32);
+    let store = Memory::default();
+    let (first, hits, misses) = store.scan(&image);
+    assert_eq!((hits, misses), (0, 1000));
+    let (second, hits, misses) = store.scan(&image);
+    assert_eq!((hits, misses), (1000, 0));
+    assert_eq!((store.packages(&first.found.packages).len(), &first.found), (1000, &second.found));
+    let calls = *store.calls.lock().unwrap();
+    assert!(calls <= 8, "{calls} calls");
 }

@@ -426,6 +426,16 @@ fn bytes_of_files_come_back_from_the_source() {
 }
 
 #[test]
+fn patterns_that_make_no_sense_are_wrong_usage() {
+    for question in [["packages", "--name", "["], ["files", "--path", "/etc/["], ["assets", "--asset", "{a"]]
+    {
+        scanned().run(&question).exits(2).says(&["pattern", "next:", "[[]"]);
+    }
+    scanned().run(&["packages", "--snapshot", "xyz"]).exits(2).says(&["hex digits"]);
+    scanned().run(&["assets", "--at", "tomorrow"]).exits(2).says(&["2027-01-01"]);
+}
+
+#[test]
 fn files_are_extracted_with_their_names() {
     let dir = tempfile::tempdir().unwrap();
     let to = dir.path().join("out");

@@ -62,6 +62,12 @@ impl<'a> Fetched<'a> {
         }
     }
 
+    /// Size and digest of a file that was fetched whole.
+    pub(super) fn held(&self, file: &AssetFile<'a>) -> Option<(u64, Sha256Digest)> {
+        let (bytes, digest) = self.bytes.get(&(file.volume, file.inode))?.as_ref().ok()?;
+        Some((bytes.len() as u64, *digest))
+    }
+
     /// A file's view, and its digest where all of it is at hand.
     pub(super) fn view<'v>(
         &'v self,

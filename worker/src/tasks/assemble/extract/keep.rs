@@ -1,6 +1,7 @@
 //! Results that the store has kept: a clone's database is never read by an extractor twice.
 
-use super::{Extraction, find::Wanted};
+use super::{Extraction, fetched::Fetched, find::Wanted};
+use crate::tasks::TaskError;
 use coldread_artifacts::{
     Output,
     output::{InstallTime, Mark},
@@ -9,6 +10,7 @@ use coldread_model::{
     Account, Gap, Kept, KeptKey, Kernel, Key, LogWindow, LoginEvent, ObjectKind, Package, Setting,
     Sha256Digest, SystemIdentity, codec,
 };
+use std::collections::HashMap;
 
 /// A result that takes more memory than this is not kept.
 const MAX_BYTES: usize = 32 << 20;
@@ -16,6 +18,10 @@ const MAX_BYTES: usize = 32 << 20;
 pub(super) const MIN_FILE_BYTES: u64 = 4 << 10;
 /// Files up to this size are read whole to learn their digest.
 pub(super) const MAX_FILE_BYTES: u64 = 128 << 20;
+
+/// Files that are asked about together, and bytes of them.
+const TOGETHER: usize = 512;
+const TOGETHER_BYTES: u64 = 8 << 20;
 
 /// The key of what an extractor says of a file with these digests: its own, then those of its companions.
 pub(super) fn key(
@@ -30,6 +36,61 @@ pub(super) fn key(
     let fixed = [name, &version[..], env!("CARGO_PKG_VERSION").as_bytes(), &wanted.path[..], &system[..]];
     let files = digests.iter().flat_map(|(suffix, digest)| [suffix.as_bytes(), &digest.0[..]]);
     KeptKey::of(fixed.into_iter().chain(files))
+}
+
+/// What the store has kept of some files: asked for together, as each question may be a way to another host.
+#[derive(Default)]
+pub(super) struct Known(HashMap<KeptKey, Option<Vec<u8>>>);
+
+impl Known {
+    /// Asks for what is kept of those of the files that are at hand whole.
+    pub(super) fn of<'a>(
+        all: &Extraction<'_, 'a>,
+        wanted: &[&Wanted<'a>],
+        fetched: &Fetched<'a>,
+    ) -> Result<Self, TaskError> {
+        let keys: Vec<KeptKey> = wanted.iter().filter_map(|one| key_of(all, one, fetched)).collect();
+        if keys.is_empty() {
+            return Ok(Self::default());
+        }
+        let found = all.job.context.kept(&keys)?;
+        Ok(Self(keys.into_iter().zip(found).collect()))
+    }
+
+    /// The result under a key, which is given once: asked for now where that was not done before. One that does not
+    /// decode counts as none.
+    pub(super) fn take(&mut self, all: &Extraction<'_, '_>, key: KeptKey) -> Result<Option<Kept>, TaskError> {
+        let found = match self.0.remove(&key) {
+            Some(found) => found,
+            None => all.job.context.kept(&[key])?.pop().flatten(),
+        };
+        Ok(found.and_then(|bytes| Kept::decode(key, &bytes).ok()))
+    }
+}
+
+/// The key of a file that is at hand whole, with its companions, if its result may be kept.
+fn key_of<'a>(all: &Extraction<'_, 'a>, wanted: &Wanted<'a>, fetched: &Fetched<'a>) -> Option<KeptKey> {
+    if !wanted.extractor.is_cached() {
+        return None;
+    }
+    let (bytes, digest) = fetched.held(&wanted.file).filter(|(bytes, _)| *bytes >= MIN_FILE_BYTES)?;
+    debug_assert!(bytes <= MAX_FILE_BYTES);
+    let mut digests = vec![("", digest)];
+    for (suffix, companion) in &wanted.companions {
+        digests.push((suffix, fetched.held(companion)?.1));
+    }
+    Some(key(all, wanted, &digests))
+}
+
+/// How many of the files are asked about together: what the store answers is held in memory meanwhile, and is about as
+/// large as they are.
+pub(super) fn together(wanted: &[&Wanted<'_>]) -> usize {
+    let mut bytes = 0_u64;
+    let fits = |one: &&&Wanted<'_>| {
+        bytes = bytes.saturating_add(one.file.stream.map_or(0, |stream| stream.size));
+        bytes <= TOGETHER_BYTES
+    };
+    wanted.iter().take(TOGETHER).take_while(fits).count().max(1)
 }
 
 /// Says again what a kept result says.

@@ -25,10 +25,11 @@ use super::{
 };
 use coldread_artifacts::{Context, Output, Reading, Wants, logins::joiner};
 use coldread_fsparse::content::Allowance;
-use coldread_model::{FoundRefs, Gap, GapKind, Kept, KeptKey, Part, Parts, SystemIdentity};
+use coldread_model::{FoundRefs, Gap, GapKind, Part, Parts, SystemIdentity};
 use collect::Collector;
 use fetched::{Fetched, small};
 use find::Wanted;
+use keep::Known;
 use placed::Placed;
 use roots::Roots;
 use std::collections::HashSet;
@@ -90,12 +91,6 @@ impl<'a> Extraction<'_, 'a> {
         })
     }
 
-    /// The result that the store has under a key. One that does not decode counts as none.
-    fn kept(&self, key: KeptKey) -> Result<Option<Kept>, TaskError> {
-        let found = self.job.context.kept(&[key])?.pop().flatten();
-        Ok(found.and_then(|bytes| Kept::decode(key, &bytes).ok()))
-    }
-
     fn run(
         &self,
         wanted: &[Wanted<'a>],
@@ -120,10 +115,16 @@ impl<'a> Extraction<'_, 'a> {
                 fetched.want(file);
             }
             fetched.fetch(self.asset);
-            for one in batch {
-                self.job.check()?;
-                run::run(self, one, &fetched, out)?;
-                out.check()?;
+            let mut rest = &batch[..];
+            while !rest.is_empty() {
+                let (together, later) = rest.split_at(keep::together(rest));
+                rest = later;
+                let mut known = Known::of(self, together, &fetched)?;
+                for one in together {
+                    self.job.check()?;
+                    run::run(self, one, &fetched, &mut known, out)?;
+                    out.check()?;
+                }
             }
             for one in beyond {
                 self.left_out(one, out);

@@ -4,7 +4,7 @@ use super::{
     Extraction,
     fetched::Fetched,
     find::Wanted,
-    keep::{self, Keeper},
+    keep::{self, Keeper, Known},
     placed::Placed,
 };
 use crate::tasks::TaskError;
@@ -20,6 +20,7 @@ pub(super) fn run<'a>(
     all: &Extraction<'_, 'a>,
     wanted: &Wanted<'a>,
     fetched: &Fetched<'a>,
+    known: &mut Known,
     out: &mut dyn Output,
 ) -> Result<(), TaskError> {
     let asset = all.asset;
@@ -75,7 +76,7 @@ pub(super) fn run<'a>(
     let key =
         (keeps && digests.len() == 1 + wanted.companions.len()).then(|| keep::key(all, wanted, &digests));
     if let Some(key) = key
-        && let Some(kept) = all.kept(key)?
+        && let Some(kept) = known.take(all, key)?
     {
         keep::replay(kept, &mut out);
         return Ok(());
