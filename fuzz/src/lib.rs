@@ -1,5 +1,7 @@
 //! What the fuzz targets share: damaged copies of the golden images, and files for extractors.
 
+#[path = "../../artifacts/src/bolt/build.rs"]
+mod bolt;
 // Of these, seeds need only a part.
 #[allow(dead_code)]
 #[path = "../../artifacts/src/executable/build.rs"]

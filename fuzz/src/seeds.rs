@@ -3,6 +3,7 @@
 //! A target writes its own when it starts, as a program without a target does not link with libFuzzer.
 
 use crate::{
+    bolt::{Node, database},
     executable::{FORMS, Form},
     rpm,
     zip::{Form as ZipForm, zip, zip_as},
@@ -30,6 +31,7 @@ fn of(target: &str) -> Vec<Vec<u8>> {
     match target {
         "executables" => executables(),
         "jar" => jars(),
+        "layers" => vec![snapshots().split_off(BOLT_METAS), snapshots(), b"l/A:l/B".to_vec()],
         "rpm_bdb" => {
             [false, true].map(|is_big| rpm::hash(&[&rpm::package("bash"), &[7; 700]], is_big, 512)).into()
         }
@@ -37,6 +39,27 @@ fn of(target: &str) -> Vec<Vec<u8>> {
         "rpm_header" => vec![rpm::package("bash"), rpm::header(&[(1000, 6, 1, b"x\0")])],
         _ => Vec::new(),
     }
+}
+
+/// Bytes of a database's meta pages.
+const BOLT_METAS: usize = 2 * 4096;
+
+/// The meta pages of a database of containerd.
+pub fn bolt_metas() -> Vec<u8> {
+    let mut database = snapshots();
+    database.truncate(BOLT_METAS);
+    database
+}
+
+/// A database of containerd's with two snapshots, of which one lies on the other.
+fn snapshots() -> Vec<u8> {
+    let value = |key: &str, value: &[u8]| (key.as_bytes().to_vec(), Node::Value(value.to_vec()));
+    let bucket = |key: &str, held| (key.as_bytes().to_vec(), Node::Bucket(held));
+    let all = vec![
+        bucket("default/1/a", vec![value("id", &[1]), value("kind", &[3])]),
+        bucket("default/2/b", vec![value("id", &[2]), value("parent", b"default/1/a")]),
+    ];
+    database(vec![bucket("v1", vec![bucket("snapshots", all)]), value("v2", b"x")])
 }
 
 fn executables() -> Vec<Vec<u8>> {
