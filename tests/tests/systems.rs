@@ -57,6 +57,35 @@ fn the_entry_that_the_loader_chooses_is_the_default() {
     assert_eq!(told["kernels"][3]["entry"], "debian-6.9.1");
 }
 
+/// Where nothing is saved GRUB starts the newest of the entries that are files of their own.
+#[test]
+fn grub_starts_the_first_of_the_entries_that_are_files() {
+    if host::lacks(&["mke2fs"]) {
+        return;
+    }
+    let entry = |release: &str| format!("title Linux\nversion {release}\nlinux /vmlinuz-{release}\n");
+    let [old, new, rescue] = ["5.14.0-70.el9.x86_64", "5.14.0-362.el9.x86_64", "0-rescue"].map(entry);
+    let grub = b"set default=\"${saved_entry}\"\ninsmod blscfg\nblscfg\nmenuentry 'UEFI Firmware Settings' {\n\tfwsetup\n}\n";
+    let machine = "boot/loader/entries/0123456789abcdef0123456789abcdef";
+    let names = ["5.14.0-70.el9.x86_64", "5.14.0-362.el9.x86_64", "0-rescue"]
+        .map(|name| format!("{machine}-{name}.conf"));
+    let told = system(&[
+        ("boot/grub2/grub.cfg", grub),
+        ("boot/vmlinuz-5.14.0-362.el9.x86_64", b"x"),
+        (&names[0], old.as_bytes()),
+        (&names[1], new.as_bytes()),
+        (&names[2], rescue.as_bytes()),
+    ]);
+    assert_eq!(
+        kernels(&told),
+        [
+            ("0-rescue", "/boot/vmlinuz-0-rescue", false),
+            ("5.14.0-362.el9.x86_64", "/boot/vmlinuz-5.14.0-362.el9.x86_64", true),
+            ("5.14.0-70.el9.x86_64", "/boot/vmlinuz-5.14.0-70.el9.x86_64", false),
+        ]
+    );
+}
+
 #[test]
 fn extlinux_and_unified_images_are_read() {
     if host::lacks(&["mke2fs"]) {

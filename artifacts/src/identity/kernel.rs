@@ -6,6 +6,7 @@
 
 use crate::{
     Context, Extractor, Input, Output,
+    identity::boot::BootDefault,
     view::FileView,
     wants::{Reading, Want},
 };
@@ -111,7 +112,7 @@ impl Extractor for Grub {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn wants(&self) -> &'static [Want] {
@@ -138,17 +139,21 @@ impl Extractor for Grub {
                 Err(error) => out.gap(place.view_gap("grubenv", &error)),
             }
         }
-        let (image, is_whole) = default_image(&text, &environment);
+        let (started, is_whole) = started(&text, &environment);
         if !is_whole {
             let reason = format!("what lies in more than {MENUS} menus is not read");
             out.gap(place.gap(GapKind::Limit, "grub.cfg", reason));
         }
-        if let Some(image) = image {
-            // GRUB's paths start at the volume of /boot, which may be one of its own.
-            let path = if image.starts_with("/boot/") { image } else { format!("/boot{image}") };
-            if let Some(release) = release_of_path(path.as_bytes()) {
-                out.kernel(Kernel { release, default: Some(true), ..Kernel::at(path.as_bytes()) });
+        match started {
+            Some(Started::Image(image)) => {
+                // GRUB's paths start at the volume of /boot, which may be one of its own.
+                let path = if image.starts_with("/boot/") { image } else { format!("/boot{image}") };
+                if let Some(release) = release_of_path(path.as_bytes()) {
+                    out.kernel(Kernel { release, default: Some(true), ..Kernel::at(path.as_bytes()) });
+                }
             }
+            Some(Started::Nth(number)) => out.boot_default(BootDefault::Nth(number)),
+            None => {}
         }
     }
 }
@@ -162,13 +167,31 @@ struct Entry {
     image: Option<String>,
 }
 
-/// The image of the default entry, and whether all entries were looked at.
-fn default_image(config: &str, environment: &str) -> (Option<String>, bool) {
-    let (entries, is_whole) = entries(config);
-    (image_of_default(config, environment, &entries), is_whole)
+/// What GRUB starts.
+#[derive(Debug, PartialEq, Eq)]
+enum Started {
+    /// This image.
+    Image(String),
+    /// The entry with this number among those that are files of their own.
+    Nth(usize),
 }
 
-fn image_of_default(config: &str, environment: &str, entries: &[Entry]) -> Option<String> {
+/// What the default entry starts, and whether all entries were looked at.
+fn started(config: &str, environment: &str) -> (Option<Started>, bool) {
+    let (entries, is_whole) = entries(config);
+    (default_of(config, environment, &entries), is_whole)
+}
+
+/// Where the menu goes on with the entries of the Boot Loader Specification, if it does.
+fn entries_of_files(config: &str) -> Option<usize> {
+    let mut at = 0;
+    config.split_inclusive('\n').find_map(|line| {
+        at += line.len();
+        (line.trim() == "blscfg").then(|| at - line.len())
+    })
+}
+
+fn default_of(config: &str, environment: &str, entries: &[Entry]) -> Option<Started> {
     let saved = environment.lines().find_map(|line| line.strip_prefix("saved_entry=")).map(str::trim);
     let saved = saved.filter(|saved| !saved.is_empty());
     // What is set last stands in the branch for an ordinary start; `next_entry` is for one start alone.
@@ -180,6 +203,14 @@ fn image_of_default(config: &str, environment: &str, entries: &[Entry]) -> Optio
         Some(_) => return None,
         None => saved.unwrap_or("0"),
     };
+    let files = entries_of_files(config);
+    if let (Some(at), Ok(number)) = (files, wanted.parse::<usize>()) {
+        let top = |entry: &Entry| entry.place.split('>').next()?.parse::<usize>().ok();
+        let before = self::entries(&config[..at]).0.iter().filter_map(top).max().map_or(0, |last| last + 1);
+        if let Some(number) = number.checked_sub(before) {
+            return Some(Started::Nth(number));
+        }
+    }
     let named = |entry: &&Entry| {
         entry.place == wanted || entry.title == wanted || entry.id.as_deref() == Some(wanted)
     };
@@ -190,12 +221,12 @@ fn image_of_default(config: &str, environment: &str, entries: &[Entry]) -> Optio
         entries.iter().find(is)
     });
     match found {
-        Some(entry) => entry.image.clone(),
+        Some(entry) => entry.image.clone().map(Started::Image),
         // The Boot Loader Specification's entries are files of their own: MACHINE-RELEASE.
-        None if config.contains("blscfg") => {
+        None if files.is_some() => {
             let (machine, release) = last.split_once('-')?;
             let is_machine = machine.len() == 32 && machine.bytes().all(|byte| byte.is_ascii_hexdigit());
-            is_machine.then(|| format!("/vmlinuz-{release}"))
+            is_machine.then(|| Started::Image(format!("/vmlinuz-{release}")))
         }
         None => None,
     }
@@ -308,8 +339,14 @@ mod tests {
 
     #[test]
     fn the_default_of_grub() {
-        let image = |default: &str, environment: &str| {
-            default_image(&CONFIG.replace("DEFAULT", default), environment).0
+        let image = |default: &str, environment: &str| match started(
+            &CONFIG.replace("DEFAULT", default),
+            environment,
+        )
+        .0
+        {
+            Some(Started::Image(image)) => Some(image),
+            _ => None,
         };
         for (default, environment, expected) in [
             ("0", "", Some("/boot/vmlinuz-6.1")),
@@ -323,8 +360,16 @@ mod tests {
             assert_eq!(image(default, environment).as_deref(), expected, "{default}");
         }
         let saved = "saved_entry=0123456789abcdef0123456789abcdef-5.14.0-362.el9.x86_64\n";
-        let image = default_image("set default=\"${saved_entry}\"\nblscfg\n", saved).0;
-        assert_eq!(image.as_deref(), Some("/vmlinuz-5.14.0-362.el9.x86_64"));
+        let files =
+            "set default=\"${saved_entry}\"\ninsmod blscfg\nblscfg\nmenuentry 'Firmware' {\n\tfwsetup\n}\n";
+        let image = Started::Image("/vmlinuz-5.14.0-362.el9.x86_64".to_owned());
+        assert_eq!(started(files, saved).0, Some(image));
+        assert_eq!(started(files, "saved_entry=2\n").0, Some(Started::Nth(2)));
+        assert_eq!(started(files, "").0, Some(Started::Nth(0)));
+        let before = format!("submenu 'a' {{\nmenuentry 'b' {{\nlinux /vmlinuz-1\n}}\n}}\n{files}");
+        assert_eq!(started(&before, "saved_entry=3\n").0, Some(Started::Nth(2)));
+        let image = Started::Image("/vmlinuz-1".to_owned());
+        assert_eq!(started(&before, "saved_entry=0>0\n").0, Some(image));
     }
 
     #[test]
@@ -336,7 +381,8 @@ mod tests {
         let closed =
             [&"submenu x {\n".repeat(40)[..], &"}\n".repeat(40), "menuentry y {\nlinux /vmlinuz-1\n}\n"]
                 .concat();
-        assert_eq!(default_image(&closed, "saved_entry=1"), (Some("/vmlinuz-1".to_owned()), false));
+        let image = Started::Image("/vmlinuz-1".to_owned());
+        assert_eq!(started(&closed, "saved_entry=1"), (Some(image), false));
         let mut found = coldread_model::Findings::default();
         let mut view = MemoryView::from(closed.into_bytes());
         Grub.extract(
@@ -352,7 +398,7 @@ mod tests {
         fn any_text_is_read(parts in prop::collection::vec(prop::sample::select(vec![
             "menuentry 'é {\n", "submenu \"x\" {\n", "}\n", "{\n", "linux\n", "linux /x\n", "set default=\"1>0\"\n", "--id ", "'", "\n",
         ]), 0..30)) {
-            default_image(&parts.concat(), &parts.concat());
+            started(&parts.concat(), &parts.concat());
         }
     }
 }

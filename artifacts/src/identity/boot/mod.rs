@@ -1,12 +1,13 @@
-//! Which entry of its menu systemd-boot starts.
+//! Which entry of its menu systemd-boot starts, or GRUB where it has the same entries.
 //!
-//! Sources: UAPI.1 "Boot Loader Specification", sections "Boot counting" and "Sorting"; loader.conf(5), `default`. What
-//! firmware remembers (an entry chosen for the next start, or for all) is on no disk.
+//! Sources: UAPI.1 "Boot Loader Specification", sections "Boot counting" and "Sorting"; loader.conf(5), `default`; GRUB,
+//! `blscfg` of Fedora (as documentation: the order of its menu). What firmware remembers (an entry chosen for the next
+//! start, or for all) is on no disk.
 
 mod pattern;
 pub mod version;
 
-use coldread_model::SystemIdentity;
+use coldread_model::{PackageType, SystemIdentity, version::compare};
 use pattern::Pattern;
 use std::cmp::Ordering;
 
@@ -51,6 +52,8 @@ pub enum BootDefault {
     Fits(String),
     /// The one that was started last, which firmware remembers.
     Saved,
+    /// The one with this number in the menu that GRUB makes of the entries.
+    Nth(usize),
 }
 
 impl BootEntry {
@@ -141,9 +144,11 @@ impl BootMenu {
         }
     }
 
-    /// Takes what a configuration says of the default; of several the first counts.
+    /// Takes what a configuration says of the default; of several the first counts, and GRUB's before others.
     pub fn set_default(&mut self, default: BootDefault) {
-        self.default.get_or_insert(default);
+        if self.default.is_none() || matches!(default, BootDefault::Nth(_)) {
+            self.default = Some(default);
+        }
     }
 
     /// Entries that were more than are looked at, or longer.
@@ -161,19 +166,11 @@ impl BootMenu {
         if system.kernels.iter().any(|kernel| kernel.default == Some(true)) {
             return;
         }
-        self.entries.retain(|entry| entry.program.as_deref().is_none_or(&exists));
-        self.entries.sort_by(BootEntry::order);
-        let wanted = match default {
-            BootDefault::Fits(pattern) => Pattern::parse(&pattern),
-            BootDefault::First | BootDefault::Saved => None,
+        let chosen = match default {
+            BootDefault::Nth(number) => self.nth_of_grub(number),
+            BootDefault::Fits(pattern) => self.first_of_systemd(Pattern::parse(&pattern).as_ref(), exists),
+            BootDefault::First | BootDefault::Saved => self.first_of_systemd(None, exists),
         };
-        let first = |fits: &dyn Fn(&Pattern, &BootEntry) -> bool| {
-            self.entries.iter().find(|entry| wanted.as_ref().is_some_and(|wanted| fits(wanted, entry)))
-        };
-        let chosen = first(&|wanted, entry| wanted.fits(&entry.id))
-            // Before version 243 names had no endings.
-            .or_else(|| first(&|wanted, entry| wanted.fits(entry.name())))
-            .or(self.entries.first());
         let Some(program) = chosen.and_then(|entry| entry.program.as_ref()) else { return };
         if let Some(kernel) = system.kernels.iter_mut().find(|kernel| kernel.path == *program) {
             kernel.default = Some(true);
@@ -182,6 +179,40 @@ impl BootMenu {
             }
         }
     }
+
+    /// The first that fits, of those whose programs are there; the first of all where none does.
+    fn first_of_systemd(
+        &mut self,
+        wanted: Option<&Pattern>,
+        exists: impl Fn(&[u8]) -> bool,
+    ) -> Option<&BootEntry> {
+        self.entries.retain(|entry| entry.program.as_deref().is_none_or(&exists));
+        self.entries.sort_by(BootEntry::order);
+        let first = |fits: &dyn Fn(&Pattern, &BootEntry) -> bool| {
+            self.entries.iter().find(|entry| wanted.is_some_and(|wanted| fits(wanted, entry)))
+        };
+        first(&|wanted, entry| wanted.fits(&entry.id))
+            // Before version 243 names had no endings.
+            .or_else(|| first(&|wanted, entry| wanted.fits(entry.name())))
+            .or(self.entries.first())
+    }
+
+    /// GRUB sorts files, and no images, by the parts of their names as rpm compares those of packages, the newest first.
+    fn nth_of_grub(&mut self, number: usize) -> Option<&BootEntry> {
+        self.entries.retain(|entry| entry.id.ends_with(".conf"));
+        self.entries.sort_by(|one, other| {
+            let parts = parts(other.name()).into_iter().zip(parts(one.name()));
+            let orders = parts.map(|(one, other)| compare(PackageType::Rpm, one, other));
+            orders.fold(Ordering::Equal, Ordering::then).then_with(|| one.program.cmp(&other.program))
+        });
+        self.entries.get(number)
+    }
+}
+
+/// Name, version and release, where each follows a `-`; of what has fewer the last are empty.
+fn parts(name: &str) -> [&str; 3] {
+    let mut parts = name.rsplitn(3, '-').collect::<Vec<_>>().into_iter().rev();
+    [(); 3].map(|()| parts.next().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -275,6 +306,35 @@ mod tests {
         // One that starts something else than a kernel of this disk.
         let other = BootEntry { program: None, ..entry("windows.conf", "", "", "") };
         assert_eq!(chosen(&[menu[0].clone(), other], Some(BootDefault::Fits("w*".to_owned())), ""), None);
+    }
+
+    #[test]
+    fn grub_has_an_order_of_its_own() {
+        // Each after all that follow.
+        let menu = [
+            entry("0123-0-rescue.conf", "", "", ""),
+            entry("0123-5.14.0-70.el9.x86_64.conf", "z", "", "9"),
+            entry("0123-5.14.0-362.el9.x86_64.conf", "a", "", "1"),
+            entry("0123-6.1.0-1.el9.x86_64+0-3.conf", "", "", ""),
+            entry("4567-5.3.18-1.el9.x86_64.conf", "", "", ""),
+        ];
+        let image = entry("z-9-9.efi", "", "", "");
+        let nth =
+            |number| chosen(&[&menu[..], &[image.clone()]].concat(), Some(BootDefault::Nth(number)), "");
+        for (number, one) in menu.iter().rev().enumerate() {
+            let path = one.program.clone().map(|path| String::from_utf8(path).unwrap());
+            assert_eq!(nth(number), path);
+        }
+        assert_eq!(nth(menu.len()), None);
+        assert_eq!(
+            (parts("a"), parts("a-b"), parts("a-b-c-d")),
+            (["a", "", ""], ["a", "b", ""], ["a-b", "c", "d"])
+        );
+        let mut both = BootMenu::default();
+        both.set_default(BootDefault::First);
+        both.set_default(BootDefault::Nth(1));
+        both.set_default(BootDefault::Saved);
+        assert_eq!(both.default, Some(BootDefault::Nth(1)));
     }
 
     #[test]
