@@ -199,7 +199,7 @@ impl BootMenu {
 
     /// GRUB sorts files, and no images, by the parts of their names as rpm compares those of packages, the newest first.
     fn nth_of_grub(&mut self, number: usize) -> Option<&BootEntry> {
-        self.entries.retain(|entry| entry.id.ends_with(".conf"));
+        self.entries.retain(|entry| entry.id.rsplit_once('.').is_some_and(|(_, ending)| ending == "conf"));
         self.entries.sort_by(|one, other| {
             let parts = parts(other.name()).into_iter().zip(parts(one.name()));
             let orders = parts.map(|(one, other)| compare(PackageType::Rpm, one, other));
