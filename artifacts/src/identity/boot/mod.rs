@@ -319,8 +319,9 @@ mod tests {
             entry("4567-5.3.18-1.el9.x86_64.conf", "", "", ""),
         ];
         let image = entry("z-9-9.efi", "", "", "");
-        let nth =
-            |number| chosen(&[&menu[..], &[image.clone()]].concat(), Some(BootDefault::Nth(number)), "");
+        let nth = |number| {
+            chosen(&[&menu[..], std::slice::from_ref(&image)].concat(), Some(BootDefault::Nth(number)), "")
+        };
         for (number, one) in menu.iter().rev().enumerate() {
             let path = one.program.clone().map(|path| String::from_utf8(path).unwrap());
             assert_eq!(nth(number), path);
