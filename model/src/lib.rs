@@ -7,6 +7,7 @@
 pub mod account;
 pub mod asked;
 pub mod asset;
+mod boundary;
 pub mod codec;
 pub mod coverage;
 pub mod crc;

@@ -6,6 +6,7 @@
 
 use crate::{
     account::{Account, Key, Setting},
+    boundary,
     codec::DecodeError,
     id::{ObjectId, ObjectKind},
     login::{LogWindow, LoginEvent, LoginKind},
@@ -201,7 +202,7 @@ impl<T: Row> BatchWriter<T> {
         self.rows += 1;
         self.rows >= MAX_ROWS
             || self.bytes.len() >= MAX_BYTES
-            || self.rows >= MIN_ROWS && hash(&self.bytes[start..]).is_multiple_of(ROWS_PER_CUT)
+            || self.rows >= MIN_ROWS && boundary::hash(&self.bytes[start..]).is_multiple_of(ROWS_PER_CUT)
     }
 
     /// The batch's bytes and the number of its rows, if there are any. The next one begins.
@@ -237,19 +238,6 @@ impl postcard::ser_flavors::Flavor for Appended<'_> {
     fn finalize(self) -> postcard::Result<()> {
         Ok(())
     }
-}
-
-/// Eight bytes at a time, the high bits of each product mixed with the low ones.
-fn hash(bytes: &[u8]) -> u64 {
-    let mix = |hash: u64, word: u64| {
-        let product = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        product ^ (product >> 32)
-    };
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    let hash = words.iter().fold(bytes.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
-    mix(mix(hash, u64::from_le_bytes(last)), 0)
 }
 
 /// The rows of a batch, decoded one by one.

@@ -1,6 +1,7 @@
 //! Cutting sorted rows into chunks, at places that the rows' stable content decides.
 
 use super::{Row, StableRow, chunk};
+use crate::boundary::{self, mix};
 
 /// No chunk is cut before this many bytes of stable columns …
 const MIN_BYTES: usize = 16 << 10;
@@ -47,17 +48,7 @@ impl ListingWriter {
     }
 }
 
-/// A hash of what makes a row the same row on another disk (FNV-1a, 64 bit).
+/// A hash of what makes a row the same row on another disk.
 fn row_hash(row: &StableRow<'_>) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    let mut mix = |bytes: &[u8]| {
-        for byte in bytes {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    };
-    mix(row.name);
-    mix(&row.size.to_le_bytes());
-    mix(&row.mtime.seconds.to_le_bytes());
-    // FNV's low bits are its weakest: fold the high ones in.
-    hash ^ (hash >> 32)
+    mix(mix(boundary::hash(row.name), row.size), row.mtime.seconds as u64)
 }

@@ -161,16 +161,17 @@ impl MmapQueue<'_> {
     }
 }
 
-/// Bytes of a window that [`fetch`] asks for: a block; the processor finds out by itself how a longer one goes on.
-const FETCHED: usize = 4096;
+/// Longer windows are not fetched: their start is the smallest part of them, and the rest is read in order, which the
+/// processor finds out by itself.
+const MAX_FETCHED: usize = 16 << 10;
 /// Bytes of a line of the processor's cache.
 const LINE: usize = 64;
 
-/// Brings the start of the window that is handed out next into the processor's cache, while its consumer parses the
-/// one before: blocks of directories lie here and there, and waiting for memory takes longer than reading them.
+/// Brings a short window into the processor's cache that is handed out next, while its consumer parses the one before:
+/// blocks of directories lie here and there, and waiting for memory takes longer than reading them.
 fn fetch(window: &[u8]) {
     #[cfg(target_arch = "x86_64")]
-    for line in window[..window.len().min(FETCHED)].chunks(LINE) {
+    for line in window.chunks(LINE).filter(|_| window.len() <= MAX_FETCHED) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: it is a hint, which touches nothing that the program can see, at the start of a slice.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
