@@ -14,8 +14,10 @@ use crate::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use coldread_model::{Gap, GapKind, Key, KeyKind, Part, Parts};
 
-/// Keys have a few kilobytes; of what is larger nobody says that it is one.
-const LIMIT: u64 = 64 << 10;
+/// Keys have a few kilobytes, bundles of them with the certificates of all authorities a few hundred.
+const LIMIT: u64 = 1 << 20;
+/// What a file that is larger starts with, if it may hold keys: what comes before a key's own line is text.
+const HEAD_BYTES: usize = 4 << 10;
 const STRUCTURE: &str = "private key";
 /// Keys in one file.
 const KEYS: usize = 64;
@@ -30,7 +32,7 @@ impl Extractor for PrivateKeys {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn finds(&self) -> Parts {
@@ -55,6 +57,15 @@ impl Extractor for PrivateKeys {
     fn extract(&self, input: &mut Input<'_>, context: &Context, out: &mut dyn Output) {
         let place = input.place();
         if input.view.len() > LIMIT {
+            let mut head = [0; HEAD_BYTES];
+            match input.view.read_at(0, &mut head) {
+                Ok(read) if may_hold_keys(&head[..read]) => {
+                    let reason = format!("{} bytes; at most {LIMIT} are searched for keys", input.view.len());
+                    out.gap(place.gap(GapKind::Limit, STRUCTURE, reason));
+                }
+                Ok(_) => {}
+                Err(error) => out.gap(place.view_gap(STRUCTURE, &error)),
+            }
             return;
         }
         let bytes = match input.view.read_all(LIMIT) {
@@ -89,6 +100,12 @@ impl Extractor for PrivateKeys {
             }
         }
     }
+}
+
+/// Whether a file that starts like this may hold keys. Presentations and databases have the same endings.
+fn may_hold_keys(head: &[u8]) -> bool {
+    let starts = |mark: &[u8]| head.windows(mark.len()).any(|window| window == mark);
+    starts(b"-----BEGIN ") || head.starts_with(b"PuTTY-User-Key-File-")
 }
 
 fn gap(mut gap: Gap, line: u64, reason: &str) -> Gap {
@@ -294,6 +311,27 @@ mod tests {
     fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
         let value = parts.concat();
         [&[tag, 0x82][..], &(value.len() as u16).to_be_bytes(), &value].concat()
+    }
+
+    #[test]
+    fn what_is_too_large_is_told_if_it_may_hold_keys() {
+        let key = pem("OPENSSH PRIVATE KEY", "", &openssh(b"none"));
+        let ppk = "PuTTY-User-Key-File-3: ssh-ed25519\n".to_owned();
+        let large = LIMIT as usize + 1;
+        for (head, len, keys, gaps) in [
+            (&key, 200_000, 1, 0),
+            (&key, large, 0, 1),
+            (&ppk, large, 0, 1),
+            (&"PK\x03\x04".to_owned(), large, 0, 0),
+        ] {
+            let mut bytes = head.clone().into_bytes();
+            bytes.resize(len, b'\n');
+            let (mut view, mut found) = (MemoryView::from(bytes), Findings::default());
+            let mut input = Input::new(b"/etc/ssl/private/all.pem", "p1", &mut view);
+            PrivateKeys.extract(&mut input, &Context::default(), &mut found);
+            assert_eq!((found.keys.len(), found.gaps.len()), (keys, gaps), "{head:?}, {len} bytes");
+            assert!(found.gaps.iter().all(|gap| gap.kind == GapKind::Limit));
+        }
     }
 
     #[test]

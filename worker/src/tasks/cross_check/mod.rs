@@ -14,6 +14,7 @@ mod ntfs;
 mod raw;
 use super::{Job, TaskError, survey::Opened};
 use coldread_fsparse::{
+    content::Allowance,
     survey::{Inode, Stream},
     tree::{Tree, for_each_row},
 };
@@ -89,6 +90,7 @@ impl Job<'_> {
         };
         let files = sample(tree, share);
         let mut gaps = Vec::new();
+        let (files, beyond) = within(&files, raw.len());
         // The library's state after a panic is never used again.
         let whole = catch_unwind(AssertUnwindSafe(|| -> Result<(), TaskError> {
             let mut reader = match open(raw) {
@@ -100,7 +102,7 @@ impl Job<'_> {
                 }
             };
             let mut more = 0;
-            for file in &files {
+            for file in files {
                 self.check()?;
                 let comparison = Comparison::new(volume, tree.survey(), file);
                 let found = comparison.against(&mut *reader);
@@ -111,6 +113,11 @@ impl Job<'_> {
             if more > 0 {
                 let reason = format!("{more} more disagreements with {name} than those told");
                 gaps.push(Gap::new(GapKind::Disagreement, STRUCTURE, reason));
+            }
+            if beyond > 0 {
+                let reason =
+                    format!("{beyond} files are not compared: all claim far more bytes than the volume has");
+                gaps.push(Gap::new(GapKind::Limit, STRUCTURE, reason));
             }
             Ok(())
         }));
@@ -152,7 +159,63 @@ fn sample<'a>(tree: &'a Tree<'a>, share: Share) -> Vec<Sampled<'a>> {
     files
 }
 
+/// Those of the files that are compared, and how many more there are: zeros of holes are compared too and cost no reading,
+/// so a million sparse files would take for ever.
+fn within<'f, 'a>(files: &'f [Sampled<'a>], volume_bytes: u64) -> (Vec<&'f Sampled<'a>>, u64) {
+    let mut allowance = Allowance::new(volume_bytes);
+    let compared = |file: &Sampled<'_>| file.stream.map_or(0, |stream| stream.size.min(COMPARED_BYTES));
+    let (taken, left): (Vec<_>, Vec<_>) = files.iter().partition(|file| allowance.take(compared(file)));
+    (taken, left.len() as u64)
+}
+
 /// What the other libraries do not show as the kernel does: internal files, deleted ones, encrypted ones.
 const LEFT_OUT: coldread_model::RowFlags = coldread_model::RowFlags::INTERNAL
     .union(coldread_model::RowFlags::DELETED)
     .union(coldread_model::RowFlags::ENCRYPTED);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coldread_fsparse::survey::{Encoding, Run, Span, Survey};
+    use coldread_model::RowFlags;
+
+    #[test]
+    fn sparse_files_without_number_are_not_all_compared() {
+        let time = Timestamp::new(0, 0);
+        let mut survey = Survey::default();
+        let (target, xattrs, streams) = (Span::default(), Span::default(), Run::default());
+        let (kind, flags, generation) = (FileKind::File, RowFlags::SIZED, 0);
+        let (mode, uid, gid, nlink, rdev) = (0, 0, 0, 1, (0, 0));
+        let (mtime, ctime, atime, crtime) = (time, time, time, time);
+        let size = 1 << 50;
+        survey.inodes.push(Inode {
+            number: 12,
+            generation,
+            kind,
+            flags,
+            mode,
+            uid,
+            gid,
+            nlink,
+            size,
+            mtime,
+            ctime,
+            atime,
+            crtime,
+            rdev,
+            target,
+            xattrs,
+            streams,
+        });
+        let encoding = Encoding::Plain(Run::default());
+        let stream = Stream { name: Span::default(), size, initialized: size, encoding };
+        let (inode, huge) = (&survey.inodes[0], Some(&stream));
+        let of = |stream| Sampled { path: b"/a".to_vec(), inode, stream };
+        let mut files: Vec<_> = std::iter::repeat_with(|| of(huge)).take(1000).collect();
+        files.push(of(None));
+        // 64 times the volume, and 16 GiB.
+        let (taken, left) = within(&files, 16 << 20);
+        assert_eq!((taken.len(), left), (17 + 1, 1000 - 17));
+        assert!(taken[17].stream.is_none());
+    }
+}
