@@ -163,6 +163,44 @@ fn collect(dependencies: &Value, into: &mut BTreeSet<(String, String)>) {
     }
 }
 
+/// Programs of one directory share their libraries, and a project may have the lock files of two tools. What is installed
+/// is told apart from what is only named.
+#[test]
+fn what_files_of_one_directory_name_is_told_once() {
+    if host::lacks(&["mke2fs"]) {
+        return;
+    }
+    let disk = Disk::new();
+    let deps = |name: &str| {
+        format!(r#"{{"runtimeTarget": "x", "libraries": {{"{name}/2.10.0": {{"type": "package"}}}}}}"#)
+    };
+    let lock = r#"{"packages": {"node_modules/a": {"version": "1.0.0"}, "node_modules/b/node_modules/a": {"version": "1.0.0"}}}"#;
+    for (path, text) in [
+        ("srv/sdk/first.deps.json", &*deps("Serilog")),
+        ("srv/sdk/second.deps.json", &*deps("Serilog")),
+        ("srv/other/third.deps.json", &*deps("Serilog")),
+        ("srv/app/package-lock.json", lock),
+        ("srv/app/yarn.lock", "a@^1:\n  version \"1.0.0\"\n"),
+        ("srv/app/node_modules/a/package.json", r#"{"name": "a", "version": "1.0.0"}"#),
+    ] {
+        put(&disk.tree().join(path), text);
+    }
+    let (place, _store) = disk.scan();
+    let rows = place.rows(&["packages", "--all"]);
+    let mut told: Vec<_> = rows
+        .iter()
+        .map(|row| (row["origin"]["path"].as_str().unwrap(), row["state"].as_str().unwrap()))
+        .collect();
+    told.sort_unstable();
+    let expected = [
+        ("/srv/app/node_modules/a/package.json", "installed"),
+        ("/srv/app/package-lock.json", "declared"),
+        ("/srv/other/third.deps.json", "installed"),
+        ("/srv/sdk/first.deps.json", "installed"),
+    ];
+    assert_eq!(told, expected);
+}
+
 #[test]
 fn what_a_system_package_brought_says_so() {
     if host::lacks(&["mke2fs"]) {
