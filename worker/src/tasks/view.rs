@@ -16,6 +16,8 @@ use coldread_model::ByteRange;
 pub(super) const WHOLE_BYTES: u64 = 4 << 20;
 /// Bytes of a large file's window; a multiple of every compression unit.
 const WINDOW_BYTES: u64 = 4 << 20;
+/// Bytes of a window where a larger one cannot be read: what is lost around a bad place of the disk.
+const NARROW_BYTES: u64 = 64 << 10;
 /// Bytes under way while fetching.
 const BUDGET: u64 = 16 << 20;
 
@@ -153,6 +155,8 @@ pub(super) struct DiskView<'a> {
     queue: Option<Box<dyn ReadQueue + 'a>>,
     segments: Vec<ByteRange>,
     window: Option<(u64, Vec<u8>)>,
+    /// The window that the disk could not read whole.
+    bad: Option<u64>,
 }
 
 impl<'a> DiskView<'a> {
@@ -165,7 +169,7 @@ impl<'a> DiskView<'a> {
         let mut segments: Vec<ByteRange> = Vec::new();
         if matches!(stream.encoding, Encoding::Wof { .. }) && until > 0 {
             segments.push(ByteRange::new(0, until));
-            return Self { survey, stream, source, queue: None, segments, window: None };
+            return Self { survey, stream, source, queue: None, segments, window: None, bad: None };
         }
         for extent in survey.extents_of(stream).iter().filter(|extent| !extent.unwritten) {
             // A unit's allocated clusters come first, but its data may fill all of it.
@@ -180,7 +184,7 @@ impl<'a> DiskView<'a> {
                 _ => {}
             }
         }
-        Self { survey, stream, source, queue: None, segments, window: None }
+        Self { survey, stream, source, queue: None, segments, window: None, bad: None }
     }
 
     /// Reads an item of at most a window's bytes.
@@ -247,12 +251,25 @@ impl<'a> DiskView<'a> {
         }
     }
 
-    /// The window that starts at `start`, read anew.
-    fn load(&mut self, start: u64) -> Result<(), ViewError> {
+    /// A window that holds the byte `at`, read anew.
+    fn load(&mut self, at: u64) -> Result<(), ViewError> {
+        let start = at / WINDOW_BYTES * WINDOW_BYTES;
+        if self.bad != Some(start) {
+            match self.load_window(start, WINDOW_BYTES) {
+                Err(ViewError::Io { .. }) if matches!(self.stream.encoding, Encoding::Plain(_)) => {
+                    self.bad = Some(start);
+                }
+                loaded => return loaded,
+            }
+        }
+        self.load_window(at / NARROW_BYTES * NARROW_BYTES, NARROW_BYTES)
+    }
+
+    fn load_window(&mut self, start: u64, len: u64) -> Result<(), ViewError> {
         if let Some(error) = unreadable(self.survey, self.stream) {
             return Err(error);
         }
-        let window = ByteRange::new(start, WINDOW_BYTES.min(self.stream.size - start));
+        let window = ByteRange::new(start, len.min(self.stream.size - start));
         let bytes = match self.stream.encoding {
             Encoding::Wof { packed, algorithm } => self.read_chunks(packed, algorithm, window)?,
             encoding => {
@@ -303,11 +320,13 @@ impl FileView for DiskView<'_> {
             if at >= self.stream.size {
                 break;
             }
-            let start = at / WINDOW_BYTES * WINDOW_BYTES;
-            if self.window.as_ref().is_none_or(|(held, _)| *held != start) {
-                self.load(start)?;
+            let holds = |(start, bytes): &(u64, Vec<u8>)| {
+                (*start..start.saturating_add(bytes.len() as u64)).contains(&at)
+            };
+            if !self.window.as_ref().is_some_and(holds) {
+                self.load(at)?;
             }
-            let Some((_, bytes)) = &self.window else { break };
+            let Some((start, bytes)) = &self.window else { break };
             let part = bytes.get((at - start) as usize..).unwrap_or_default();
             if part.is_empty() {
                 break;
@@ -351,6 +370,30 @@ mod tests {
         assert!(matches!(view.read_at(2 * tera, &mut out), Err(ViewError::Io { .. })));
         assert_eq!(view.read_at(3 * tera - 2, &mut out), Ok(2));
         assert_eq!(view.read_at(3 * tera, &mut out), Ok(0));
+    }
+
+    #[test]
+    fn around_a_bad_place_little_is_lost() {
+        let disk: Vec<u8> = (0..6 << 20).map(|at: u32| (at >> 9) as u8).collect();
+        let bad = ByteRange::new((1 << 20) + 5000, 512);
+        let source = MemorySource::new(disk.clone()).with_bad(vec![bad]);
+        let mut survey = Survey::default();
+        let size = disk.len() as u64;
+        let run =
+            survey.keep_extents([Extent { logical: 0, physical: 0, len: size, unwritten: false }]).unwrap();
+        let stream =
+            Stream { name: Span::default(), size, initialized: size, encoding: Encoding::Plain(run) };
+        let mut view = DiskView::new(&survey, &stream, &source);
+        let mut lost = Vec::new();
+        for start in (0..size).step_by(4096) {
+            let mut out = [0; 4096];
+            match view.read_at(start, &mut out) {
+                Ok(got) => assert_eq!(out[..got], disk[start as usize..][..4096]),
+                Err(ViewError::Io { range, .. }) => lost.push(range),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(lost, [ByteRange::new(1 << 20, NARROW_BYTES); 16]);
     }
 
     /// A packed stream whose chunks are stored as they are.

@@ -1,7 +1,11 @@
 //! Bytes of a journal: a window that moves over the file once, and pages behind it.
 
 use super::JournalError;
-use crate::{logins::bytes_at, view::FileView};
+use crate::{
+    logins::bytes_at,
+    view::{FileView, ViewError},
+};
+use coldread_model::ByteRange;
 
 /// Bytes that the window holds.
 const WINDOW: usize = 1 << 20;
@@ -17,6 +21,9 @@ const READS_PER_PAGE: u64 = 64;
 /// Reads of pages of one file, however long it is.
 const MAX_READS: u64 = 1 << 20;
 
+/// Places of one file that the source cannot read; of more it is given up.
+const MAX_BAD: usize = 1024;
+
 pub(super) struct Bytes<'a> {
     view: &'a mut dyn FileView,
     window: Vec<u8>,
@@ -24,6 +31,8 @@ pub(super) struct Bytes<'a> {
     pages: Vec<(u64, Vec<u8>)>,
     scratch: Vec<u8>,
     reads_left: u64,
+    /// What the source could not read, in order, with its words: it is not asked for it again.
+    bad: Vec<(ByteRange, String)>,
 }
 
 impl<'a> Bytes<'a> {
@@ -31,7 +40,7 @@ impl<'a> Bytes<'a> {
         let reads_left =
             (view.len() / PAGE as u64).saturating_add(1).saturating_mul(READS_PER_PAGE).min(MAX_READS);
         let pages = vec![(u64::MAX, Vec::new()); PAGES];
-        Self { view, window: Vec::new(), start: 0, pages, scratch: Vec::new(), reads_left }
+        Self { view, window: Vec::new(), start: 0, pages, scratch: Vec::new(), reads_left, bad: Vec::new() }
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -49,15 +58,57 @@ impl<'a> Bytes<'a> {
     /// window may be asked for.
     pub(super) fn ahead(&mut self, at: u64, len: usize) -> Result<&[u8], JournalError> {
         if self.held(at, len).is_none() {
-            self.window.resize(WINDOW, 0);
+            let mut window = std::mem::take(&mut self.window);
+            window.resize(WINDOW, 0);
             self.start = at;
-            let got = self.view.read_at(at, &mut self.window);
-            self.window.truncate(got.as_ref().map_or(0, |got| *got));
+            let mut got = self.read(at, &mut window);
+            // What cannot be read may lie behind what is asked for.
+            if let Err(JournalError::View(ViewError::Io { range, .. })) = &got
+                && range.start >= at.saturating_add(len as u64)
+            {
+                window.truncate(usize::try_from(range.start - at).unwrap_or(WINDOW));
+                got = self.read(at, &mut window);
+            }
+            window.truncate(got.as_ref().map_or(0, |got| *got));
+            self.window = window;
             got?;
         }
         let from = (at - self.start) as usize;
         let rest = self.window.get(from..).unwrap_or_default();
         Ok(&rest[..len.min(rest.len())])
+    }
+
+    /// Fills `out` from `at`, and says how many bytes there were.
+    fn read(&mut self, at: u64, out: &mut [u8]) -> Result<usize, JournalError> {
+        if let Some(error) = self.known_bad(ByteRange::new(at, out.len() as u64)) {
+            return Err(error.into());
+        }
+        let read = self.view.read_at(at, out);
+        if let Err(ViewError::Io { range, reason }) = &read {
+            if self.bad.len() >= MAX_BAD {
+                return Err(JournalError::Full(format!("more than {MAX_BAD} places that cannot be read")));
+            }
+            let place = self.bad.partition_point(|(bad, _)| bad.start <= range.start);
+            self.bad.insert(place, (*range, reason.clone()));
+        }
+        Ok(read?)
+    }
+
+    /// Why bytes cannot be had of which some could not be before.
+    fn known_bad(&self, wanted: ByteRange) -> Option<ViewError> {
+        let (range, reason) = self.bad.iter().find(|(bad, _)| !bad.intersect(wanted).is_empty())?;
+        Some(ViewError::Io { range: *range, reason: reason.clone() })
+    }
+
+    /// Whether all could be read so far.
+    pub(super) fn is_whole(&self) -> bool {
+        self.bad.is_empty()
+    }
+
+    /// Whether this byte could not be read.
+    pub(super) fn is_bad(&self, at: u64) -> bool {
+        let before = self.bad.partition_point(|(range, _)| range.start <= at);
+        before.checked_sub(1).and_then(|place| self.bad.get(place)).is_some_and(|(range, _)| at < range.end())
     }
 
     /// What the window holds of `len` bytes from `at`: all of them, or those up to the file's end.
@@ -90,18 +141,24 @@ impl<'a> Bytes<'a> {
     }
 
     fn page(&mut self, number: u64) -> Result<&[u8], JournalError> {
-        let (held, bytes) = &mut self.pages[(number % PAGES as u64) as usize];
-        if *held != number {
+        let place = (number % PAGES as u64) as usize;
+        if self.pages[place].0 != number {
+            let start = number.saturating_mul(PAGE as u64);
+            if let Some(error) = self.known_bad(ByteRange::new(start, PAGE as u64)) {
+                return Err(error.into());
+            }
+            let (held, bytes) = &mut self.pages[place];
             let left = self.reads_left.checked_sub(1);
             self.reads_left =
                 left.ok_or_else(|| JournalError::Full("too many references to far places".into()))?;
-            bytes.resize(PAGE, 0);
             *held = u64::MAX;
-            let got = self.view.read_at(number.saturating_mul(PAGE as u64), bytes)?;
-            bytes.truncate(got);
-            *held = number;
+            let mut page = std::mem::take(bytes);
+            page.resize(PAGE, 0);
+            let got = self.read(start, &mut page)?;
+            page.truncate(got);
+            self.pages[place] = (number, page);
         }
-        Ok(bytes)
+        Ok(&self.pages[place].1)
     }
 
     /// The number of 64 bits at `at`; zero past the end.

@@ -6,7 +6,8 @@
 //! A file is read once from start to end, object by object, and not by its hash tables: a few large reads
 //! instead of many that wait for one another, and what a crash left without an index is found too. An entry
 //! is only a list of references to data objects, most of which are of no interest: the few that name a
-//! program of logins are remembered as they pass by, and only entries that refer to one are looked at.
+//! program of logins are remembered as they pass by, and only entries that refer to one are looked at, or to one that
+//! cannot be read.
 
 mod bytes;
 mod fields;
@@ -77,7 +78,7 @@ impl Extractor for Journal {
     }
 
     fn version(&self) -> u32 {
-        4
+        5
     }
 
     fn finds(&self) -> coldread_model::Parts {
@@ -155,13 +156,24 @@ impl Pass<'_> {
         }
         let len = len.min(MAX_BYTES);
         while at.saturating_add(HEADER as u64) <= len {
-            let head = self.bytes.ahead(at, HEADER)?;
+            let head = match self.bytes.ahead(at, HEADER) {
+                Ok(head) => head,
+                Err(error) => {
+                    let Some(next) = self.pass_over(at, error, out)? else { break };
+                    at = next;
+                    continue;
+                }
+            };
             let Some(object) = Object::read(head, at, len) else {
                 let unused = head.iter().all(|byte| *byte == 0);
                 if unused && at > self.header.tail {
                     break;
                 }
-                let Some(next) = self.next_object(at)? else {
+                let next = match self.next_object(at) {
+                    Err(error) => self.pass_over(at, error, out)?,
+                    next => next?,
+                };
+                let Some(next) = next else {
                     // After the last object that was counted there is what a crash left half-written.
                     if at <= self.header.tail {
                         self.gaps.push(out, GapKind::Corrupt, format!("byte {at}: no object from here on"));
@@ -181,6 +193,11 @@ impl Pass<'_> {
                 Err(error @ (JournalError::Corrupt(_) | JournalError::Limit(_))) => {
                     self.gaps.push(out, error.gap_kind(), format!("byte {at}: {error}"));
                 }
+                Err(error @ JournalError::View(ViewError::Io { .. })) => {
+                    let Some(next) = self.pass_over(at, error, out)? else { break };
+                    at = next;
+                    continue;
+                }
                 other => other?,
             }
             at = at.saturating_add(object.size).next_multiple_of(8);
@@ -191,6 +208,26 @@ impl Pass<'_> {
             self.gaps.push(out, GapKind::Corrupt, reason);
         }
         Ok(())
+    }
+
+    /// Tells what cannot be read at `at`, and gives the next place where an object is behind it.
+    fn pass_over(
+        &mut self,
+        at: u64,
+        error: JournalError,
+        out: &mut dyn Output,
+    ) -> Result<Option<u64>, JournalError> {
+        let (mut at, mut error) = (at, error);
+        loop {
+            let JournalError::View(ViewError::Io { range, .. }) = &error else { return Err(error) };
+            // Never back, whatever a view says of its error.
+            at = range.end().max(at.saturating_add(8));
+            self.gaps.push(out, error.gap_kind(), &error);
+            match self.next_object(at.next_multiple_of(8) - 8) {
+                Err(next) => error = next,
+                next => return next,
+            }
+        }
     }
 
     /// The next place after `at` where an object is that another follows, or the end of what is used.
@@ -235,24 +272,31 @@ impl Pass<'_> {
             self.gaps.push(out, GapKind::Limit, format!("byte {at}: an entry of {items} fields"));
             return Ok(());
         }
+        let all_read = self.bytes.is_whole();
         let list = self.bytes.ahead(at + ENTRY_FIXED, (items * item) as usize)?;
         let offset_of = |item: &[u8]| match item.len() {
             4 => u64::from(u32::from_le_bytes(super::bytes_at(item, 0))),
             _ => u64::from_le_bytes(super::bytes_at(item, 0)),
         };
         let offsets = list.chunks_exact(item as usize).map(offset_of);
-        if !offsets.clone().any(|offset| self.interest.holds(offset)) {
+        let tells = offsets.clone().any(|offset| self.interest.holds(offset));
+        if !tells && all_read {
             return Ok(());
         }
         let offsets: Vec<u64> = offsets.collect();
+        if !tells && !offsets.iter().any(|offset| self.bytes.is_bad(*offset)) {
+            return Ok(());
+        }
         let mut fields = Fields::default();
         for offset in offsets {
             let looked = self.interest.look(&mut self.bytes, &self.header, offset);
             match looked {
                 Ok(looked) => fields.put(looked),
                 Err(
-                    error
-                    @ (JournalError::Corrupt(_) | JournalError::Unsupported(_) | JournalError::Limit(_)),
+                    error @ (JournalError::Corrupt(_)
+                    | JournalError::Unsupported(_)
+                    | JournalError::Limit(_)
+                    | JournalError::View(ViewError::Io { .. })),
                 ) => {
                     let reason = format!("byte {at}: a field at {offset}: {error}");
                     self.gaps.push(out, error.gap_kind(), reason);

@@ -221,6 +221,73 @@ impl FileView for Sparse {
     }
 }
 
+/// A file of which the source cannot read some places, told in units of so many bytes.
+struct Bad(Vec<u8>, [ByteRange; 1], Vec<ByteRange>, u64);
+
+impl FileView for Bad {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+    fn data_segments(&self) -> &[ByteRange] {
+        &self.1
+    }
+    fn read_at(&mut self, offset: u64, out: &mut [u8]) -> Result<usize, ViewError> {
+        let len = out.len().min(self.0.len().saturating_sub(offset as usize));
+        let wanted = ByteRange::new(offset, len as u64);
+        if let Some(bad) = self.2.iter().find(|bad| !bad.intersect(wanted).is_empty()) {
+            let start = bad.start / self.3 * self.3;
+            let range = ByteRange::between(start, bad.end().next_multiple_of(self.3));
+            return Err(ViewError::Io { range, reason: "medium error".into() });
+        }
+        out[..len].copy_from_slice(&self.0[offset as usize..][..len]);
+        Ok(len)
+    }
+}
+
+fn read_bad(bytes: Vec<u8>, bad: Vec<ByteRange>, unit: u64) -> Findings {
+    let whole = ByteRange::new(0, bytes.len() as u64);
+    let (mut found, mut view) = (Findings::default(), Bad(bytes, [whole], bad, unit));
+    let path = b"/var/log/journal/0/system.journal";
+    Journal.extract(&mut Input::new(path, "p1", &mut view), &Context::default(), &mut found);
+    found.logins.sort();
+    found
+}
+
+#[test]
+fn a_bad_place_costs_what_lies_in_it() {
+    let mut writer = Writer::new(false, true, 0);
+    let sshd = ["SYSLOG_IDENTIFIER=sshd", "_COMM=sshd", "_PID=7"];
+    let mut places = Vec::new();
+    for second in 0..2000_u64 {
+        let message = format!("MESSAGE=Failed password for u{second} from 192.0.2.1 port 50 ssh2");
+        places
+            .push(writer.entry((1_700_000_000 + second) * 1_000_000, &[&[&message[..]][..], &sshd].concat()));
+    }
+    let identifier = writer.places[&b"SYSLOG_IDENTIFIER=sshd"[..]];
+    let bytes = writer.finish(2);
+    assert_eq!(read(bytes.clone()).logins.len(), 2000);
+    let unit = 4096;
+    // In the middle, at the end of what follows, and two beside one another.
+    for bad in [vec![places[1000]], vec![places[1990]], vec![places[700], places[700] + unit]] {
+        let bad: Vec<ByteRange> = bad.into_iter().map(|at| ByteRange::new(at, 1)).collect();
+        let found = read_bad(bytes.clone(), bad.clone(), unit);
+        // Some 230 bytes an event.
+        let least = 2000 - bad.len() * 20;
+        assert!((least..2000).contains(&found.logins.len()), "{}: {:?}", found.logins.len(), found.gaps);
+        assert!(found.logins.iter().any(|event| event.user.as_deref() == Some("u1999")));
+        // The place itself, and an entry behind it whose message lies in it.
+        let told = found.gaps.iter().filter(|gap| gap.kind == GapKind::Io).count();
+        assert!((bad.len()..=bad.len() + 1).contains(&told), "{:?}", found.gaps);
+        assert!(found.gaps[0].reason.contains("medium error"), "{:?}", found.gaps);
+    }
+    // What tells of sshd lies in it: entries that refer to it are known by what else they say.
+    let found = read_bad(bytes.clone(), vec![ByteRange::new(identifier, 1)], 64);
+    assert!(found.logins.len() > 1990, "{}: {:?}", found.logins.len(), found.gaps);
+    // Nothing can be read but the header.
+    let found = read_bad(bytes.clone(), vec![ByteRange::between(256, bytes.len() as u64)], unit);
+    assert!(found.logins.is_empty() && found.gaps.iter().any(|gap| gap.kind == GapKind::Io));
+}
+
 #[test]
 fn holes_cost_nothing() {
     let (mut bytes, _) = write(false, true, 0);
