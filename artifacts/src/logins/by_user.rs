@@ -5,7 +5,7 @@
 
 use super::window::Span;
 use crate::{Input, Output, input::EVENTS_PER_FILE, view::ViewError};
-use coldread_model::{GapKind, LoginEvent, LoginSource};
+use coldread_model::{GapKind, LoginEvent, LoginSource, Timestamp};
 
 /// Records read at a time.
 const BATCH: u64 = 256;
@@ -83,6 +83,28 @@ pub(super) fn sample(input: &mut Input<'_>, size: u64) -> Vec<u8> {
         }
     }
     sample
+}
+
+/// Seconds since 1970 from 1990 to 2038: what lies outside was hardly written in this order of bytes.
+const LIKELY: std::ops::Range<i64> = 631_152_000..1 << 31;
+
+/// No login is later than its file's last change, but for clocks that differ.
+const DAY: i64 = 86_400;
+
+/// Whether more of these records of `size` bytes have a likely time if the machine wrote the high byte first. `seconds`
+/// is a record's time in that order, or in the other. No record tells the order itself.
+pub(super) fn is_big_endian(
+    records: &[u8],
+    size: u64,
+    changed: Timestamp,
+    seconds: impl Fn(&[u8], bool) -> i64,
+) -> bool {
+    let last = if LIKELY.contains(&changed.seconds) { changed.seconds + DAY } else { LIKELY.end };
+    let [little, big] = [false, true].map(|big_endian| {
+        let records = records.chunks_exact(size as usize);
+        records.filter(|record| (LIKELY.start..last).contains(&seconds(record, big_endian))).count()
+    });
+    big > little
 }
 
 /// Fills `out`; what could not be read is zero, which no record is.

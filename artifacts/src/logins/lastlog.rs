@@ -5,7 +5,7 @@
 
 use super::{
     address,
-    by_user::{each_record, sample},
+    by_user::{each_record, is_big_endian, sample},
     bytes_at, text_field,
 };
 use crate::{
@@ -41,8 +41,9 @@ impl Extractor for Lastlog {
     fn extract(&self, input: &mut Input<'_>, context: &Context, out: &mut dyn Output) {
         let (len, path) = (input.view.len(), input.path);
         let size: u64 = if !len.is_multiple_of(292) && len.is_multiple_of(296) { 296 } else { 292 };
-        let layout = Layout { size, big_endian: false };
-        let layout = layout.in_order_of(&sample(input, size), input.mtime);
+        let seconds = |record: &[u8], big_endian| Layout { size, big_endian }.seconds(record);
+        let big_endian = is_big_endian(&sample(input, size), size, input.mtime, seconds);
+        let layout = Layout { size, big_endian };
         let mut event = |record: &[u8], uid| layout.last_login(record, uid, path, context);
         each_record(input, size, (LoginSource::Lastlog, STRUCTURE), &mut event, out);
     }
@@ -55,24 +56,7 @@ struct Layout {
     big_endian: bool,
 }
 
-/// Seconds since 1970 from 1990 to 2038: what lies outside was hardly written in this order of bytes.
-const LIKELY: std::ops::Range<i64> = 631_152_000..1 << 31;
-
-/// No login is later than its file's last change, but for clocks that differ.
-const DAY: i64 = 86_400;
-
 impl Layout {
-    /// The order of bytes in which more of these records have a likely time.
-    fn in_order_of(self, records: &[u8], changed: Timestamp) -> Self {
-        let last = if LIKELY.contains(&changed.seconds) { changed.seconds + DAY } else { LIKELY.end };
-        let [little, big] = [false, true].map(|big_endian| Self { big_endian, ..self });
-        let likely = |layout: Self| {
-            let records = records.chunks_exact(self.size as usize);
-            records.filter(|record| (LIKELY.start..last).contains(&layout.seconds(record))).count()
-        };
-        if likely(big) > likely(little) { big } else { little }
-    }
-
     fn seconds(self, record: &[u8]) -> i64 {
         match (self.size, self.big_endian) {
             (296, false) => i64::from_le_bytes(bytes_at(record, 0)),

@@ -1,9 +1,14 @@
 //! Counts of failed logins: faillog and pam_tally2's tallylog by user number, pam_faillock's files by name.
 //!
 //! Sources: faillog(5) and shadow's `faillog.h`; pam_tally2(8) and its `tallylog.h`; pam_faillock(8), faillock(8)
-//! and their `faillock.h`.
+//! and their `faillock.h`. The order of bytes is the machine's: it is told by the times, as no record tells it.
 
-use super::{address, by_user::each_record, bytes_at, text_field, window::Span};
+use super::{
+    address,
+    by_user::{each_record, is_big_endian, sample},
+    bytes_at, text_field,
+    window::Span,
+};
 use crate::{
     Context, Extractor, Input, Output,
     wants::{Reading, Want},
@@ -28,7 +33,7 @@ impl Extractor for Tallies {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn finds(&self) -> coldread_model::Parts {
@@ -60,16 +65,50 @@ impl Extractor for Tallies {
                 // 32 bytes where times have 64 bits, else 24.
                 let len = input.view.len();
                 let size = if !len.is_multiple_of(32) && len.is_multiple_of(24) { 24 } else { 32 };
-                let mut event = |record: &[u8], uid| faillog(record, uid, user(uid), path);
+                let order = order(&sample(input, size), size, 16, input.mtime);
+                let mut event = |record: &[u8], uid| faillog(record, order, uid, user(uid), path);
                 each_record(input, size, (LoginSource::Faillog, STRUCTURE), &mut event, out);
             }
             b"tallylog" => {
-                let mut event = |record: &[u8], uid| tallylog(record, uid, user(uid), path);
+                let order = order(&sample(input, TALLY), TALLY, 56, input.mtime);
+                let mut event = |record: &[u8], uid| tallylog(record, order, uid, user(uid), path);
                 each_record(input, TALLY, (LoginSource::Faillog, STRUCTURE), &mut event, out);
             }
             name => faillock(input, &String::from_utf8_lossy(name), out),
         }
     }
+}
+
+/// In which order a machine writes the bytes of numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Little,
+    Big,
+}
+
+impl Order {
+    fn u16_at(self, record: &[u8], at: usize) -> u16 {
+        let bytes = bytes_at(record, at);
+        if self == Self::Big { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) }
+    }
+
+    /// A time of 64 bits, or of the 32 bits that there are in a record of 24 bytes.
+    fn seconds_at(self, record: &[u8], at: usize) -> i64 {
+        match (self, record.len()) {
+            (Self::Little, 24) => u32::from_le_bytes(bytes_at(record, at)).into(),
+            (Self::Big, 24) => u32::from_be_bytes(bytes_at(record, at)).into(),
+            (Self::Little, _) => i64::from_le_bytes(bytes_at(record, at)),
+            (Self::Big, _) => i64::from_be_bytes(bytes_at(record, at)),
+        }
+    }
+}
+
+/// The order of records of `size` bytes that have a time at `at`.
+fn order(records: &[u8], size: u64, at: usize, changed: Timestamp) -> Order {
+    let order = |big_endian| if big_endian { Order::Big } else { Order::Little };
+    order(is_big_endian(records, size, changed, |record, big_endian| {
+        order(big_endian).seconds_at(record, at)
+    }))
 }
 
 /// A user's last failure: one event, that says how many there were.
@@ -80,22 +119,17 @@ fn counted(count: u16, event: LoginEvent) -> Option<LoginEvent> {
 }
 
 /// Count and bound of 16 bits each, a terminal of 12 bytes, the time of the last failure.
-fn faillog(record: &[u8], uid: u64, user: Option<Text>, path: &[u8]) -> Option<LoginEvent> {
-    let seconds = if record.len() == 32 {
-        i64::from_le_bytes(bytes_at(record, 16))
-    } else {
-        i64::from(u32::from_le_bytes(bytes_at(record, 16)))
-    };
+fn faillog(record: &[u8], order: Order, uid: u64, user: Option<Text>, path: &[u8]) -> Option<LoginEvent> {
     let offset = uid * record.len() as u64;
-    let time = Some(Timestamp::new(seconds, 0));
+    let time = Some(Timestamp::new(order.seconds_at(record, 16), 0));
     let tty = record.get(4..16).and_then(text_field);
     let event = LoginEvent::new(LoginSource::Faillog, LoginKind::Failed, time, path, offset);
-    counted(u16::from_le_bytes(bytes_at(record, 0)), LoginEvent { user, tty, ..event })
+    counted(order.u16_at(record, 0), LoginEvent { user, tty, ..event })
 }
 
 /// A terminal or host of 52 bytes, 2 unused, a count, a time.
-fn tallylog(record: &[u8], uid: u64, user: Option<Text>, path: &[u8]) -> Option<LoginEvent> {
-    let time = Some(Timestamp::new(i64::from_le_bytes(bytes_at(record, 56)), 0));
+fn tallylog(record: &[u8], order: Order, uid: u64, user: Option<Text>, path: &[u8]) -> Option<LoginEvent> {
+    let time = Some(Timestamp::new(order.seconds_at(record, 56), 0));
     let event = LoginEvent::new(LoginSource::Faillog, LoginKind::Failed, time, path, uid * TALLY);
     let place = record.get(..52).and_then(text_field);
     let is_tty = place.as_deref().is_some_and(|place| {
@@ -103,7 +137,7 @@ fn tallylog(record: &[u8], uid: u64, user: Option<Text>, path: &[u8]) -> Option<
     });
     let (tty, from) = if is_tty { (place, None) } else { (None, place) };
     let from = from.map(|from| address::canonical(from.as_bytes()));
-    counted(u16::from_le_bytes(bytes_at(record, 54)), LoginEvent { user, tty, from, ..event })
+    counted(order.u16_at(record, 54), LoginEvent { user, tty, from, ..event })
 }
 
 /// Each failure of a user: a host, terminal or service of 52 bytes, 2 unused, flags (1 for one that counts
@@ -113,13 +147,14 @@ fn faillock(input: &mut Input<'_>, user: &str, out: &mut dyn Output) {
     let (mut span, mut gaps) = (Span::new(LoginSource::Faillock), place.gaps(STRUCTURE));
     match input.view.read_all(MAX_FAILLOCK) {
         Ok(bytes) => {
+            let order = order(&bytes, TALLY, 56, input.mtime);
             let mut records = bytes.chunks_exact(TALLY as usize);
             for (record, number) in records.by_ref().zip(0u64..) {
-                let seconds = i64::from_le_bytes(bytes_at(record, 56));
+                let seconds = order.seconds_at(record, 56);
                 if record.iter().all(|byte| *byte == 0) {
                     continue;
                 }
-                let status = u16::from_le_bytes(bytes_at(record, 54));
+                let status = order.u16_at(record, 54);
                 // Times past the year 9999 are no times.
                 if status > 7 || !(0..253_402_300_800).contains(&seconds) {
                     let reason = format!("record {number}: flags {status:#x}, time {seconds}");
@@ -204,6 +239,36 @@ mod tests {
             assert_eq!((event.user.as_deref(), event.tty.as_deref()), (Some("me"), Some("pts/1")));
             assert_eq!(event.detail.as_deref(), Some("3 failed since the last login"));
             assert_eq!(event.time, Some(Timestamp::new(1_700_000_000, 0)));
+        }
+    }
+
+    /// As s390x and other machines that write the high byte first have them.
+    #[test]
+    fn machines_of_the_other_order() {
+        const TIME: u32 = 1_700_000_000;
+        for size in [32, 24] {
+            let mut record = vec![0, 3, 0, 10];
+            record.extend(b"pts/1\0\0\0\0\0\0\0");
+            if size == 32 {
+                record.extend(u64::from(TIME).to_be_bytes());
+            } else {
+                record.extend(TIME.to_be_bytes());
+            }
+            record.resize(size, 0);
+            let found = read("/var/log/faillog", [vec![0; 2 * size], record].concat());
+            let event = &found.logins[0];
+            assert_eq!((found.logins.len(), found.gaps.len(), event.user.as_deref()), (1, 0, Some("me")));
+            assert_eq!(event.detail.as_deref(), Some("3 failed since the last login"));
+            assert_eq!(event.time, Some(Timestamp::new(TIME.into(), 0)));
+        }
+        let mut record = tally("192.0.2.1", 0, 0);
+        record[54..56].copy_from_slice(&3_u16.to_be_bytes());
+        record[56..].copy_from_slice(&u64::from(TIME).to_be_bytes());
+        for (path, user) in [("/var/log/tallylog", "root"), ("/run/faillock/al", "al")] {
+            let found = read(path, record.clone());
+            let event = &found.logins[0];
+            assert_eq!((event.user.as_deref(), event.from.as_deref()), (Some(user), Some("192.0.2.1")));
+            assert_eq!((event.time, found.gaps.len()), (Some(Timestamp::new(TIME.into(), 0)), 0));
         }
     }
 
