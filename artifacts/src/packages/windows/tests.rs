@@ -340,6 +340,49 @@ fn rules_of_their_year_hold_for_days() {
     }
 }
 
+/// Daylight time from 2 April to 29 October of 2006, and of no other year, where 2007 has no rules of its own.
+#[test]
+fn a_start_of_one_year_holds_for_that_year() {
+    let date = |order: [usize; 8], [month, day]: [u16; 2]| {
+        let fields = [2006, month, 0, day, 2, 0, 0, 0];
+        order.into_iter().flat_map(|field: usize| fields[field].to_le_bytes()).collect::<Vec<u8>>()
+    };
+    const DATES: [&str; 6] = ["20050701", "20060401", "20060403", "20061028", "20061030", "20070701"];
+    let expected = [300, 300, 240, 240, 300, 300];
+    let install = |software: &mut Node| {
+        let list = software.key("Microsoft\\Windows\\CurrentVersion\\Uninstall");
+        for day in DATES {
+            list.key(day).text("DisplayName", day).text("InstallDate", day);
+        }
+    };
+    // As SOFTWARE has it, and as SYSTEM has it.
+    for by_year in [true, false] {
+        let (mut software, mut system) = (Node::root(), Node::root());
+        install(&mut software);
+        system.key("Select").number("Current", 1);
+        let zone = system.key("ControlSet001\\Control\\TimeZoneInformation");
+        zone.number("Bias", 300).number("StandardBias", 0).number("DaylightBias", 60_u32.wrapping_neg());
+        if by_year {
+            zone.text("TimeZoneKeyName", "Eastern Standard Time");
+            let zones = software.key("Microsoft\\Windows NT\\CurrentVersion\\Time Zones");
+            let list = zones.key("Eastern Standard Time\\Dynamic DST");
+            list.number("FirstEntry", 2006).number("LastEntry", 2006);
+            let biases = [300_i32, 0, -60].map(i32::to_le_bytes).concat();
+            list.data("2006", 3, &[biases, date(SYSTEM_TIME, [10, 29]), date(SYSTEM_TIME, [4, 2])].concat());
+        } else {
+            zone.data("StandardStart", 3, &date(TIME_FIELDS, [10, 29]));
+            zone.data("DaylightStart", 3, &date(TIME_FIELDS, [4, 2]));
+        }
+        let (mut found, mut view) = (Findings::default(), MemoryView::from(software.build()));
+        let mut beside = MemoryView::from(system.build());
+        let mut input = Input::new(b"/Windows/System32/config/SOFTWARE", "p2", &mut view);
+        input.companions.push(crate::Companion { suffix: "SYSTEM", view: &mut beside });
+        Software.extract(&mut input, &Context::default(), &mut found);
+        assert_eq!(found.gaps, []);
+        assert_eq!(west_on(&found), DATES.into_iter().zip(expected).collect::<Vec<_>>(), "{by_year}");
+    }
+}
+
 /// A user's hive lies elsewhere than those that know the zone.
 #[test]
 fn programs_of_users_have_the_zone_of_the_machine() {

@@ -14,6 +14,7 @@ use crate::{
     zone::DiskZone,
 };
 use coldread_model::Findings;
+use jiff::civil::Date;
 use std::collections::BTreeMap;
 
 /// The hive beside SOFTWARE that knows the zone, and its logs.
@@ -87,7 +88,11 @@ fn read(records: &mut Records<'_, '_>, key: &Key) -> Told {
     let name = records.text(key, "TimeZoneKeyName");
     let follows = name.clone().filter(|_| !off);
     let name = name.or_else(|| records.text(key, "StandardName"));
-    let zone = DiskZone::from_posix(name.as_deref(), &rules(standard, daylight, starts));
+    let zone = Rules { standard, daylight, starts };
+    let zone = match zone.own_year() {
+        None => DiskZone::from_posix(name.as_deref(), &zone.of_year(0)),
+        Some(year) => DiskZone::from_years(name.as_deref(), &by_years(&BTreeMap::from([(year, zone)]))),
+    };
     Told { zone, follows }
 }
 
@@ -110,19 +115,54 @@ fn years(software: &mut Records<'_, '_>, name: &str) -> Option<DiskZone> {
         };
         let (standard, daylight) = (minutes(0) + minutes(4), minutes(0) + minutes(8));
         let starts = of_system_time(&fields[28..]).zip(of_system_time(&fields[12..28]));
-        years.insert(year, rules(standard, daylight, starts));
+        years.insert(year, Rules { standard, daylight, starts });
     }
-    DiskZone::from_years(Some(name), &years)
+    DiskZone::from_years(Some(name), &by_years(&years))
 }
 
-/// Rules as POSIX writes them, of minutes west in standard and daylight time, and of when these start.
-fn rules(standard: i64, daylight: i64, starts: Option<(String, String)>) -> String {
-    match starts.filter(|_| daylight != standard) {
-        Some((to_daylight, to_standard)) => {
-            format!("<std>{}<dst>{},{to_daylight},{to_standard}", west(standard), west(daylight))
-        }
-        None => format!("<std>{}", west(standard)),
+/// Minutes west in standard and daylight time, and when daylight and standard time start, if the clock is set at all.
+#[derive(Debug)]
+struct Rules {
+    standard: i64,
+    daylight: i64,
+    starts: Option<(Start, Start)>,
+}
+
+impl Rules {
+    /// The year for which alone a start holds, if one does.
+    fn own_year(&self) -> Option<i16> {
+        let (to_daylight, to_standard) = self.starts.as_ref()?;
+        to_daylight.year.or(to_standard.year)
     }
+
+    /// As POSIX writes them, for a year: in others than its own a start does not come.
+    fn of_year(&self, year: i16) -> String {
+        let Self { standard, daylight, starts } = self;
+        let comes = |start: &Start| start.year.is_none_or(|own| own == year);
+        let starts = starts.as_ref().filter(|(one, other)| comes(one) && comes(other));
+        match starts.filter(|_| daylight != standard) {
+            Some((to_daylight, to_standard)) => {
+                let (to_daylight, to_standard) = (&to_daylight.posix, &to_standard.posix);
+                format!("<std>{}<dst>{},{to_daylight},{to_standard}", west(*standard), west(*daylight))
+            }
+            None => format!("<std>{}", west(*standard)),
+        }
+    }
+}
+
+/// Rules of years as POSIX writes them. Where a start holds for one year alone, the years beside it that have no rules
+/// do not take over that year's.
+fn by_years(rules: &BTreeMap<i16, Rules>) -> BTreeMap<i16, String> {
+    let mut years: BTreeMap<i16, String> =
+        rules.iter().map(|(year, rules)| (*year, rules.of_year(*year))).collect();
+    let first = rules.keys().next().copied();
+    for (year, rules) in rules.iter().filter(|(_, rules)| rules.own_year().is_some()) {
+        let before = year.checked_sub(1).filter(|_| first == Some(*year));
+        for beside in before.into_iter().chain(year.checked_add(1)) {
+            years.entry(beside).or_insert_with(|| rules.of_year(beside));
+        }
+    }
+    years
 }
 
 /// Minutes west of Greenwich.
@@ -131,14 +171,22 @@ fn west(minutes: i64) -> String {
     format!("{sign}{}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
 }
 
+/// When daylight or standard time starts.
+#[derive(Debug)]
+struct Start {
+    /// The year for which alone it holds; none where it comes every year.
+    year: Option<i16>,
+    posix: String,
+}
+
 /// A start as SYSTEM has it: year, month, week, hour, minute, second, milliseconds, weekday from Sunday.
-fn of_time_fields(bytes: &[u8]) -> Option<String> {
+fn of_time_fields(bytes: &[u8]) -> Option<Start> {
     let [year, month, week, hour, minute, second, _, day] = fields(bytes)?;
     change([year, month, week, day], [hour, minute, second])
 }
 
 /// A start as SOFTWARE has it: year, month, weekday from Sunday, week, hour, minute, second, milliseconds.
-fn of_system_time(bytes: &[u8]) -> Option<String> {
+fn of_system_time(bytes: &[u8]) -> Option<Start> {
     let [year, month, day, week, hour, minute, second, _] = fields(bytes)?;
     change([year, month, week, day], [hour, minute, second])
 }
@@ -148,12 +196,18 @@ fn fields(bytes: &[u8]) -> Option<[u16; 8]> {
     Some(std::array::from_fn(|at| u16::from_le_bytes([bytes[at * 2], bytes[at * 2 + 1]])))
 }
 
-/// A change of every year: year (0), month, week (5 is the last), weekday. One with a year holds for that year alone.
-fn change(day: [u16; 4], time: [u16; 3]) -> Option<String> {
-    let ([0, month @ 1..=12, week @ 1..=5, day @ 0..=6], [hour @ 0..=23, minute @ 0..=59, second @ 0..=59]) =
-        (day, time)
-    else {
-        return None;
+/// Of every year: no year, a month, a week of it (5 is the last), a weekday. Of one year: the year, a month, a day of it.
+fn change([year, month, week, weekday]: [u16; 4], time: [u16; 3]) -> Option<Start> {
+    let [hour @ 0..=23, minute @ 0..=59, second @ 0..=59] = time else { return None };
+    let (year, day) = match (year, month, week, weekday) {
+        (0, 1..=12, 1..=5, 0..=6) => (None, format!("M{month}.{week}.{weekday}")),
+        (0, ..) => return None,
+        _ => {
+            let year = i16::try_from(year).ok()?;
+            let date = Date::new(year, i8::try_from(month).ok()?, i8::try_from(week).ok()?).ok()?;
+            // Days from the first of January, with 29 February.
+            (Some(year), (date.day_of_year() - 1).to_string())
+        }
     };
-    Some(format!("M{month}.{week}.{day}/{hour}:{minute:02}:{second:02}"))
+    Some(Start { year, posix: format!("{day}/{hour}:{minute:02}:{second:02}") })
 }
