@@ -128,6 +128,10 @@ impl Context {
         context.users = bytes(PASSWD).map(users).unwrap_or_default();
         context.homes = bytes(PASSWD).map(homes).unwrap_or_default();
         context.fstab = bytes(FSTAB).map(fstab::parse).unwrap_or_default();
+        if let Some(reason) = bytes(FSTAB).and_then(fstab::left_out) {
+            let gap = Gap::new(GapKind::Limit, "fstab", reason).in_volume(volume);
+            context.gaps.push(gap.at_path(FSTAB.as_bytes()));
+        }
 
         let link = file(LOCALTIME).and_then(|file| file.link_target.as_deref());
         let name = link.and_then(zone_of_link).or_else(|| bytes(TIMEZONE).and_then(host_name::first_word));
@@ -321,6 +325,19 @@ mod tests {
         let expected =
             [(GapKind::Io, Some(OS_RELEASE.as_bytes())), (GapKind::Limit, Some(PASSWD.as_bytes()))];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn mounts_that_are_left_out_are_told() {
+        for (count, gaps) in [(4096, 0), (4099, 1)] {
+            let table = "/dev/sda1 /mnt ext4\n".repeat(count);
+            let context = Context::from_files("p1", &[file(FSTAB, table.as_bytes())]);
+            assert_eq!((context.fstab.len(), context.gaps.len()), (4096, gaps));
+            if let Some(gap) = context.gaps.first() {
+                assert_eq!(gap.kind, GapKind::Limit);
+                assert_eq!(gap.reason, "3 more entries than the 4096 that are read");
+            }
+        }
     }
 
     #[test]

@@ -61,8 +61,17 @@ pub struct VolumeNames {
 
 /// The entries of a table; lines that are none are passed over, as mount does.
 pub fn parse(text: &[u8]) -> Vec<Entry> {
-    let lines = text.split(|byte| *byte == b'\n');
-    lines.filter_map(entry).take(MAX_ENTRIES).collect()
+    entries(text).take(MAX_ENTRIES).collect()
+}
+
+/// What is told of the entries that [`parse`] leaves out, if there are such.
+pub fn left_out(text: &[u8]) -> Option<String> {
+    let more = entries(text).skip(MAX_ENTRIES).count();
+    (more > 0).then(|| format!("{more} more entries than the {MAX_ENTRIES} that are read"))
+}
+
+fn entries(text: &[u8]) -> impl Iterator<Item = Entry> {
+    text.split(|byte| *byte == b'\n').filter_map(entry)
 }
 
 fn entry(line: &[u8]) -> Option<Entry> {

@@ -347,11 +347,11 @@ fn a_start_of_one_year_holds_for_that_year() {
         let fields = [2006, month, 0, day, 2, 0, 0, 0];
         order.into_iter().flat_map(|field: usize| fields[field].to_le_bytes()).collect::<Vec<u8>>()
     };
-    const DATES: [&str; 6] = ["20050701", "20060401", "20060403", "20061028", "20061030", "20070701"];
+    let dates = ["20050701", "20060401", "20060403", "20061028", "20061030", "20070701"];
     let expected = [300, 300, 240, 240, 300, 300];
     let install = |software: &mut Node| {
         let list = software.key("Microsoft\\Windows\\CurrentVersion\\Uninstall");
-        for day in DATES {
+        for day in dates {
             list.key(day).text("DisplayName", day).text("InstallDate", day);
         }
     };
@@ -379,7 +379,7 @@ fn a_start_of_one_year_holds_for_that_year() {
         input.companions.push(crate::Companion { suffix: "SYSTEM", view: &mut beside });
         Software.extract(&mut input, &Context::default(), &mut found);
         assert_eq!(found.gaps, []);
-        assert_eq!(west_on(&found), DATES.into_iter().zip(expected).collect::<Vec<_>>(), "{by_year}");
+        assert_eq!(west_on(&found), dates.into_iter().zip(expected).collect::<Vec<_>>(), "{by_year}");
     }
 }
 
