@@ -19,8 +19,11 @@ use std::{
 const FILE_MODE: u32 = 0o600;
 /// Directories are made as `mkdir` makes them.
 const DIR_MODE: u32 = 0o777;
-/// The name of a file that will replace another, until it is complete.
-const TEMPORARY: &str = ".coldread-part";
+/// What the name of a file that will replace another starts with, until it is complete. A number follows: the name must
+/// be nobody's, as the disk may have files of any name.
+const TEMPORARY: &str = ".coldread-part-";
+/// So many names are tried.
+const MAX_NAMES: u32 = 1000;
 
 /// A directory to write into.
 #[derive(Debug)]
@@ -35,8 +38,8 @@ pub struct NewFile {
     file: File,
     parent: OwnedFd,
     name: Vec<u8>,
-    /// Whether it is written under [`TEMPORARY`] and replaces `name` at the end.
-    replaces: bool,
+    /// The name under which it is written, if it replaces `name` at the end.
+    temporary: Option<String>,
     shown: PathBuf,
     kept: bool,
 }
@@ -100,18 +103,27 @@ impl Destination {
             return Err(Failure::new(format!("{} is there already", shown.display()))
                 .next("--force replaces files that are there"));
         }
-        let written = if there { TEMPORARY.as_bytes() } else { *name };
-        if there {
-            // One that an earlier run left.
-            match unlinkat(&parent, TEMPORARY, AtFlags::empty()) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(errno) => return Err(at(&shown.with_file_name(TEMPORARY), "remove")(errno)),
+        let make = |name: &OsStr| {
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
+            openat(&parent, name, flags, Mode::from_raw_mode(FILE_MODE))
+        };
+        let mut temporary = None;
+        let made = if there {
+            let mut made = Err(Errno::EXIST);
+            for number in 0..MAX_NAMES {
+                let name = format!("{TEMPORARY}{number}");
+                made = make(OsStr::new(&name));
+                if !matches!(made, Err(Errno::EXIST)) {
+                    temporary = Some(name);
+                    break;
+                }
             }
-        }
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
-        let file = openat(&parent, OsStr::from_bytes(written), flags, Mode::from_raw_mode(FILE_MODE))
-            .map_err(at(&shown, "write"))?;
-        Ok(NewFile { file: file.into(), parent, name: name.to_vec(), replaces: there, shown, kept: false })
+            made
+        } else {
+            make(OsStr::from_bytes(name))
+        };
+        let file = made.map_err(at(&shown, "write"))?;
+        Ok(NewFile { file: file.into(), parent, name: name.to_vec(), temporary, shown, kept: false })
     }
 }
 
@@ -125,8 +137,8 @@ impl NewFile {
 
     /// Keeps the file, which is complete now.
     pub fn keep(mut self) -> Result<()> {
-        if self.replaces {
-            renameat(&self.parent, TEMPORARY, &self.parent, OsStr::from_bytes(&self.name))
+        if let Some(temporary) = &self.temporary {
+            renameat(&self.parent, temporary.as_str(), &self.parent, OsStr::from_bytes(&self.name))
                 .map_err(at(&self.shown, "replace"))?;
         }
         self.kept = true;
@@ -137,7 +149,7 @@ impl NewFile {
 impl Drop for NewFile {
     fn drop(&mut self) {
         if !self.kept {
-            let name = if self.replaces { TEMPORARY.as_bytes() } else { &self.name[..] };
+            let name = self.temporary.as_ref().map_or(&self.name[..], String::as_bytes);
             if let Err(error) = unlinkat(&self.parent, OsStr::from_bytes(name), AtFlags::empty()) {
                 tracing::warn!(%error, file = %self.shown.display(), "an incomplete file stays");
             }
@@ -196,6 +208,20 @@ mod tests {
         fs::create_dir(dir.path().join("in/dir")).unwrap();
         assert!(write(&to, b"dir", b"new", true).is_err());
         assert_eq!(fs::read_dir(dir.path().join("in")).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_file_of_the_disk_with_the_name_of_an_incomplete_one_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let to = Destination::open(dir.path()).unwrap();
+        let names = [".coldread-part-0", ".coldread-part-1", "a", "z"];
+        for text in [&b"old"[..], b"new"] {
+            for name in names {
+                write(&to, name.as_bytes(), text, true).unwrap();
+            }
+            assert!(names.iter().all(|name| fs::read(dir.path().join(name)).unwrap() == text));
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), names.len());
     }
 
     #[test]
