@@ -61,8 +61,9 @@ impl Job<'_> {
         work: &Work<'_>,
         opened: &[Option<Opened<'_>>],
     ) -> Result<Vec<Option<Surveyed>>, TaskError> {
+        let wanted = wanted(work.asked);
         let everywhere =
-            wanted(work.asked).iter().any(|goal| goal.components.first().is_some_and(|first| first == b"**"));
+            wanted.iter().any(|goal| goal.components.first().is_some_and(|first| first == b"**"));
         if everywhere {
             let whole = |volume: &Opened<'_>| self.survey(volume, 0..volume.spec.units);
             let surveys = opened.iter().map(|volume| volume.as_ref().map(whole).transpose());
@@ -73,7 +74,7 @@ impl Job<'_> {
         let begin = |volume| Descent::new(volume, self);
         let descents = opened.iter().map(|volume| volume.as_ref().map(begin).transpose());
         let mut descents = descents.collect::<Result<Vec<_>, _>>()?;
-        self.follow_goals(work, opened, &mut descents)?;
+        self.follow_goals(work, opened, &mut descents, wanted)?;
         let partly = |descent: Descent<'_>| Surveyed { survey: descent.finish(), partly: true };
         Ok(descents.into_iter().map(|descent| descent.map(partly)).collect())
     }
@@ -84,6 +85,7 @@ impl Job<'_> {
         work: &Work<'_>,
         opened: &[Option<Opened<'_>>],
         descents: &mut [Option<Descent<'_>>],
+        wanted: Vec<Goal>,
     ) -> Result<(), TaskError> {
         // What every volume might hold: without it nobody knows which volume is the root.
         let mut signs: Vec<Goal> = CONTEXT_FILES.iter().map(|want| Goal::at(want.path.as_bytes())).collect();
@@ -91,19 +93,19 @@ impl Job<'_> {
         signs.push(Goal { any_case: true, ..windows });
         for descent in descents.iter_mut().flatten() {
             for sign in &signs {
-                descent.goals.add(sign.clone());
+                descent.goals.add(sign);
             }
             descent.walk(self)?;
         }
         let mut goals: Vec<Goal> = signs;
-        goals.extend(wanted(work.asked));
+        goals.extend(wanted);
         for _ in 0..=MAX_LINKS {
             let mounts = mounts(work, opened, descents)?;
             let mut news = false;
             for (volume, mount) in &mounts {
                 let Some(descent) = &mut descents[*volume] else { continue };
                 for goal in goals.iter().flat_map(|goal| below(goal, mount)) {
-                    news |= descent.goals.add(goal);
+                    news |= descent.goals.add(&goal);
                 }
             }
             if !news {
@@ -131,9 +133,9 @@ fn wanted(asked: Parts) -> Vec<Goal> {
     for want in extractors(asked).iter().flat_map(|extractor| extractor.wants()) {
         let goal = Goal { any_case: want.any_case, ..Goal::at(want.pattern.as_bytes()) };
         let with_name = |change: &dyn Fn(&mut Vec<u8>)| {
-            let mut goal = goal.clone();
-            goal.components.last_mut().map(change);
-            goal
+            let mut path = goal.components.to_vec();
+            path.last_mut().map(change);
+            goal.with(path)
         };
         goals.extend(
             want.companions.iter().map(|end| with_name(&|name| name.extend_from_slice(end.as_bytes()))),
@@ -286,7 +288,7 @@ impl<'a> Descent<'a> {
                     }
                     FileKind::Symlink => {
                         let target = self.survey.bytes(inode.target).to_vec();
-                        let mut rests: Vec<Goal> = self.goals.left(&step.states).collect();
+                        let mut rests = self.goals.left(&step.states);
                         if step.reached {
                             rests.push(Goal::default());
                         }
