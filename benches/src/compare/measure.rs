@@ -18,6 +18,10 @@ pub(super) enum Temperature {
     Warm,
 }
 
+/// A warm run that takes less is run twice, and the second counts: while slower contenders run, a machine may take the
+/// page cache of the faster ones away.
+const SHORT: Duration = Duration::from_secs(1);
+
 impl Temperature {
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -48,7 +52,10 @@ pub(super) fn alternate(
     for _ in 0..runs {
         for &index in &order {
             let dropped = if temperature == Temperature::Cold { host::drop_caches() } else { Ok(()) };
-            let result = dropped.and_then(|()| contenders[index].once());
+            let mut result = dropped.and_then(|()| contenders[index].once());
+            if temperature == Temperature::Warm && result.as_ref().is_ok_and(|took| *took < SHORT) {
+                result = contenders[index].once();
+            }
             take(index, &contenders[index].name, result);
         }
         order.reverse();
@@ -107,7 +114,7 @@ mod tests {
         alternate(&mut contenders, 3, Temperature::Warm, &mut |index, name, result| {
             counted.push((index, name.to_owned(), result.is_ok()));
         });
-        assert_eq!(ran.borrow().concat(), "ababbaab");
+        assert_eq!(ran.borrow().concat(), "abaabbaaaab");
         let names: String = counted.iter().map(|(_, name, _)| name.as_str()).collect();
         assert_eq!(names, "abbaab");
         assert!(

@@ -2,7 +2,7 @@
 //!
 //! For each filesystem and work (listing, hashing) all contenders run in turn, in reversed order every other
 //! time, first cold (the machine's page cache dropped before each) and then warm (after one run that is not
-//! counted). Each is a process of its own and is timed from start to end; what mounts is mounted before its
+//! counted, and for short ones after one more right before). Each is a process of its own and is timed from start to end; what mounts is mounted before its
 //! time starts, which is in its favour. Ratios are computed from medians within the run.
 
 mod chart;

@@ -261,8 +261,9 @@ impl Report {
         writeln!(
             text,
             "Medians of {} runs of each, one after the other in an order that turns round every time; cold: the page \
-             cache is dropped before each run; mounting is not counted. \"Of coldread's\": the time divided by \
-             coldread's in the same run.\n",
+             cache is dropped before each run; warm: after a run that is not counted, and what takes less than a \
+             second right after another; mounting is not counted. \"Of coldread's\": the time divided by coldread's \
+             in the same run.\n",
             self.runs
         )?;
         if !self.optimised {
