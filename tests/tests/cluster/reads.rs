@@ -50,7 +50,7 @@ async fn a_file_is_streamed_from_a_worker_by_any_of_its_names() {
     for (path, volume, code) in [
         ("/nothing", "", Code::NotFound),
         ("/f000100/deeper", "", Code::NotFound),
-        ("/srv", "", Code::InvalidArgument),
+        ("/srv", "", Code::NotFound),
         ("/f000100", "p9", Code::NotFound),
         ("/f000103", "", Code::DataLoss),
     ] {
