@@ -3,6 +3,9 @@
 //! Small files of one volume are fetched together in one batch ([`fetch`]); a large one is read through a
 //! window that moves over it ([`DiskView`]).
 
+mod ahead;
+
+use ahead::Ahead;
 use coldread_artifacts::view::{FileView, ViewError};
 use coldread_fsparse::{
     content::{ContentError, Item, ItemEncoding, Sink, read_items},
@@ -157,6 +160,7 @@ pub(super) struct DiskView<'a> {
     window: Option<(u64, Vec<u8>)>,
     /// The window that the disk could not read whole.
     bad: Option<u64>,
+    ahead: Ahead,
 }
 
 impl<'a> DiskView<'a> {
@@ -167,9 +171,20 @@ impl<'a> DiskView<'a> {
             _ => 1,
         };
         let mut segments: Vec<ByteRange> = Vec::new();
+        let ahead = Ahead::default();
+        let view = Self {
+            survey,
+            stream,
+            source,
+            queue: None,
+            segments: Vec::new(),
+            window: None,
+            bad: None,
+            ahead,
+        };
         if matches!(stream.encoding, Encoding::Wof { .. }) && until > 0 {
             segments.push(ByteRange::new(0, until));
-            return Self { survey, stream, source, queue: None, segments, window: None, bad: None };
+            return Self { segments, ..view };
         }
         for extent in survey.extents_of(stream).iter().filter(|extent| !extent.unwritten) {
             // A unit's allocated clusters come first, but its data may fill all of it.
@@ -184,16 +199,17 @@ impl<'a> DiskView<'a> {
                 _ => {}
             }
         }
-        Self { survey, stream, source, queue: None, segments, window: None, bad: None }
+        Self { segments, ..view }
     }
 
     /// Reads an item of at most a window's bytes.
     fn read_item(&mut self, item: Item<'_>, window: ByteRange) -> Result<Vec<u8>, ViewError> {
         let io = |reason: String| ViewError::Io { range: window, reason };
-        let mut queue = match self.queue.take() {
+        let mut queue = match self.queue.take().filter(|_| self.ahead.is_idle()) {
             Some(queue) => queue,
             None => self.source.open_queue().map_err(|error| io(error.to_string()))?,
         };
+        self.ahead = Ahead::default();
         let (_, mut room) = self.window.take().unwrap_or_default();
         room.clear();
         let mut collect = Collect { items: vec![(room, None)] };
@@ -254,6 +270,9 @@ impl<'a> DiskView<'a> {
     /// A window that holds the byte `at`, read anew.
     fn load(&mut self, at: u64) -> Result<(), ViewError> {
         let start = at / WINDOW_BYTES * WINDOW_BYTES;
+        if self.bad != Some(start) && self.load_ahead(start) {
+            return Ok(());
+        }
         if self.bad != Some(start) {
             match self.load_window(start, WINDOW_BYTES) {
                 Err(ViewError::Io { .. }) if matches!(self.stream.encoding, Encoding::Plain(_)) => {
@@ -263,6 +282,40 @@ impl<'a> DiskView<'a> {
             }
         }
         self.load_window(at / NARROW_BYTES * NARROW_BYTES, NARROW_BYTES)
+    }
+
+    /// Loads the window of a file that is read in order, and asks for the one behind it. Whether it could: what is told of
+    /// a window that cannot be read is told by who reads it alone.
+    fn load_ahead(&mut self, start: u64) -> bool {
+        let follows = self.window.as_ref().is_some_and(|(before, _)| before + WINDOW_BYTES == start);
+        let next = self.ahead.expected().next();
+        let plain = matches!(self.stream.encoding, Encoding::Plain(_));
+        if !plain || !follows || next.is_some_and(|next| next != start) {
+            return false;
+        }
+        if self.queue.is_none() {
+            self.queue = self.source.open_queue().ok();
+        }
+        let Some(mut queue) = self.queue.take() else { return false };
+        let until = self.stream.initialized.min(self.stream.size);
+        for begin in [start, start.saturating_add(WINDOW_BYTES)] {
+            if begin < self.stream.size && !self.ahead.expected().any(|start| start == begin) {
+                let window = ByteRange::new(begin, WINDOW_BYTES.min(self.stream.size - begin));
+                let valid = window.intersect(ByteRange::new(0, until));
+                let extents = if valid.is_empty() {
+                    Vec::new()
+                } else {
+                    clip(self.survey.extents_of(self.stream), valid)
+                };
+                self.ahead.ask(begin, window.len as usize, &extents, &mut *queue);
+            }
+        }
+        let Some(bytes) = self.ahead.next(&mut *queue) else { return false };
+        self.queue = Some(queue);
+        if let Some((_, before)) = self.window.replace((start, bytes)) {
+            self.ahead.recycle(before);
+        }
+        true
     }
 
     fn load_window(&mut self, start: u64, len: u64) -> Result<(), ViewError> {
@@ -343,6 +396,7 @@ impl FileView for DiskView<'_> {
 mod tests {
     use super::*;
     use coldread_fsparse::{source::memory::MemorySource, survey::Span};
+    use proptest::prelude::*;
 
     #[test]
     fn a_sparse_file_is_read_through_its_window() {
@@ -394,6 +448,68 @@ mod tests {
             }
         }
         assert_eq!(lost, [ByteRange::new(1 << 20, NARROW_BYTES); 16]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        /// In whatever order and steps a file is read, it is what its extents say, and what cannot be read is told.
+        #[test]
+        fn a_file_is_the_same_in_whatever_order_it_is_read(
+            lens in prop::collection::vec((1..6u64, 0..3u8), 3..9),
+            initialized in 0..24u64,
+            bad in prop::option::of(0..24u64),
+            reads in prop::collection::vec((0..26u64, any::<bool>()), 1..12),
+        ) {
+            let mib = 1 << 20;
+            let (mut survey, mut extents, mut logical) = (Survey::default(), Vec::new(), 0);
+            for (number, (len, form)) in lens.iter().enumerate() {
+                let physical = (lens.len() - number) as u64 * 6 * mib;
+                if *form > 0 {
+                    extents.push(Extent { logical, physical, len: len * mib, unwritten: *form == 2 });
+                }
+                logical += len * mib;
+            }
+            let (size, disk) = (logical - 77, (lens.len() as u64 + 1) * 6 * mib);
+            let disk: Vec<u8> = (0..disk).map(|at| (at >> 12) as u8 | 1).collect();
+            let bad = bad.map(|bad| ByteRange::new(bad * 3 * mib + 512, 512));
+            let source = MemorySource::new(disk.clone()).with_bad(bad.into_iter().collect());
+            let initialized = (initialized * mib).min(size);
+            let mut wanted = vec![0; size as usize];
+            let mut lost = vec![];
+            for extent in extents.iter().filter(|extent| !extent.unwritten) {
+                let part = ByteRange::new(extent.logical, extent.len).intersect(ByteRange::new(0, initialized));
+                let from = extent.physical as usize;
+                wanted[part.start as usize..part.end() as usize].copy_from_slice(&disk[from..][..part.len as usize]);
+                let hit = bad.unwrap_or_default().intersect(ByteRange::new(extent.physical, part.len));
+                if !hit.is_empty() {
+                    lost.push((hit.start - extent.physical + extent.logical) / NARROW_BYTES);
+                }
+            }
+            let run = survey.keep_extents(extents).unwrap();
+            let stream = Stream { name: Span::default(), size, initialized, encoding: Encoding::Plain(run) };
+            let mut view = DiskView::new(&survey, &stream, &source);
+            let mut at = 0;
+            for (jump, goes_on) in reads {
+                if !goes_on {
+                    at = jump * mib / 2;
+                }
+                for _ in 0..9 {
+                    let mut out = vec![9; 1 << 20];
+                    let end = (at + out.len() as u64).min(size).max(at);
+                    let hit = lost.iter().any(|lost| (at / NARROW_BYTES..end.div_ceil(NARROW_BYTES)).contains(lost));
+                    match view.read_at(at, &mut out) {
+                        Ok(got) => {
+                            prop_assert_eq!(got as u64, end - at);
+                            prop_assert!(got == 0 || !hit);
+                            prop_assert!(out[..got] == wanted[(at as usize).min(wanted.len())..][..got]);
+                        }
+                        Err(ViewError::Io { .. }) => prop_assert!(hit),
+                        Err(error) => panic!("{error}"),
+                    }
+                    at = (at + out.len() as u64).min(size);
+                }
+            }
+        }
     }
 
     /// A packed stream whose chunks are stored as they are.
