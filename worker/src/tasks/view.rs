@@ -17,8 +17,11 @@ use coldread_model::ByteRange;
 
 /// Files up to this size are fetched whole.
 pub(super) const WHOLE_BYTES: u64 = 4 << 20;
-/// Bytes of a large file's window; a multiple of every compression unit.
-const WINDOW_BYTES: u64 = 4 << 20;
+/// Bytes of a large file's window; a multiple of every compression unit. No more, so that what was read is still in the
+/// processor's cache when it is parsed.
+const WINDOW_BYTES: u64 = 1 << 20;
+/// Windows that are under way while one is parsed, of a file that is read in order.
+const WINDOWS_AHEAD: u64 = 4;
 /// Bytes of a window where a larger one cannot be read: what is lost around a bad place of the disk.
 const NARROW_BYTES: u64 = 64 << 10;
 /// Bytes under way while fetching.
@@ -284,7 +287,7 @@ impl<'a> DiskView<'a> {
         self.load_window(at / NARROW_BYTES * NARROW_BYTES, NARROW_BYTES)
     }
 
-    /// Loads the window of a file that is read in order, and asks for the one behind it. Whether it could: what is told of
+    /// Loads the window of a file that is read in order, and asks for those behind it. Whether it could: what is told of
     /// a window that cannot be read is told by who reads it alone.
     fn load_ahead(&mut self, start: u64) -> bool {
         let follows = self.window.as_ref().is_some_and(|(before, _)| before + WINDOW_BYTES == start);
@@ -298,7 +301,7 @@ impl<'a> DiskView<'a> {
         }
         let Some(mut queue) = self.queue.take() else { return false };
         let until = self.stream.initialized.min(self.stream.size);
-        for begin in [start, start.saturating_add(WINDOW_BYTES)] {
+        for begin in (0..=WINDOWS_AHEAD).map(|ahead| start.saturating_add(ahead * WINDOW_BYTES)) {
             if begin < self.stream.size && !self.ahead.expected().any(|start| start == begin) {
                 let window = ByteRange::new(begin, WINDOW_BYTES.min(self.stream.size - begin));
                 let valid = window.intersect(ByteRange::new(0, until));

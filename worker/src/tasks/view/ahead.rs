@@ -1,4 +1,4 @@
-//! Windows of a file that lies on the disk as it is, read one ahead: while a window is parsed, the disk reads the next.
+//! Windows of a file that lies on the disk as it is, read ahead: while one is parsed, the disk reads the next ones.
 
 use coldread_fsparse::{
     source::{Piece, ReadQueue},
@@ -60,7 +60,7 @@ impl Ahead {
         self.coming.iter().map(|coming| coming.start)
     }
 
-    /// Room for the window after the next one.
+    /// Room for a window that is asked for next.
     pub(super) fn recycle(&mut self, bytes: Vec<u8>) {
         self.spare = bytes;
     }
