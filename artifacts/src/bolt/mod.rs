@@ -37,8 +37,8 @@ pub enum BoltError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// More elements are named than the file has room for: pages are named again and again.
-    #[error("pages are named more than once")]
+    /// More is named than the file has room for: pages, keys or values are named again and again.
+    #[error("pages, keys or values are named more than once")]
     Repeats,
 }
 
@@ -58,7 +58,7 @@ pub struct Bolt<'b> {
     bytes: &'b [u8],
     page_bytes: usize,
     root: u64,
-    /// Elements that may still be looked at.
+    /// Bytes of pages, elements, keys and values that may still be looked at.
     left: Cell<usize>,
 }
 
@@ -92,8 +92,8 @@ impl<'b> Bolt<'b> {
                 at: 0,
                 reason: "neither of the two is whole",
             })?;
-        // Whoever looks at each element twice is still within this.
-        let left = Cell::new(bytes.len() / ELEMENT * 2 + 1024);
+        // Whoever looks at each byte twice is still within this.
+        let left = Cell::new(bytes.len().saturating_mul(2).saturating_add(1024 * ELEMENT));
         Ok(Self { bytes, page_bytes, root, left })
     }
 
@@ -171,12 +171,18 @@ impl<'b> Bolt<'b> {
         Ok(())
     }
 
-    /// Elements of a page, taken from those that may be looked at.
+    /// Elements of a page.
     fn count(&self, page: &[u8]) -> Result<usize, BoltError> {
         let count = usize::from(u16_at(page, 10).unwrap_or_default());
-        let left = self.left.get().checked_sub(count + 1).ok_or(BoltError::Repeats)?;
-        self.left.set(left);
+        self.take(PAGE_HEADER + count * ELEMENT)?;
         Ok(count)
+    }
+
+    /// Takes so many bytes from those that may be looked at.
+    fn take(&self, bytes: usize) -> Result<(), BoltError> {
+        let left = self.left.get().checked_sub(bytes).ok_or(BoltError::Repeats)?;
+        self.left.set(left);
+        Ok(())
     }
 
     fn leaf(
@@ -203,7 +209,10 @@ impl<'b> Bolt<'b> {
             let (Some(key), Some(value)) = (page.get(start..middle), page.get(middle..end)) else {
                 return Err(corrupt("a key or value goes beyond its end"));
             };
+            // Any number of elements may name the same long key.
+            self.take(key.len())?;
             if flags & IS_BUCKET == 0 {
+                self.take(value.len())?;
                 each(key, Held::Value(value))?;
                 continue;
             }
@@ -314,6 +323,29 @@ mod tests {
         }
         let bolt = Bolt::open(&bytes).unwrap();
         assert!(bolt.bucket(&[b"a"]).is_err());
+    }
+
+    #[test]
+    fn keys_and_values_that_lie_over_one_another_have_an_end() {
+        const LEAF_AT: usize = 5 * 4096;
+        let text = |number: usize| format!("{number:03}").into_bytes();
+        let elements = || (0..500).map(|number| (text(number), Node::Value(vec![7; 100]))).collect();
+        let whole = database(elements());
+        let bolt = Bolt::open(&whole).unwrap();
+        assert_eq!(shown(&bolt, bolt.root(), 0).map(|lines| lines.len()), Ok(500));
+        // Each key, or each value, goes on to the end of the page.
+        for is_key in [true, false] {
+            let mut bytes = whole.clone();
+            for element in 0..499 {
+                let at = LEAF_AT + PAGE_HEADER + element * ELEMENT;
+                let start = at + u32_at(&bytes, at + 4).unwrap() as usize;
+                let rest = (bytes.len() - start) as u32;
+                let lens = if is_key { [rest, 0] } else { [0, rest] };
+                bytes[at + 8..at + 16].copy_from_slice(&lens.map(u32::to_le_bytes).concat());
+            }
+            let bolt = Bolt::open(&bytes).unwrap();
+            assert_eq!(bolt.each(bolt.root(), &mut |_, _| Ok(())), Err(BoltError::Repeats), "{is_key}");
+        }
     }
 
     proptest! {
