@@ -79,7 +79,8 @@ impl<'p> Place<'p> {
             b"upper" => Some(Self::Upper { layer, store }),
             b"fs" => {
                 let store = store.strip_suffix(b"/snapshots")?;
-                let id = std::str::from_utf8(id).ok()?.parse().ok()?;
+                let id = std::str::from_utf8(id).ok().filter(|_| id.iter().all(u8::is_ascii_digit))?;
+                let id = id.parse().ok()?;
                 Some(Self::Snapshot { id, store })
             }
             _ => None,
@@ -212,7 +213,15 @@ mod tests {
         assert_eq!(beside("s/overlay/*/upper"), ["s/overlay/*/lower-id"]);
         assert_eq!(beside("s/x/snapshots/*/fs"), ["s/x/metadata.db"]);
         assert!(beside("s/vfs/dir/*").is_empty() && beside("").is_empty());
-        for other in ["/diff", "/s/a/fs", "/s/snapshots/a/fs", "/s/snapshots/-1/fs", "/s/a/root", ""] {
+        for other in [
+            "/diff",
+            "/s/a/fs",
+            "/s/snapshots/a/fs",
+            "/s/snapshots/-1/fs",
+            "/s/snapshots/+1/fs",
+            "/s/a/root",
+            "",
+        ] {
             assert_eq!(of(other), None, "{other}");
         }
         assert_eq!(lower_id(b"0123abc\n"), Some(&b"0123abc"[..]));
