@@ -132,14 +132,17 @@ impl Extractor for Grub {
                 return;
             }
         };
-        let mut environment = String::new();
+        let mut environment = Some(String::new());
         for companion in &mut input.companions {
-            match companion.view.read_all(64 << 10) {
-                Ok(bytes) => environment = String::from_utf8_lossy(&bytes).into_owned(),
-                Err(error) => out.gap(place.view_gap("grubenv", &error)),
-            }
+            environment = match companion.view.read_all(64 << 10) {
+                Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+                Err(error) => {
+                    out.gap(place.view_gap("grubenv", &error));
+                    None
+                }
+            };
         }
-        let (started, is_whole) = started(&text, &environment);
+        let (started, is_whole) = started(&text, environment.as_deref());
         if !is_whole {
             let reason = format!("what lies in more than {MENUS} menus is not read");
             out.gap(place.gap(GapKind::Limit, "grub.cfg", reason));
@@ -176,8 +179,8 @@ enum Started {
     Nth(usize),
 }
 
-/// What the default entry starts, and whether all entries were looked at.
-fn started(config: &str, environment: &str) -> (Option<Started>, bool) {
+/// What the default entry starts, and whether all entries were looked at. No environment: it cannot be read.
+fn started(config: &str, environment: Option<&str>) -> (Option<Started>, bool) {
     let (entries, is_whole) = entries(config);
     (default_of(config, environment, &entries), is_whole)
 }
@@ -191,17 +194,19 @@ fn entries_of_files(config: &str) -> Option<usize> {
     })
 }
 
-fn default_of(config: &str, environment: &str, entries: &[Entry]) -> Option<Started> {
-    let saved = environment.lines().find_map(|line| line.strip_prefix("saved_entry=")).map(str::trim);
-    let saved = saved.filter(|saved| !saved.is_empty());
+fn default_of(config: &str, environment: Option<&str>, entries: &[Entry]) -> Option<Started> {
+    let saved = environment.map(|environment| {
+        let saved = environment.lines().find_map(|line| line.strip_prefix("saved_entry=")).map(str::trim);
+        saved.filter(|saved| !saved.is_empty()).unwrap_or("0")
+    });
     // What is set last stands in the branch for an ordinary start; `next_entry` is for one start alone.
     let set = config.lines().rev().filter_map(|line| line.trim().strip_prefix("set default="));
     let set = set.map(|value| value.trim_matches(['"', '\''])).find(|value| !value.contains("next_entry"));
     let wanted = match set {
-        Some(value) if value.contains("saved_entry") => saved.unwrap_or("0"),
+        Some(value) if value.contains("saved_entry") => saved?,
         Some(value) if !value.contains('$') => value,
         Some(_) => return None,
-        None => saved.unwrap_or("0"),
+        None => saved?,
     };
     let files = entries_of_files(config);
     if let (Some(at), Ok(number)) = (files, wanted.parse::<usize>()) {
@@ -341,7 +346,7 @@ mod tests {
     fn the_default_of_grub() {
         let image = |default: &str, environment: &str| match started(
             &CONFIG.replace("DEFAULT", default),
-            environment,
+            Some(environment),
         )
         .0
         {
@@ -363,13 +368,16 @@ mod tests {
         let files =
             "set default=\"${saved_entry}\"\ninsmod blscfg\nblscfg\nmenuentry 'Firmware' {\n\tfwsetup\n}\n";
         let image = Started::Image("/vmlinuz-5.14.0-362.el9.x86_64".to_owned());
-        assert_eq!(started(files, saved).0, Some(image));
-        assert_eq!(started(files, "saved_entry=2\n").0, Some(Started::Nth(2)));
-        assert_eq!(started(files, "").0, Some(Started::Nth(0)));
+        assert_eq!(started(files, Some(saved)).0, Some(image));
+        assert_eq!(started(files, Some("saved_entry=2\n")).0, Some(Started::Nth(2)));
+        assert_eq!(started(files, Some("")).0, Some(Started::Nth(0)));
         let before = format!("submenu 'a' {{\nmenuentry 'b' {{\nlinux /vmlinuz-1\n}}\n}}\n{files}");
-        assert_eq!(started(&before, "saved_entry=3\n").0, Some(Started::Nth(2)));
+        assert_eq!(started(&before, Some("saved_entry=3\n")).0, Some(Started::Nth(2)));
         let image = Started::Image("/vmlinuz-1".to_owned());
-        assert_eq!(started(&before, "saved_entry=0>0\n").0, Some(image));
+        assert_eq!(started(&before, Some("saved_entry=0>0\n")).0, Some(image));
+        // Where it cannot be read nobody knows what is saved in it.
+        assert_eq!((started(files, None).0, started("blscfg\n", None).0), (None, None));
+        assert_eq!(started("set default=1\nblscfg\n", None).0, Some(Started::Nth(1)));
     }
 
     #[test]
@@ -382,7 +390,7 @@ mod tests {
             [&"submenu x {\n".repeat(40)[..], &"}\n".repeat(40), "menuentry y {\nlinux /vmlinuz-1\n}\n"]
                 .concat();
         let image = Started::Image("/vmlinuz-1".to_owned());
-        assert_eq!(started(&closed, "saved_entry=1"), (Some(image), false));
+        assert_eq!(started(&closed, Some("saved_entry=1")), (Some(image), false));
         let mut found = coldread_model::Findings::default();
         let mut view = MemoryView::from(closed.into_bytes());
         Grub.extract(
@@ -398,7 +406,7 @@ mod tests {
         fn any_text_is_read(parts in prop::collection::vec(prop::sample::select(vec![
             "menuentry 'é {\n", "submenu \"x\" {\n", "}\n", "{\n", "linux\n", "linux /x\n", "set default=\"1>0\"\n", "--id ", "'", "\n",
         ]), 0..30)) {
-            started(&parts.concat(), &parts.concat());
+            started(&parts.concat(), Some(&parts.concat()));
         }
     }
 }
