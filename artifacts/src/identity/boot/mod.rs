@@ -9,7 +9,7 @@ pub mod version;
 
 use coldread_model::{PackageType, SystemIdentity, version::compare};
 use pattern::Pattern;
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 
 /// Entries of one asset, and bytes of what one says of itself: all are held in memory.
 const MAX_ENTRIES: usize = 1024;
@@ -90,15 +90,13 @@ impl BootEntry {
                 .then_with(|| newer(&text(&self.version), &text(&other.version))),
             (one, two) => one.is_none().cmp(&two.is_none()),
         };
-        let by_tries = || match (self.tries, other.tries) {
-            (Some(one), Some(two)) => two.left.cmp(&one.left).then(one.done.cmp(&two.done)),
-            _ => Ordering::Equal,
-        };
+        // What is not counted, of which the loader does not say where, goes first: it has succeeded.
+        let tries = |entry: &Self| entry.tries.map(|tries| (Reverse(tries.left), tries.done));
         self.is_bad()
             .cmp(&other.is_bad())
             .then_with(by_key)
             .then_with(|| newer(&self.id, &other.id))
-            .then_with(by_tries)
+            .then_with(|| tries(self).cmp(&tries(other)))
             // Of those that no rule tells apart the order is that of the files, whatever the one in which they came.
             .then_with(|| (&self.id, &self.program).cmp(&(&other.id, &other.program)))
     }
@@ -146,7 +144,8 @@ impl BootMenu {
 
     /// Takes what a configuration says of the default; of several the first counts, and GRUB's before others.
     pub fn set_default(&mut self, default: BootDefault) {
-        if self.default.is_none() || matches!(default, BootDefault::Nth(_)) {
+        let is_grub = |default: &BootDefault| matches!(default, BootDefault::Nth(_));
+        if self.default.as_ref().is_none_or(|known| is_grub(&default) && !is_grub(known)) {
             self.default = Some(default);
         }
     }
@@ -159,17 +158,17 @@ impl BootMenu {
     /// Once all files were read: says which kernel is started, unless another boot loader's file named one. `exists` says
     /// whether there is a file at a path: entries that start what is not there are not in the menu.
     pub fn choose(mut self, system: &mut SystemIdentity, exists: impl Fn(&[u8]) -> bool) {
-        // Without a configuration nothing shows that these entries are systemd-boot's and not GRUB's.
-        let Some(default) = self.default.take().filter(|default| *default != BootDefault::Saved) else {
-            return;
-        };
         if system.kernels.iter().any(|kernel| kernel.default == Some(true)) {
             return;
         }
-        let chosen = match default {
-            BootDefault::Nth(number) => self.nth_of_grub(number),
-            BootDefault::Fits(pattern) => self.first_of_systemd(Pattern::parse(&pattern).as_ref(), exists),
-            BootDefault::First | BootDefault::Saved => self.first_of_systemd(None, exists),
+        let chosen = match self.default.take() {
+            // Without a configuration nothing shows that these entries are systemd-boot's and not GRUB's.
+            None | Some(BootDefault::Saved) => return,
+            Some(BootDefault::Nth(number)) => self.nth_of_grub(number),
+            Some(BootDefault::Fits(pattern)) => {
+                self.first_of_systemd(Pattern::parse(&pattern).as_ref(), exists)
+            }
+            Some(BootDefault::First) => self.first_of_systemd(None, exists),
         };
         let Some(program) = chosen.and_then(|entry| entry.program.as_ref()) else { return };
         if let Some(kernel) = system.kernels.iter_mut().find(|kernel| kernel.path == *program) {
@@ -335,7 +334,17 @@ mod tests {
         both.set_default(BootDefault::First);
         both.set_default(BootDefault::Nth(1));
         both.set_default(BootDefault::Saved);
+        both.set_default(BootDefault::Nth(2));
         assert_eq!(both.default, Some(BootDefault::Nth(1)));
+    }
+
+    #[test]
+    fn an_entry_that_is_not_counted_goes_before_those_of_its_name_that_are() {
+        let menu = ["/z/a+3.conf", "/m/a.conf", "/b/a+2.conf"].map(|file| entry(file, "", "", ""));
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let entries = order.map(|place| menu[place].clone());
+            assert_eq!(chosen(&entries, Some(BootDefault::First), "").as_deref(), Some("/m/a.conf"));
+        }
     }
 
     #[test]
@@ -383,5 +392,29 @@ mod tests {
             menu.add(entry(&format!("{index}.conf"), "", "", ""));
         }
         assert_eq!((menu.entries.len(), menu.left_out()), (MAX_ENTRIES, 3));
+    }
+
+    #[test]
+    fn the_order_is_one() {
+        let files = ["a", "a+1", "a+2", "a+2-1", "a+0", "a_", "a_+1", "a~", "a-_1", "a-1", "b"];
+        let told = [("", ""), ("k", "~_"), ("k", "~~"), ("k", "1.a")];
+        let mut entries = Vec::new();
+        for (folder, file) in ["x", "y", "z"].into_iter().flat_map(|folder| files.map(|file| (folder, file)))
+        {
+            let path = format!("/{folder}/{file}.conf");
+            entries.extend(told.map(|(key, version)| entry(&path, key, "", version)));
+        }
+        let orders: Vec<Vec<Ordering>> =
+            entries.iter().map(|one| entries.iter().map(|other| one.order(other)).collect()).collect();
+        // Sorting panics where it finds that it is not.
+        for (one, order) in orders.iter().enumerate() {
+            for (two, first) in order.iter().enumerate() {
+                assert_eq!(*first, orders[two][one].reverse());
+                let onwards = orders[two].iter().zip(order);
+                let broken =
+                    onwards.filter(|(second, whole)| first.is_lt() && second.is_lt() && !whole.is_lt());
+                assert_eq!(broken.count(), 0, "{:?} {:?}", entries[one], entries[two]);
+            }
+        }
     }
 }
