@@ -62,11 +62,12 @@ impl<'a> Bytes<'a> {
             window.resize(WINDOW, 0);
             self.start = at;
             let mut got = self.read(at, &mut window);
-            // What cannot be read may lie behind what is asked for.
-            if let Err(JournalError::View(ViewError::Io { range, .. })) = &got
-                && range.start >= at.saturating_add(len as u64)
+            // What cannot be read may lie behind what is asked for; a source may tell the last such place first.
+            let wanted = at.saturating_add(len as u64);
+            while let Err(JournalError::View(ViewError::Io { range, .. })) = &got
+                && (wanted..at.saturating_add(window.len() as u64)).contains(&range.start)
             {
-                window.truncate(usize::try_from(range.start - at).unwrap_or(WINDOW));
+                window.truncate((range.start - at) as usize);
                 got = self.read(at, &mut window);
             }
             window.truncate(got.as_ref().map_or(0, |got| *got));

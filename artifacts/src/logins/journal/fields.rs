@@ -142,10 +142,15 @@ impl Interest {
                     "byte {at}: more than {MAX_TELLING} texts of logins"
                 )));
             }
-            self.telling.insert(at);
-            self.bits.set(at);
+            self.suspect(at);
         }
         Ok(())
+    }
+
+    /// Takes a data object as telling of logins: it does, or may where it cannot be read.
+    pub(super) fn suspect(&mut self, at: u64) {
+        self.telling.insert(at);
+        self.bits.set(at);
     }
 
     /// Whether the data object at `offset` tells of logins.

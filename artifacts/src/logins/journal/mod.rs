@@ -194,6 +194,9 @@ impl Pass<'_> {
                     self.gaps.push(out, error.gap_kind(), format!("byte {at}: {error}"));
                 }
                 Err(error @ JournalError::View(ViewError::Io { .. })) => {
+                    if object.kind == Kind::Data {
+                        self.interest.suspect(at);
+                    }
                     let Some(next) = self.pass_over(at, error, out)? else { break };
                     at = next;
                     continue;
@@ -204,8 +207,10 @@ impl Pass<'_> {
         }
         let (found, counted) = (self.span.records(), self.header.entries);
         if found < counted || (found > counted && self.header.state != State::Online) {
-            let reason = format!("{found} entries found, {counted} counted by the header");
-            self.gaps.push(out, GapKind::Corrupt, reason);
+            // Those in places that could not be read are missing for that, and not for damage.
+            let is_lost = found < counted && !self.bytes.is_whole();
+            let kind = if is_lost { GapKind::Io } else { GapKind::Corrupt };
+            self.gaps.push(out, kind, format!("{found} entries found, {counted} counted by the header"));
         }
         Ok(())
     }

@@ -263,26 +263,43 @@ fn a_bad_place_costs_what_lies_in_it() {
         places
             .push(writer.entry((1_700_000_000 + second) * 1_000_000, &[&[&message[..]][..], &sshd].concat()));
     }
-    let identifier = writer.places[&b"SYSLOG_IDENTIFIER=sshd"[..]];
+    let [identifier, command] =
+        ["SYSLOG_IDENTIFIER=sshd", "_COMM=sshd"].map(|field| writer.places[field.as_bytes()]);
     let bytes = writer.finish(2);
     assert_eq!(read(bytes.clone()).logins.len(), 2000);
     let unit = 4096;
     // In the middle, at the end of what follows, and two beside one another.
-    for bad in [vec![places[1000]], vec![places[1990]], vec![places[700], places[700] + unit]] {
+    for bad in [
+        vec![places[1000]],
+        vec![places[1990]],
+        vec![places[700], places[700] + unit],
+        // Of which the source tells the last first.
+        vec![places[1500], places[300]],
+    ] {
         let bad: Vec<ByteRange> = bad.into_iter().map(|at| ByteRange::new(at, 1)).collect();
         let found = read_bad(bytes.clone(), bad.clone(), unit);
         // Some 230 bytes an event.
         let least = 2000 - bad.len() * 20;
         assert!((least..2000).contains(&found.logins.len()), "{}: {:?}", found.logins.len(), found.gaps);
         assert!(found.logins.iter().any(|event| event.user.as_deref() == Some("u1999")));
-        // The place itself, and an entry behind it whose message lies in it.
-        let told = found.gaps.iter().filter(|gap| gap.kind == GapKind::Io).count();
-        assert!((bad.len()..=bad.len() + 1).contains(&told), "{:?}", found.gaps);
+        let told = found.gaps.iter().filter(|gap| gap.reason.starts_with("bytes ")).count();
+        assert_eq!(told, bad.len(), "{:?}", found.gaps);
         assert!(found.gaps[0].reason.contains("medium error"), "{:?}", found.gaps);
+        // An entry behind it whose message lies in it is told, and those that lie in it are: neither is damage.
+        assert!(found.gaps.iter().all(|gap| gap.kind == GapKind::Io), "{:?}", found.gaps);
     }
     // What tells of sshd lies in it: entries that refer to it are known by what else they say.
     let found = read_bad(bytes.clone(), vec![ByteRange::new(identifier, 1)], 64);
     assert!(found.logins.len() > 1990, "{}: {:?}", found.logins.len(), found.gaps);
+    // Neither of the two that tell of sshd can be read, but for their headers: each entry that refers to them is told.
+    let lost = ByteRange::new(identifier + 64, 1);
+    let found = read_bad(bytes.clone(), vec![lost, ByteRange::new(command + 64, 1)], 8);
+    assert_eq!((found.logins.len(), found.windows[0].records), (0, 2000));
+    let (last, told) = found.gaps.split_last().unwrap();
+    assert!(told[2..].iter().all(|gap| gap.kind == GapKind::Io && gap.reason.contains("a field at")));
+    // The places, two fields of each entry, and the first message, which lies behind the window in one page with them.
+    let more = 2 + 2 * 2000 + 1 - told.len();
+    assert_eq!((last.kind, &last.reason), (GapKind::Io, &format!("{more} more like those told")));
     // Nothing can be read but the header.
     let found = read_bad(bytes.clone(), vec![ByteRange::between(256, bytes.len() as u64)], unit);
     assert!(found.logins.is_empty() && found.gaps.iter().any(|gap| gap.kind == GapKind::Io));
