@@ -34,6 +34,18 @@ pub(super) fn is_ntfs(head: &[u8]) -> bool {
     head.get(3..11) == Some(b"NTFS    ") && head.get(510..512) == Some(&[0x55, 0xaa])
 }
 
+/// Whether a volume that starts like this was NTFS before its first sector was lost: behind that sector the bootstrap code
+/// of Windows keeps, with its number of characters before it, the name of the loader (`BOOTMGR`, `NTLDR`), and then that
+/// of the index in which it looks for it.
+///
+/// Source: Daniel B. Sedory, "An Examination of the Windows 7 VBR", "An Examination of the Windows 2000/XP OS Boot Record".
+pub(super) fn starts_without_its_boot_sector(head: &[u8]) -> bool {
+    let code = head.get(512..).unwrap_or_default();
+    let length = usize::from(u16_at(code, 0).unwrap_or(0));
+    let index = code.get(2 + length * 2..).unwrap_or_default();
+    (1..=16).contains(&length) && index.starts_with(b"\x04\0$\0I\x003\x000\0")
+}
+
 /// 16 bits at an offset.
 pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
@@ -142,6 +154,24 @@ pub(super) mod tests {
         }
         assert!(BootSector::parse(&sample(8, -10, 8), 0).is_err());
         assert!(BootSector::parse(&sample(8, -10, u64::MAX), 0).is_err());
+    }
+
+    #[test]
+    fn the_bootstrap_code_tells_ntfs_without_a_boot_sector() {
+        for loader in ["BOOTMGR", "NTLDR"] {
+            let mut head = vec![0; 512];
+            for name in [loader, "$I30"] {
+                head.extend((name.len() as u16).to_le_bytes());
+                head.extend(name.encode_utf16().flat_map(u16::to_le_bytes));
+            }
+            assert!(starts_without_its_boot_sector(&head));
+            assert!((0..head.len()).all(|end| !starts_without_its_boot_sector(&head[..end])));
+            head[512] += 1;
+            assert!(!starts_without_its_boot_sector(&head));
+        }
+        assert!(
+            !starts_without_its_boot_sector(&[0xff; 2000]) && !starts_without_its_boot_sector(&[0; 2000])
+        );
     }
 
     proptest! {

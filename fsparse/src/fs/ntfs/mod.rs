@@ -52,6 +52,10 @@ impl Filesystem for Ntfs {
         boot::is_ntfs(head)
     }
 
+    fn recognises_damaged(&self, head: &[u8]) -> bool {
+        boot::starts_without_its_boot_sector(head)
+    }
+
     fn probe(&self, volume_bytes: u64) -> Box<dyn ProbeMachine> {
         Box::new(probe::NtfsProbe::new(volume_bytes))
     }

@@ -27,11 +27,17 @@ const NODE_TAG: u64 = 1 << 63;
 /// time where somebody else than an attacker wrote it.
 const MAX_MFT_READS: u32 = 32;
 
+/// Bytes of a sector, of which the last of the volume is the copy of the boot sector: the one that the bootstrap code of
+/// almost all disks counts in, and that of disks without an emulation of it.
+///
+/// Source: ntfs-3g, "layout.h" (NTFS_BOOT_SECTOR), as documentation.
+const SECTORS: [u64; 2] = [512, 4096];
+
 /// Flag of `$VOLUME_INFORMATION`: the volume is to be checked.
 const VOLUME_IS_DIRTY: u16 = 1;
 
 enum Stage {
-    /// The boot sector and its copy at the end.
+    /// The boot sector and the places at the end where its copy may be.
     Boot,
     /// Record 0, read through what is known of the MFT; from the mirror if `mirror`.
     Mft { loader: Box<Loader<Facts>>, known: u64, mirror: bool },
@@ -55,8 +61,8 @@ pub(super) struct NtfsProbe {
     stage: Stage,
     /// Requests under way.
     left: usize,
-    /// The boot sector and its copy, or why they could not be read.
-    sectors: [Option<Result<Vec<u8>, ParseError>>; 2],
+    /// The boot sector and where its copy may be, or why they could not be read.
+    sectors: [Option<Result<Vec<u8>, ParseError>>; 3],
     identity: Vec<u8>,
     boot: Option<BootSector>,
     geometry: Option<Geometry>,
@@ -88,7 +94,7 @@ impl NtfsProbe {
             volume_bytes,
             stage: Stage::Boot,
             left: 0,
-            sectors: [None, None],
+            sectors: [None, None, None],
             identity: Vec::new(),
             boot: None,
             geometry: None,
@@ -107,9 +113,10 @@ impl NtfsProbe {
         }
     }
 
-    /// Where the boot sector and its copy are: the copy is the volume's last sector.
-    fn boot_places(&self) -> [u64; 2] {
-        [0, (self.volume_bytes.saturating_sub(BOOT_BYTES)) / BOOT_BYTES * BOOT_BYTES]
+    /// Where the boot sector is, and where its copy is if it is of a sector of so many bytes.
+    fn boot_places(&self) -> [(u64, Option<u64>); 3] {
+        let last = |sector: u64| (self.volume_bytes.saturating_sub(sector) / sector * sector, Some(sector));
+        [(0, None), last(SECTORS[0]), last(SECTORS[1])]
     }
 
     /// Goes on once a stage has all that it asked for.
@@ -147,9 +154,9 @@ impl NtfsProbe {
 
     fn read_boot(&mut self) -> Option<BootSector> {
         let mut first_error = None;
-        for (index, at) in self.boot_places().into_iter().enumerate() {
+        for (index, (at, sector)) in self.boot_places().into_iter().enumerate() {
             let parsed = match self.sectors[index].take() {
-                Some(Ok(bytes)) => BootSector::parse(&bytes, at).map(|boot| (boot, bytes)),
+                Some(Ok(bytes)) => parse_boot(&bytes, at, sector).map(|boot| (boot, bytes)),
                 Some(Err(error)) => Err(error),
                 None => continue,
             };
@@ -358,10 +365,23 @@ impl NtfsProbe {
     }
 }
 
+/// Reads the boot sector, or its copy in a last sector of so many bytes: a volume's last bytes may as well be those of a
+/// file that is an image of another one.
+fn parse_boot(bytes: &[u8], at: u64, sector: Option<u64>) -> Result<BootSector, ParseError> {
+    let found = BootSector::parse(bytes, at)?;
+    match sector.map(|sector| at + sector) {
+        Some(end) if found.size_bytes != end => {
+            let expected = format!("the copy at the end of a volume of {end} bytes");
+            Err(ParseError::corrupt(at, "NTFS boot sector", expected, found.size_bytes))
+        }
+        _ => Ok(found),
+    }
+}
+
 impl Machine for NtfsProbe {
     fn start(&mut self, ask: &mut Requests) {
         let places = self.boot_places();
-        for (tag, at) in (0..).zip(places) {
+        for (tag, (at, _)) in (0..).zip(places) {
             if at + BOOT_BYTES <= self.volume_bytes && (tag == 0 || at != 0) {
                 ask.push(tag, ByteRange::new(at, BOOT_BYTES));
             }

@@ -2,12 +2,17 @@
 
 use super::{facts, image::*, in_units, inode, probe, survey};
 use crate::{
-    fs::{Filesystem, ntfs::Ntfs},
+    error::ParseError,
+    fs::{
+        Filesystem,
+        ntfs::{Ntfs, boot::tests::sample},
+    },
     machine::run,
     source::{BlockSource, memory::MemorySource},
     survey::{Encoding, Survey},
 };
 use coldread_model::{ByteRange, FileKind, GapKind, RangeSet, RowFlags, VolumeState};
+use std::{fs, process::Command};
 
 fn whole(image: Image) -> Survey {
     let source = MemorySource::new(image.bytes);
@@ -116,6 +121,26 @@ fn a_lost_boot_sector_and_a_lost_first_record_have_copies() {
     image.cluster(0, &[0; 512]);
     assert_eq!(probe(&MemorySource::new(image.bytes)).unwrap().gaps.len(), 1);
 
+    // The last sector is the copy of another volume's: a part of a file, perhaps.
+    let mut image = Image::new();
+    image.cluster(0, &[0; 512]);
+    let last = image.bytes.len() - 512;
+    image.bytes[last + 40] -= 1;
+    assert!(matches!(
+        probe(&MemorySource::new(image.bytes)),
+        Err(ParseError::Corrupt { at: 0, structure: "NTFS boot sector", .. })
+    ));
+
+    // Sectors of 4096 bytes: the copy leads on to the MFT, which is not there.
+    let mut bytes = vec![0; 17 * 4096];
+    let mut boot = sample(1, -12, 16);
+    boot[11..13].copy_from_slice(&4096_u16.to_le_bytes());
+    bytes[16 * 4096..][..512].copy_from_slice(&boot);
+    assert!(matches!(
+        probe(&MemorySource::new(bytes)),
+        Err(ParseError::Corrupt { at: 16384, structure: "MFT record 0", .. })
+    ));
+
     // The copy of record 0 leads to the MFT where the record needs no attribute list.
     let mut image = Image::new();
     let alone = plain(0x80, 16 * 1024, &[(33, Some(16))]);
@@ -128,6 +153,26 @@ fn a_lost_boot_sector_and_a_lost_first_record_have_copies() {
         probed.gaps.iter().map(|gap| (gap.kind, gap.inode)).collect::<Vec<_>>(),
         [(GapKind::Corrupt, Some(0))]
     );
+}
+
+#[test]
+fn a_boot_sector_of_4096_bytes_has_its_copy_where_mkntfs_puts_it() {
+    for sector in ["512", "4096"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image");
+        fs::File::create(&path).unwrap().set_len(8 << 20).unwrap();
+        let made =
+            Command::new("mkntfs").args(["-q", "-F", "-f", "-c", "4096", "-s", sector]).arg(&path).output();
+        if !made.is_ok_and(|made| made.status.success()) {
+            println!("skipped: needs mkntfs");
+            return;
+        }
+        let mut bytes = fs::read(&path).unwrap();
+        let geometry = probe(&MemorySource::new(bytes.clone())).unwrap().geometry;
+        bytes[..512].fill(0);
+        let probed = probe(&MemorySource::new(bytes)).unwrap();
+        assert_eq!((probed.geometry, probed.gaps.len()), (geometry, 1), "{sector}");
+    }
 }
 
 #[test]
