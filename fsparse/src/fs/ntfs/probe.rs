@@ -266,6 +266,14 @@ impl NtfsProbe {
         if facts.volume_flags & VOLUME_IS_DIRTY != 0 {
             self.unreplayed.push("the volume is marked dirty".to_owned());
         }
+        if facts.version.is_none() {
+            let reason = "whether the volume is marked dirty is not known";
+            if self.gaps.iter().all(|gap| gap.inode != Some(VOLUME)) {
+                let gap = Gap::new(GapKind::Corrupt, "$VOLUME_INFORMATION", reason);
+                self.gaps.push(gap.at_inode(VOLUME));
+            }
+            self.unreplayed.push(reason.to_owned());
+        }
         if let Some(log) = &facts.log {
             for (offset, range) in locate(&log.pieces, 0, RESTART_BYTES) {
                 ask.push(offset, range);

@@ -94,6 +94,14 @@ fn what_is_not_known_of_the_log_and_of_a_session_is_told() {
     // The record of hiberfil.sys on one.
     let (_, _, kinds) = judged(hibernated(b"HIBR"), &[Image::place(50, 0) as u64]);
     assert_eq!(kinds, [gap(GapKind::Io, "MFT record")]);
+    // A volume of which nobody says whether it is dirty.
+    let mut image = Image::new();
+    image.record(3, 0, 0, &[standard(6), name(5, "$Volume", 3)]);
+    let (state, reason, kinds) = judged(image, &[]);
+    assert_eq!((state, &*reason), (unreplayed, "whether the volume is marked dirty is not known"));
+    assert_eq!(kinds, [gap(GapKind::Corrupt, "$VOLUME_INFORMATION"), log(GapKind::Unreplayed)]);
+    let (state, _, kinds) = judged(Image::new(), &[Image::place(3, 0) as u64]);
+    assert_eq!((state, kinds), (unreplayed, vec![gap(GapKind::Io, "MFT record"), log(GapKind::Unreplayed)]));
     // An index whose node is nowhere, and one that ends in the middle.
     for header in [header(&[(None, 0, Some(800))]), vec![16; 16]] {
         let mut root = vec![0; 16];
