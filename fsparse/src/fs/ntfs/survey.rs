@@ -4,7 +4,7 @@ use super::{
     bitmap::add_free,
     file::Builder,
     geometry::{Geometry, pieces_of},
-    loader::Loader,
+    loader::{Loader, Sink as _},
     runs::locate,
 };
 use crate::{
@@ -58,24 +58,24 @@ impl NtfsSurvey {
     fn bitmap(&mut self, fetched: &Fetched<'_>) {
         let clusters = self.loader.geometry().clusters();
         let offset = fetched.tag & !BITMAP_TAG;
-        let survey = &mut self.loader.sink.survey;
+        let builder = &mut self.loader.sink;
         let mut good = fetched.range.start;
-        let mut add = |from: u64, to: u64| {
+        let add = |builder: &mut Builder, from: u64, to: u64| {
             let (start, end) = ((from - fetched.range.start) as usize, (to - fetched.range.start) as usize);
             if let Some(bits) = fetched.bytes.get(start..end) {
-                add_free(bits, (offset + start as u64) * 8, clusters, &mut survey.free);
+                add_free(bits, (offset + start as u64) * 8, clusters, &mut builder.survey.free);
             }
         };
         let mut bad = fetched.bad.to_vec();
         bad.sort_by_key(|(range, _)| range.start);
         for (range, error) in bad {
             let range = range.intersect(fetched.range);
-            add(good, range.start.max(good));
+            add(builder, good, range.start.max(good));
             good = good.max(range.end());
-            survey.damaged.insert(range);
-            survey.gaps.push(Gap::new(GapKind::Io, "$Bitmap", error.to_string()).at_byte(range.start));
+            builder.damaged(range);
+            builder.gap(Gap::new(GapKind::Io, "$Bitmap", error.to_string()).at_byte(range.start));
         }
-        add(good, fetched.range.end());
+        add(builder, good, fetched.range.end());
     }
 }
 
