@@ -101,7 +101,7 @@ impl Geometry {
 }
 
 /// A descriptor that is damaged or could not be read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Doubt {
     group: u32,
     /// Where it lies.
@@ -118,14 +118,39 @@ impl Doubt {
     pub(super) fn new(group: u32, at: ByteRange, kind: GapKind, usable: Option<Descriptor>) -> Self {
         Self { group, at, kind, usable, tried: 0 }
     }
+
+    /// The group.
+    pub(super) fn group(&self) -> u32 {
+        self.group
+    }
+
+    /// The descriptor, where at least the places that it names are possible.
+    pub(super) fn usable(&self) -> Option<Descriptor> {
+        self.usable
+    }
+
+    /// Where the next copy lies that is to be tried, if one is left.
+    pub(super) fn next_copy(&mut self, geometry: &Geometry) -> Option<ByteRange> {
+        let copy = geometry.descriptor_copy(self.group, self.tried).filter(|_| self.tried < MAX_TRIES);
+        self.tried += u32::from(copy.is_some());
+        copy
+    }
+
+    /// What a copy tells, if it is right.
+    pub(super) fn judge_copy(&self, geometry: &Geometry, fetched: &Fetched<'_>) -> Option<Descriptor> {
+        let mut found = Descriptor::parse(geometry, self.group, fetched.bytes);
+        let good = fetched.fault(fetched.range).is_none()
+            && found.checksum.is_ok()
+            && found.misplaced(geometry).is_none();
+        found.forget(geometry);
+        good.then_some(found)
+    }
 }
 
 impl Scan {
     /// Asks for the next copy of a descriptor, or goes on with what there is.
     pub(super) fn ask_copy(&mut self, mut doubt: Doubt, ask: &mut Requests) {
-        let copy = self.geometry.descriptor_copy(doubt.group, doubt.tried);
-        if let Some(range) = copy.filter(|_| doubt.tried < MAX_TRIES) {
-            doubt.tried += 1;
+        if let Some(range) = doubt.next_copy(&self.geometry) {
             self.ask(Job::DescriptorCopy(doubt), range, ask);
             return;
         }
@@ -136,20 +161,15 @@ impl Scan {
     }
 
     pub(super) fn feed_copy(&mut self, doubt: Doubt, fetched: &Fetched<'_>, ask: &mut Requests) {
-        let mut found = Descriptor::parse(&self.geometry, doubt.group, fetched.bytes);
-        let good = fetched.fault(fetched.range).is_none()
-            && found.checksum.is_ok()
-            && found.misplaced(&self.geometry).is_none();
-        if !good {
+        let Some(found) = doubt.judge_copy(&self.geometry, fetched) else {
             self.ask_copy(doubt, ask);
             return;
-        }
+        };
         let same = doubt.usable.is_some_and(|first| first.inode_table == found.inode_table);
         if !same {
             let reason = format!("group {}: the copy at byte {} is used", doubt.group, fetched.range.start);
             self.gap(Gap::new(doubt.kind, "group descriptor", reason).at_byte(doubt.at.start));
         }
-        found.forget(&self.geometry);
         self.take_descriptors(vec![(doubt.group, found)], ask);
     }
 }

@@ -95,7 +95,7 @@ impl Scan {
         for (group, descriptor) in found {
             self.tables.insert(group, descriptor.inode_table);
             if self.single {
-                self.ask_single_inodes(group, descriptor.inodes_used, ask);
+                self.ask_single_inodes(group, &descriptor, ask);
             } else {
                 self.take_group(group, descriptor, &mut bitmaps, ask);
             }
@@ -138,7 +138,9 @@ impl Scan {
         if found.inodes_used == 0 {
             return;
         }
-        if self.is_doubled(group, &found) {
+        if let Some(gap) = self.doubled(group, &found) {
+            let first = u64::from(group) * u64::from(self.geometry.inodes_per_group) + 1;
+            self.lose(first, found.inodes_used.into(), gap);
             return;
         }
         bitmaps.push(Bitmap {
@@ -166,31 +168,32 @@ impl Scan {
         }
     }
 
-    /// Whether a group's inode table is another's; its inodes are lost then.
-    fn is_doubled(&mut self, group: u32, found: &Descriptor) -> bool {
+    /// Why none of a group's inodes are known, where its inode table is another's.
+    fn doubled(&self, group: u32, found: &Descriptor) -> Option<Gap> {
         let doubled = &self.geometry.doubled;
-        let Ok(at) = doubled.binary_search_by_key(&group, |pair| pair.0) else { return false };
+        let at = doubled.binary_search_by_key(&group, |pair| pair.0).ok()?;
         let reason =
             format!("group {group}: expected a table of its own, found that of group {}", doubled[at].1);
         let range = self.geometry.bytes_of(found.inode_table, 1);
-        let gap = Gap::new(GapKind::Corrupt, "inode table", reason).at_byte(range.start);
-        let first = u64::from(group) * u64::from(self.geometry.inodes_per_group) + 1;
-        self.lose(first, found.inodes_used.into(), gap);
-        true
+        Some(Gap::new(GapKind::Corrupt, "inode table", reason).at_byte(range.start))
     }
 
-    fn ask_single_inodes(&mut self, group: u32, used: u32, ask: &mut Requests) {
+    fn ask_single_inodes(&mut self, group: u32, found: &Descriptor, ask: &mut Requests) {
         let per_group = self.geometry.inodes_per_group;
         let from = self.numbers.partition_point(|number| (number - 1) / per_group < group);
         let to = self.numbers.partition_point(|number| (number - 1) / per_group <= group);
+        let doubled = self.doubled(group, found);
         for index in from..to {
             let number = self.numbers[index];
-            match self.inode_range(number) {
-                Some(range) if (number - 1) % per_group < used => {
+            match (self.inode_range(number), &doubled) {
+                (Some(range), None) if (number - 1) % per_group < found.inodes_used => {
                     if self.names {
                         self.out.metadata.insert(range);
                     }
                     self.ask(Job::Inodes { first: number }, range, ask);
+                }
+                (Some(_), Some(gap)) if found.inodes_used > 0 => {
+                    self.gap(gap.clone().at_inode(number.into()));
                 }
                 _ => self.not_in_use(number),
             }

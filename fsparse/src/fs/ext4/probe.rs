@@ -226,11 +226,14 @@ impl Probe {
                 }
                 Step::Done
             }
-            Step::Tables(check) => {
-                let (doubled, gap) = check.finish();
-                self.gaps.extend(gap);
+            Step::Tables(mut check) => {
+                let before = ask.len();
+                check.advance(ask);
+                if ask.len() > before {
+                    return Step::Tables(check);
+                }
                 if let Ok(found) = &mut self.found {
-                    found.geometry.doubled = doubled;
+                    found.geometry.doubled = check.finish();
                 }
                 Step::Done
             }

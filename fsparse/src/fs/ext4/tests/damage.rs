@@ -1,6 +1,6 @@
 //! Damaged and hostile images: a gap for each thing lost, and never a panic, a hang or memory without limit.
 
-use super::image::{all, made, probe, survey};
+use super::image::{all, inodes, made, probe, survey};
 use crate::{
     source::memory::MemorySource,
     survey::{Encoding, Survey},
@@ -142,7 +142,31 @@ fn an_inode_table_that_two_groups_name_is_read_once() {
         let source = MemorySource::new(bytes);
         let (second, _) = survey(&source, &probed.geometry, 1..2);
         assert_eq!((second.inodes.len(), &second.lost[..]), (0, lost));
+        // Nor is what stands where its root directory would be that of another group.
+        let single = inodes(&source, &probed.geometry, &[group.start + 1]);
+        let gaps: Vec<_> = single.gaps.iter().map(|gap| (gap.kind, gap.inode)).collect();
+        assert_eq!((single.inodes.len(), gaps), (0, vec![(GapKind::Corrupt, Some(group.start + 1))]));
     }
+}
+
+#[test]
+fn an_inode_table_that_only_a_copy_of_a_descriptor_names_is_read_once_too() {
+    let shape = ["-t", "ext2", "-b", "1024", "-g", "1024"];
+    let Some(mut bytes) = made(3 << 10, &shape) else { return };
+    let (_, whole) = all(bytes.clone());
+    let table = bytes[2048 + 8..2048 + 12].to_vec();
+    // The second group's descriptor is of no use, and its copy behind the second superblock names the first one's table.
+    bytes[2048 + 32 + 8..2048 + 32 + 12].fill(0xFF);
+    bytes[(1026 << 10) + 32 + 8..(1026 << 10) + 32 + 12].copy_from_slice(&table);
+    let (probed, found) = all(bytes);
+    assert_eq!(probed.gaps, []);
+    let group = found.lost[0].first..found.lost[0].first + found.lost[0].count;
+    assert_eq!((found.lost.len(), found.lost[0].kind), (1, GapKind::Corrupt));
+    assert!(found.inodes.iter().all(|inode| !group.contains(&inode.number)));
+    assert_eq!(
+        found.inodes.len(),
+        whole.inodes.iter().filter(|inode| !group.contains(&inode.number)).count()
+    );
 }
 
 #[test]
