@@ -1,5 +1,6 @@
 //! What a survey has found so far, and the bounds on it.
 
+use super::btree::FORK_TREE;
 use crate::{
     error::ParseError,
     survey::{Extent, InOrder, Inode, Run, Span, Stream, Survey},
@@ -14,6 +15,8 @@ const MAX_GAPS: usize = 100_000;
 pub(super) struct Findings {
     survey: Survey,
     inodes: InOrder,
+    /// Extents that blocks of trees gave.
+    extents: u64,
     full: bool,
     gaps_left_out: u64,
 }
@@ -50,6 +53,16 @@ impl Findings {
         } else {
             self.gaps_left_out += 1;
         }
+    }
+
+    /// Takes a tree's block of so many extents in; the error says that all trees together have more than `most`.
+    pub(super) fn spend_extents(&mut self, count: u64, most: u64) -> Result<(), Box<Gap>> {
+        self.extents = self.extents.saturating_add(count);
+        if self.extents <= most {
+            return Ok(());
+        }
+        let reason = "the trees of files have more extents than the volume has blocks";
+        Err(Box::new(Gap::new(GapKind::Limit, FORK_TREE, reason)))
     }
 
     pub(super) fn metadata(&mut self, part: ByteRange) {

@@ -37,6 +37,8 @@ pub(super) struct Geometry {
     pub(super) groups_held: u32,
     /// Blocks of the filesystem.
     pub(super) blocks: u64,
+    /// Blocks of it that the volume holds.
+    pub(super) held_blocks: u64,
     /// Inode number of the root directory.
     pub(super) root: u64,
     /// The internal log in bytes of the volume; empty if it is on another device.
@@ -85,6 +87,7 @@ impl Geometry {
             && geometry.ag_count > 0
             && (1..=geometry.ag_count).contains(&geometry.groups_held)
             && geometry.blocks <= u64::MAX >> geometry.block_log
+            && geometry.held_blocks <= geometry.blocks
             && u64::from(geometry.ag_count - 1) * u64::from(geometry.ag_blocks) < geometry.blocks
             && (512..=1 << geometry.block_log).contains(&geometry.sector_bytes)
             && geometry.inode_roots.values().all(|root| (1..=MAX_LEVELS).contains(&root.levels));
@@ -93,6 +96,18 @@ impl Geometry {
 
     pub(super) fn block_bytes(&self) -> u64 {
         1 << self.block_log
+    }
+
+    /// Blocks of metadata that a survey reads at most. Each belongs to one owner, so a sound volume never asks for more
+    /// than it has; one that is cut short may also ask for some that it lacks.
+    pub(super) fn most_metadata(&self) -> u64 {
+        self.held_blocks.saturating_add(64 << 20 >> self.block_log)
+    }
+
+    /// Extents that a survey keeps at most. Where files do not share blocks, they have no more than there are blocks;
+    /// where they may, each block of a tree names its owner, and so is read for one of them.
+    pub(super) fn most_extents(&self) -> u64 {
+        if self.reflink { u64::MAX } else { self.held_blocks.saturating_add(1 << 16) }
     }
 
     pub(super) fn inode_bytes(&self) -> u64 {

@@ -296,8 +296,12 @@ impl Surveyor {
                     self.fork_pointers(id, &mut job, fork, level - 1, pointers, range, ask);
                 }
                 Ok(Body::Records(records)) => {
-                    let known = job.fork(fork);
                     let more = (records.len() / 16) as u64;
+                    if let Err(gap) = self.found.spend_extents(more, self.geometry.most_extents()) {
+                        self.fail_with(&mut job, fork, *gap);
+                        continue;
+                    }
+                    let known = job.fork(fork);
                     let decoded = if known.mappings.len() as u64 + more > known.expected {
                         let expected = format!("{} extents", known.expected);
                         Err(ParseError::corrupt(range.start, btree::FORK_TREE, expected, "more"))

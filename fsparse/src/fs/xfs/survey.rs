@@ -98,8 +98,7 @@ pub(super) struct Surveyor {
     pub(super) found: Findings,
     /// First inode of every chunk seen: none may come twice.
     chunks: BTreeSet<u64>,
-    /// Blocks of metadata that may still be read. Each block belongs to one owner, so a sound volume never
-    /// asks for more than it has.
+    /// Blocks of metadata that may still be read.
     budget: u64,
     pub(super) xattrs: Xattrs,
     pub(super) scratch: Vec<u8>,
@@ -134,7 +133,7 @@ impl Surveyor {
 
     fn new(geometry: Geometry, goal: Goal) -> Self {
         Self {
-            budget: geometry.blocks,
+            budget: geometry.most_metadata(),
             geometry: Arc::new(geometry),
             goal,
             tasks: Slab::default(),

@@ -20,6 +20,7 @@ pub(super) fn geometry(v5: bool) -> Geometry {
         ag_count: 4,
         groups_held: 4,
         blocks: 102_000,
+        held_blocks: 102_000,
         root: 128,
         log: ByteRange::default(),
         uuid: [0; 16],
@@ -97,6 +98,43 @@ fn a_tree_that_leads_to_the_same_blocks_over_and_over_is_gone_through_once() {
 }
 
 #[test]
+fn trees_that_all_inodes_share_take_bounded_work_and_memory() {
+    let mut image = vec![0; 1 << 20];
+    let geometry = Geometry { held_blocks: 256, reflink: false, ..geometry(false) };
+    let numbers: Vec<u64> = (128..428).collect();
+    // Each inode's tree is a node, whose blocks are those of all others' trees.
+    let mut inode = plain_inode();
+    inode[5] = 3;
+    inode[76..80].copy_from_slice(&254_u32.to_be_bytes());
+    inode[100..104].copy_from_slice(&[0, 1, 0, 1]);
+    inode[104 + 25 * 8..104 + 26 * 8].copy_from_slice(&60_u64.to_be_bytes());
+    for number in &numbers {
+        image[*number as usize * 512..][..512].copy_from_slice(&inode);
+    }
+    let extent = |nth: u64| [(nth << 9).to_be_bytes(), ((100 + nth) << 21 | 1).to_be_bytes()].concat();
+    let leaf = fork_block(0, 254, &(0..254).flat_map(extent).collect::<Vec<_>>(), 24);
+    image[60 << 12..61 << 12].copy_from_slice(&leaf);
+    let limited = |image: &[u8]| {
+        let mut machine = Box::new(Surveyor::of_inodes(geometry.clone(), &numbers));
+        super::drive(&mut *machine, image, &[]);
+        let found = machine.finish();
+        assert_eq!(found.inodes.len(), numbers.len());
+        let limits = found.gaps.iter().filter(|gap| gap.kind == GapKind::Limit).count();
+        (limits, found.extents.len() as u64)
+    };
+    let (limits, extents) = limited(&image);
+    assert!(limits > 0 && extents <= geometry.most_extents(), "{limits}, {extents}");
+    // The same with a level more, and no leaf that is one.
+    for number in &numbers {
+        image[*number as usize * 512 + 101] = 2;
+    }
+    let pointers: Vec<u8> = (2..256_u64).flat_map(u64::to_be_bytes).collect();
+    image[60 << 12..61 << 12].copy_from_slice(&fork_block(1, 254, &pointers, 24 + 254 * 8));
+    let (limits, extents) = limited(&image);
+    assert!(limits > 0 && extents == 0, "{limits}, {extents}");
+}
+
+#[test]
 fn an_opaque_geometry_reads_back_and_a_changed_one_is_refused() {
     let good = geometry(true);
     assert_eq!(Geometry::from_opaque(&good.to_opaque()), Ok(good.clone()));
@@ -104,6 +142,7 @@ fn an_opaque_geometry_reads_back_and_a_changed_one_is_refused() {
         Geometry { block_log: 60, ..good.clone() },
         Geometry { inode_log: 13, ..good.clone() },
         Geometry { ag_count: 0, ..good.clone() },
+        Geometry { held_blocks: good.blocks + 1, ..good.clone() },
         Geometry { ag_blocks: u32::MAX, ..good.clone() },
         Geometry { dir_block_log: 9, ..good },
     ] {
