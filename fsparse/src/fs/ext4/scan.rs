@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     fs::SurveyMachine,
+    gap_list::{GapList, MOST_OF_A_SURVEY},
     machine::{Fetched, Machine, Requests},
     survey::{Extent, InOrder, Span, Survey},
 };
@@ -27,8 +28,6 @@ use std::{
 
 /// The longest request.
 pub(super) const PIECE_BYTES: u64 = 1 << 20;
-/// More gaps than this one are counted, not listed.
-const MAX_GAPS: usize = 100_000;
 
 /// What an outstanding request is for.
 #[derive(Debug)]
@@ -104,7 +103,7 @@ pub(super) struct Doubtful {
 
 impl Doubtful {
     pub(super) fn push(&mut self, (number, gap): (u32, Gap)) {
-        if self.told.len() < MAX_GAPS {
+        if self.told.len() < MOST_OF_A_SURVEY {
             self.told.push((number, gap));
         } else {
             self.counted.push(number);
@@ -124,6 +123,7 @@ pub(super) struct Scan {
     /// Whether names are wanted, and where metadata lies.
     pub(super) names: bool,
     pub(super) out: Survey,
+    gaps: GapList,
     pub(super) inodes: InOrder,
     pub(super) jobs: Slab<Job>,
     pub(super) opens: Slab<Open>,
@@ -149,7 +149,6 @@ pub(super) struct Scan {
     extents_left: u64,
     /// The arena is full.
     full: bool,
-    gaps_left_out: u64,
     /// Scratch.
     pub(super) spare: Vec<Extent>,
     pub(super) pieces: Vec<Extent>,
@@ -166,6 +165,7 @@ impl Scan {
             single: false,
             names: true,
             out: Survey::default(),
+            gaps: GapList::of_a_survey(),
             inodes: InOrder::default(),
             jobs: Slab::new(),
             opens: Slab::new(),
@@ -178,7 +178,6 @@ impl Scan {
             values: HashMap::new(),
             known_attributes: HashMap::new(),
             full: false,
-            gaps_left_out: 0,
             spare: Vec::new(),
             pieces: Vec::new(),
         }
@@ -244,11 +243,7 @@ impl Scan {
 
     /// Records a gap.
     pub(super) fn gap(&mut self, gap: Gap) {
-        if self.out.gaps.len() < MAX_GAPS {
-            self.out.gaps.push(gap);
-        } else {
-            self.gaps_left_out += 1;
-        }
+        self.gaps.push(gap);
     }
 
     /// Records that a structure at `range` contradicts its format.
@@ -281,11 +276,7 @@ impl Scan {
 
     /// Records that nothing can be read of so many inodes from `first` on.
     pub(super) fn lose(&mut self, first: u64, count: u64, gap: Gap) {
-        if self.out.gaps.len() < MAX_GAPS {
-            self.out.lose(first, count, gap);
-        } else {
-            self.gaps_left_out += u64::from(count > 0);
-        }
+        self.gaps.lose(&mut self.out.lost, first, count, gap);
     }
 
     /// Records that a bound was reached.
@@ -330,7 +321,7 @@ impl Scan {
         if !noise.is_empty() {
             self.out.inodes.retain(|inode| !noise.contains(&inode.number));
             self.out.entries.retain(|entry| !noise.contains(&entry.parent));
-            self.out.gaps.retain(|gap| gap.inode.is_none_or(|inode| !noise.contains(&inode)));
+            self.gaps.retain(|gap| gap.inode.is_none_or(|inode| !noise.contains(&inode)));
         }
     }
 
@@ -386,19 +377,16 @@ impl SurveyMachine for Scan {
             }
         }
         let more = doubtful.counted.into_iter().filter(|number| self.maybe_in_use(*number)).count();
-        self.gaps_left_out += more as u64;
+        self.gaps.count(more as u64);
         self.lose_past_end();
         self.out.inodes = std::mem::take(&mut self.inodes).finish();
         self.drop_noise();
         self.round_metadata();
         let mut out = self.out;
+        out.gaps = self.gaps.finish("survey");
         if self.full {
             let reason = crate::survey::SurveyFull.to_string();
             out.gaps.push(Gap::new(GapKind::Limit, "survey", reason));
-        }
-        if self.gaps_left_out > 0 {
-            let reason = format!("{} more gaps are not listed", self.gaps_left_out);
-            out.gaps.push(Gap::new(GapKind::Limit, "gaps", reason));
         }
         out.gaps.sort_unstable();
         out.metadata.normalize();

@@ -14,7 +14,10 @@ use super::{
     },
     wtf8::push_wtf8,
 };
-use crate::survey::{Encoding, Entry, Extent, Inode, Packed, Run, Span, Stream, Survey, SurveyFull};
+use crate::{
+    gap_list::GapList,
+    survey::{Encoding, Entry, Extent, Inode, Packed, Run, Span, Stream, Survey, SurveyFull},
+};
 use coldread_model::{ByteRange, FileKind, Gap, GapKind, RowFlags};
 
 /// Puts files into a survey.
@@ -26,11 +29,8 @@ pub(super) struct Builder {
     names: bool,
     scratch: Vec<u8>,
     full: bool,
-    gaps_left_out: u64,
+    gaps: GapList,
 }
-
-/// Gaps of one survey; what a hostile volume has beyond them is counted, not listed.
-const MAX_GAPS: usize = 100_000;
 
 /// What a file is, before its streams are kept.
 struct Judged {
@@ -60,36 +60,28 @@ impl Builder {
             names,
             scratch: Vec::new(),
             full: false,
-            gaps_left_out: 0,
+            gaps: GapList::of_a_survey(),
         }
     }
 
-    /// The survey, and how many gaps it has no room for.
+    /// The survey.
     pub(super) fn finish(mut self) -> Survey {
-        if self.gaps_left_out > 0 {
-            let reason = format!("{} more gaps are not listed", self.gaps_left_out);
-            self.survey.gaps.push(Gap::new(GapKind::Limit, "survey", reason));
-        }
+        self.survey.gaps = self.gaps.finish("survey");
         self.survey
     }
 
     /// Records a gap: each record may name any number of others that are not there.
     fn note(&mut self, gap: Gap) {
-        if self.survey.gaps.len() < MAX_GAPS {
-            self.survey.gaps.push(gap);
-        } else {
-            self.gaps_left_out += 1;
-        }
+        self.gaps.push(gap);
     }
 
     /// Keeps a deleted file. What it lacks is no gap, and what it once allocated no metadata: the volume
     /// vouches for neither any more.
     fn keep_deleted(&mut self, file: File<'_>) -> Result<Vec<Need>, SurveyFull> {
-        let told = (std::mem::take(&mut self.survey.metadata), std::mem::take(&mut self.survey.gaps));
-        let left_out = self.gaps_left_out;
+        let untold = GapList::of_at_most(0);
+        let told = (std::mem::take(&mut self.survey.metadata), std::mem::replace(&mut self.gaps, untold));
         let kept = self.keep(file);
-        (self.survey.metadata, self.survey.gaps) = told;
-        self.gaps_left_out = left_out;
+        (self.survey.metadata, self.gaps) = told;
         kept
     }
 
@@ -503,22 +495,5 @@ impl Sink for Builder {
 
     fn damaged(&mut self, range: ByteRange) {
         self.survey.damaged.insert(range);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gaps_beyond_the_bound_are_counted() {
-        let mut builder = Builder::new(Clusters { bytes: 4096, count: 1 }, false);
-        for number in 0..MAX_GAPS as u64 + 10 {
-            builder.gap(Gap::new(GapKind::NotFound, "MFT extension record", "not there").at_inode(number));
-        }
-        let gaps = builder.finish().gaps;
-        assert_eq!(gaps.len(), MAX_GAPS + 1);
-        let last = &gaps[MAX_GAPS];
-        assert_eq!((last.kind, last.reason.as_str()), (GapKind::Limit, "10 more gaps are not listed"));
     }
 }

@@ -3,31 +3,36 @@
 use super::btree::FORK_TREE;
 use crate::{
     error::ParseError,
+    gap_list::GapList,
     survey::{Extent, InOrder, Inode, Run, Span, Stream, Survey},
 };
 use coldread_model::{ByteRange, Gap, GapKind};
 
-/// Gaps of one survey; what a hostile volume has beyond them is counted, not listed.
-const MAX_GAPS: usize = 100_000;
-
 /// A survey being filled.
-#[derive(Default)]
 pub(super) struct Findings {
     survey: Survey,
     inodes: InOrder,
+    gaps: GapList,
     /// Extents that blocks of trees gave.
     extents: u64,
     full: bool,
-    gaps_left_out: u64,
+}
+
+impl Default for Findings {
+    fn default() -> Self {
+        Self {
+            survey: Survey::default(),
+            inodes: InOrder::default(),
+            gaps: GapList::of_a_survey(),
+            extents: 0,
+            full: false,
+        }
+    }
 }
 
 impl Findings {
     pub(super) fn gap(&mut self, gap: Gap) {
-        if self.survey.gaps.len() < MAX_GAPS {
-            self.survey.gaps.push(gap);
-        } else {
-            self.gaps_left_out += 1;
-        }
+        self.gaps.push(gap);
     }
 
     /// Records an error, of `inode` if one is concerned, and that the bytes of `part` are damaged.
@@ -48,11 +53,7 @@ impl Findings {
 
     /// Records a gap that costs so many inodes from `first` on.
     pub(super) fn lose_for(&mut self, first: u64, count: u64, gap: Gap) {
-        if self.survey.gaps.len() < MAX_GAPS {
-            self.survey.lose(first, count, gap);
-        } else {
-            self.gaps_left_out += 1;
-        }
+        self.gaps.lose(&mut self.survey.lost, first, count, gap);
     }
 
     /// Takes a tree's block of so many extents in; the error says that all trees together have more than `most`.
@@ -109,12 +110,9 @@ impl Findings {
     /// The survey, its inodes in order.
     pub(super) fn finish(mut self) -> Survey {
         self.survey.inodes = self.inodes.finish();
+        self.survey.gaps = self.gaps.finish("survey");
         if self.full {
             let reason = crate::survey::SurveyFull.to_string();
-            self.survey.gaps.push(Gap::new(GapKind::Limit, "survey", reason));
-        }
-        if self.gaps_left_out > 0 {
-            let reason = format!("{} more gaps are not listed", self.gaps_left_out);
             self.survey.gaps.push(Gap::new(GapKind::Limit, "survey", reason));
         }
         self.survey
