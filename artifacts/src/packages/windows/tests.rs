@@ -229,6 +229,17 @@ fn services_drivers_name_and_zone() {
     assert_eq!(found.system.timezone.as_deref(), Some("W. Europe Standard Time"));
 }
 
+/// What SOFTWARE says with SYSTEM beside it, which can all be read.
+fn read_beside(software: &Node, system: &Node) -> Findings {
+    let (mut found, mut view) = (Findings::default(), MemoryView::from(software.build()));
+    let mut beside = MemoryView::from(system.build());
+    let mut input = Input::new(b"/Windows/System32/config/SOFTWARE", "p2", &mut view);
+    input.companions.push(crate::Companion { suffix: "SYSTEM", view: &mut beside });
+    Software.extract(&mut input, &Context::default(), &mut found);
+    assert_eq!(found.gaps, []);
+    found
+}
+
 /// Times of installation of two programs, of a summer and of a winter day, by what SYSTEM says of the zone.
 fn installed_in(zone: impl FnOnce(&mut Node)) -> Vec<i64> {
     let mut hive = software();
@@ -238,12 +249,7 @@ fn installed_in(zone: impl FnOnce(&mut Node)) -> Vec<i64> {
     let mut system = Node::root();
     system.key("Select").number("Current", 1);
     zone(system.key("ControlSet001\\Control\\TimeZoneInformation"));
-    let (mut found, mut view) = (Findings::default(), MemoryView::from(hive.build()));
-    let mut beside = MemoryView::from(system.build());
-    let mut input = Input::new(b"/Windows/System32/config/SOFTWARE", "p2", &mut view);
-    input.companions.push(crate::Companion { suffix: "SYSTEM", view: &mut beside });
-    Software.extract(&mut input, &Context::default(), &mut found);
-    assert_eq!(found.gaps, []);
+    let found = read_beside(&hive, &system);
     let midnights = [1_688_169_600, 1_701_388_800];
     let times = found.packages.iter().filter_map(|one| one.installed_at.map(|at| at.seconds));
     times.zip(midnights).map(|(time, midnight)| (time - midnight) / 60).collect()
@@ -330,12 +336,7 @@ fn rules_of_their_year_hold_for_days() {
     for (disabled, expected) in [(0, [300, 300, 240, 240, 240]), (1, [300; 5])] {
         let (mut software, system) = eastern_hives(disabled);
         install_each_day(software.key("Microsoft\\Windows\\CurrentVersion\\Uninstall"));
-        let (mut found, mut view) = (Findings::default(), MemoryView::from(software.build()));
-        let mut beside = MemoryView::from(system.build());
-        let mut input = Input::new(b"/Windows/System32/config/SOFTWARE", "p2", &mut view);
-        input.companions.push(crate::Companion { suffix: "SYSTEM", view: &mut beside });
-        Software.extract(&mut input, &Context::default(), &mut found);
-        assert_eq!(found.gaps, []);
+        let found = read_beside(&software, &system);
         assert_eq!(west_on(&found), DAYS.into_iter().zip(expected).collect::<Vec<_>>());
     }
 }
@@ -373,12 +374,7 @@ fn a_start_of_one_year_holds_for_that_year() {
             zone.data("StandardStart", 3, &date(TIME_FIELDS, [10, 29]));
             zone.data("DaylightStart", 3, &date(TIME_FIELDS, [4, 2]));
         }
-        let (mut found, mut view) = (Findings::default(), MemoryView::from(software.build()));
-        let mut beside = MemoryView::from(system.build());
-        let mut input = Input::new(b"/Windows/System32/config/SOFTWARE", "p2", &mut view);
-        input.companions.push(crate::Companion { suffix: "SYSTEM", view: &mut beside });
-        Software.extract(&mut input, &Context::default(), &mut found);
-        assert_eq!(found.gaps, []);
+        let found = read_beside(&software, &system);
         assert_eq!(west_on(&found), dates.into_iter().zip(expected).collect::<Vec<_>>(), "{by_year}");
     }
 }
