@@ -1,6 +1,10 @@
 //! Lines of a text of any length, in bounded memory.
 
-use crate::view::{FileView, ViewError};
+use crate::{
+    Output,
+    input::Place,
+    view::{FileView, ViewError},
+};
 use coldread_model::{ByteRange, GapKind};
 use std::io::Read;
 
@@ -152,6 +156,19 @@ impl<R: Read> Lines<R> {
             let bytes = &self.buffer[start..start + kept];
             return Ok(Some(Line { offset, bytes, cut: kept < len || self.skipping }));
         }
+    }
+
+    /// The next line; an error ends the stream, and is told as a gap of the file at `place`.
+    pub fn next_or_gap(
+        &mut self,
+        place: &Place<'_>,
+        structure: &str,
+        out: &mut dyn Output,
+    ) -> Option<Line<'_>> {
+        self.next_line().unwrap_or_else(|error| {
+            out.gap(place.stream_gap(structure, &error));
+            None
+        })
     }
 
     fn fill(&mut self) -> Result<(), StreamError> {

@@ -63,15 +63,7 @@ impl Extractor for AuthorizedKeys {
         let mut gaps = place.gaps(STRUCTURE);
         let mut lines = Lines::new(ViewReader::whole(&mut *input.view), 0);
         let (mut number, mut keys) = (0, 0);
-        loop {
-            let line = match lines.next_line() {
-                Ok(Some(line)) => line,
-                Ok(None) => break,
-                Err(error) => {
-                    out.gap(place.stream_gap(STRUCTURE, &error));
-                    break;
-                }
-            };
+        while let Some(line) = lines.next_or_gap(&place, STRUCTURE, out) {
             number += 1;
             if line.cut {
                 gaps.push(out, GapKind::Limit, format!("line {number}: too long"));

@@ -85,15 +85,7 @@ impl Extractor for SshdConfig {
         let mut gaps = place.gaps(STRUCTURE);
         let mut lines = Lines::new(ViewReader::whole(&mut *input.view), 0);
         let (mut number, mut condition) = (0, None);
-        loop {
-            let line = match lines.next_line() {
-                Ok(Some(line)) => line,
-                Ok(None) => break,
-                Err(error) => {
-                    out.gap(place.stream_gap(STRUCTURE, &error));
-                    break;
-                }
-            };
+        while let Some(line) = lines.next_or_gap(&place, STRUCTURE, out) {
             number += 1;
             if line.cut {
                 gaps.push(out, GapKind::Limit, format!("line {number}: too long"));

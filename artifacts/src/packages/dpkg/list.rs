@@ -55,23 +55,15 @@ impl Extractor for FileLists {
         let owner = format!("{kind}:{name}");
         let mut gaps = place.gaps(STRUCTURE);
         let mut lines = Lines::new(ViewReader::whole(input.view), 0);
-        loop {
-            match lines.next_line() {
-                Ok(Some(line)) if line.cut => {
-                    gaps.push(out, GapKind::Limit, format!("the path at byte {} is too long", line.offset));
-                }
-                Ok(Some(line)) => {
-                    // opkg may add a mode and a link's target after tabs.
-                    let path = line.bytes.split(|byte| *byte == b'\t').next().unwrap_or_default();
-                    if path.first() == Some(&b'/') && path != b"/." {
-                        out.owned(&owner, path);
-                    }
-                }
-                Ok(None) => break,
-                Err(error) => {
-                    out.gap(place.stream_gap(STRUCTURE, &error));
-                    break;
-                }
+        while let Some(line) = lines.next_or_gap(&place, STRUCTURE, out) {
+            if line.cut {
+                gaps.push(out, GapKind::Limit, format!("the path at byte {} is too long", line.offset));
+                continue;
+            }
+            // opkg may add a mode and a link's target after tabs.
+            let path = line.bytes.split(|byte| *byte == b'\t').next().unwrap_or_default();
+            if path.first() == Some(&b'/') && path != b"/." {
+                out.owned(&owner, path);
             }
         }
         gaps.finish(out);
@@ -98,15 +90,7 @@ pub(super) fn digests(view: &mut dyn FileView, owner: &str, place: &Place<'_>, o
     let mut gaps = place.gaps(STRUCTURE);
     let mut lines = Lines::new(ViewReader::whole(view), 0);
     let mut path = Vec::new();
-    loop {
-        let line = match lines.next_line() {
-            Ok(Some(line)) => line,
-            Ok(None) => break,
-            Err(error) => {
-                out.gap(place.stream_gap(STRUCTURE, &error));
-                break;
-            }
-        };
+    while let Some(line) = lines.next_or_gap(place, STRUCTURE, out) {
         if line.cut {
             gaps.push(out, GapKind::Limit, format!("the path at byte {} is too long", line.offset));
             continue;
