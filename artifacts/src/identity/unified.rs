@@ -56,6 +56,10 @@ impl Extractor for UnifiedKernels {
                     let reason = format!("{count} sections, of which the first {SECTIONS} are looked at");
                     out.gap(place.gap(GapKind::Limit, STRUCTURE, reason));
                 }
+                if image.is_cut {
+                    let reason = format!("of .osrel the first {} bytes are read", os_release::LIMIT);
+                    out.gap(place.gap(GapKind::Limit, STRUCTURE, reason));
+                }
                 image
             }
             Ok(Seen::NoImage(reason)) => {
@@ -119,6 +123,8 @@ struct Image {
     release: Option<String>,
     /// The text of `.osrel`: the os-release of the system that it starts.
     system: Option<String>,
+    /// Whether there is more of it.
+    is_cut: bool,
     /// Entries of its section table.
     sections: u16,
 }
@@ -149,6 +155,7 @@ fn look(view: &mut dyn FileView) -> Result<Seen, ViewError> {
         match section[..8].split(|byte| *byte == 0).next() {
             Some(b".uname") if image.release.is_none() => image.release = text(view, at, len, MAX_VERSION)?,
             Some(b".osrel") if image.system.is_none() => {
+                image.is_cut = len as usize > os_release::LIMIT;
                 image.system = text(view, at, len, os_release::LIMIT)?;
             }
             Some(b".linux") if kernel.is_none() => kernel = Some(at),
@@ -275,6 +282,9 @@ mod tests {
         ] {
             assert_eq!(told(system), expected, "{system}");
         }
+        let long = format!("ID=x\n{}", "#\n".repeat(os_release::LIMIT / 2));
+        let found = read(path, image(&[(b".linux", b"x"), (b".osrel", long.as_bytes())]));
+        assert_eq!(found.gaps[0].reason, "of .osrel the first 65536 bytes are read");
         let found = entry(path, "ID=x\n").unwrap();
         assert_eq!((found.id.as_str(), found.program.as_deref()), ("debian-6.9.efi", Some(path.as_bytes())));
         assert_eq!(found.tries.map(|tries| tries.left), Some(3));
