@@ -16,7 +16,7 @@ use coldread_model::{Gap, GapKind, Key, KeyKind, Part, Parts};
 
 /// Keys have a few kilobytes, bundles of them with the certificates of all authorities a few hundred.
 const LIMIT: u64 = 1 << 20;
-/// What a file that is larger starts with, if it may hold keys: what comes before a key's own line is text.
+/// What of a larger file shows whether it may hold keys.
 const HEAD_BYTES: usize = 4 << 10;
 const STRUCTURE: &str = "private key";
 /// Keys in one file.
@@ -102,10 +102,10 @@ impl Extractor for PrivateKeys {
     }
 }
 
-/// Whether a file that starts like this may hold keys. Presentations and databases have the same endings.
+/// Whether a file that starts like this may hold keys: they are text, with more text of any length before them.
+/// Presentations and databases, which have the same endings, are none.
 fn may_hold_keys(head: &[u8]) -> bool {
-    let starts = |mark: &[u8]| head.windows(mark.len()).any(|window| window == mark);
-    starts(b"-----BEGIN ") || head.starts_with(b"PuTTY-User-Key-File-")
+    !head.contains(&0)
 }
 
 fn gap(mut gap: Gap, line: u64, reason: &str) -> Gap {
@@ -322,7 +322,9 @@ mod tests {
             (&key, 200_000, 1, 0),
             (&key, large, 0, 1),
             (&ppk, large, 0, 1),
-            (&"PK\x03\x04".to_owned(), large, 0, 0),
+            // What openssl writes before a certificate.
+            (&"Certificate:\n    Data:\n".repeat(400), large, 0, 1),
+            (&"PK\x03\x04\x14\0".to_owned(), large, 0, 0),
         ] {
             let mut bytes = head.clone().into_bytes();
             bytes.resize(len, b'\n');
