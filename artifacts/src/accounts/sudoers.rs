@@ -35,7 +35,7 @@ impl Extractor for Sudoers {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn finds(&self) -> Parts {
@@ -66,6 +66,8 @@ impl Extractor for Sudoers {
         };
         let mut lines = Lines::new(ViewReader::whole(&mut *input.view), 0);
         let (mut number, mut started, mut statement) = (0, 0, String::new());
+        // Inside a statement that is too long.
+        let mut is_left_out = false;
         loop {
             match lines.next_line() {
                 Ok(Some(line)) => {
@@ -78,8 +80,12 @@ impl Extractor for Sudoers {
                         Some(text) => (text, true),
                         None => (text.as_ref(), false),
                     };
-                    if line.cut || statement.len() + text.len() > crate::lines::MAX_LINE {
+                    let is_long = line.cut || statement.len() + text.len() > crate::lines::MAX_LINE;
+                    if is_long && !is_left_out {
                         file.gaps.push(out, GapKind::Limit, format!("line {number}: too long"));
+                    }
+                    if is_long || is_left_out {
+                        is_left_out = goes_on && !line.cut;
                         statement.clear();
                         continue;
                     }
@@ -93,6 +99,8 @@ impl Extractor for Sudoers {
                 Ok(None) => break,
                 Err(error) => {
                     out.gap(place.stream_gap(STRUCTURE, &error));
+                    // Half a rule may allow what the whole one forbids.
+                    statement.clear();
                     break;
                 }
             }
@@ -280,8 +288,8 @@ fn squeezed(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::MemoryView;
-    use coldread_model::Findings;
+    use crate::view::{FileView, MemoryView, ViewError};
+    use coldread_model::{ByteRange, Findings};
     use proptest::prelude::*;
 
     fn read(path: &str, text: &[u8]) -> Findings {
@@ -289,6 +297,28 @@ mod tests {
         let mut view = MemoryView::from(text.to_vec());
         Sudoers.extract(&mut Input::new(path.as_bytes(), "p1", &mut view), &Context::default(), &mut found);
         found
+    }
+
+    /// A file of which the source can read no more than this.
+    struct Broken(&'static [u8]);
+
+    impl FileView for Broken {
+        fn len(&self) -> u64 {
+            self.0.len() as u64 + 1000
+        }
+        fn data_segments(&self) -> &[ByteRange] {
+            &[]
+        }
+        fn read_at(&mut self, offset: u64, out: &mut [u8]) -> Result<usize, ViewError> {
+            let rest = &self.0[(offset as usize).min(self.0.len())..];
+            let len = rest.len().min(out.len());
+            if len == 0 {
+                let range = ByteRange::new(offset, out.len() as u64);
+                return Err(ViewError::Io { range, reason: "medium error".to_owned() });
+            }
+            out[..len].copy_from_slice(&rest[..len]);
+            Ok(len)
+        }
     }
 
     #[test]
@@ -325,6 +355,23 @@ mod tests {
             reasons,
             ["line 12: what is included from /opt/x is not read", "line 13: neither rule nor setting"]
         );
+    }
+
+    #[test]
+    fn of_a_rule_that_is_not_had_whole_no_part_is_one() {
+        let long = "a, ".repeat(20_000);
+        let text = format!("anna ALL={long}\\\n{long}\\\nb, \\\neva ALL=ALL\notto ALL=ALL\n");
+        let found = read("/etc/sudoers", text.as_bytes());
+        assert_eq!(found.accounts.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["otto"]);
+        assert_eq!(
+            found.gaps.iter().map(|gap| gap.reason.as_str()).collect::<Vec<_>>(),
+            ["line 2: too long"]
+        );
+
+        let (mut found, mut view) = (Findings::default(), Broken(b"eva ALL=ALL\nanna ALL=ALL, \\\n"));
+        Sudoers.extract(&mut Input::new(b"/etc/sudoers", "p1", &mut view), &Context::default(), &mut found);
+        assert_eq!(found.accounts.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["eva"]);
+        assert_eq!((found.gaps.len(), found.gaps[0].kind), (1, GapKind::Io));
     }
 
     #[test]
