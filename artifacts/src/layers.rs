@@ -177,7 +177,7 @@ pub fn lower(text: &[u8]) -> Result<Vec<&[u8]>, StreamError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bolt::build::{Node, database};
+    use crate::bolt::build::{self, Node};
     use proptest::prelude::*;
 
     #[test]
@@ -232,25 +232,16 @@ mod tests {
 
     #[test]
     fn snapshots_of_containerd_and_what_they_lie_on() {
-        let text = |text: &str| text.as_bytes().to_vec();
-        let snapshot = |name: &str, id: &[u8], parent: &str| {
-            let mut held = vec![(text("id"), Node::Value(id.to_vec())), (text("kind"), Node::Value(vec![3]))];
-            if !parent.is_empty() {
-                held.push((text("parent"), Node::Value(text(parent))));
-            }
-            (text(name), Node::Bucket(held))
-        };
-        let all = vec![
-            snapshot("k8s.io/1/sha256:a", &[1], ""),
-            snapshot("k8s.io/2/sha256:b", &[0xac, 0x02], "k8s.io/1/sha256:a"),
-            snapshot("k8s.io/3/box", &[3], "k8s.io/2/sha256:b"),
-            snapshot("k8s.io/4/stray", &[4], "gone"),
-            snapshot("k8s.io/5/odd", &[0x80], "k8s.io/1/sha256:a"),
-            (text("value"), Node::Value(text("x"))),
-        ];
-        let bytes = database(vec![(text("v1"), Node::Bucket(vec![(text("snapshots"), Node::Bucket(all))]))]);
+        let bytes = build::snapshots(&[
+            ("k8s.io/1/sha256:a", &[1], ""),
+            ("k8s.io/2/sha256:b", &[0xac, 0x02], "k8s.io/1/sha256:a"),
+            ("k8s.io/3/box", &[3], "k8s.io/2/sha256:b"),
+            ("k8s.io/4/stray", &[4], "gone"),
+            ("k8s.io/5/odd", &[0x80], "k8s.io/1/sha256:a"),
+        ]);
         assert_eq!(snapshots(&bytes), Ok(HashMap::from([(300, 1), (3, 300)])));
-        assert_eq!(snapshots(&database(vec![(text("v2"), Node::Bucket(Vec::new()))])), Ok(HashMap::new()));
+        let other = build::database(vec![(b"v2".to_vec(), Node::Bucket(Vec::new()))]);
+        assert_eq!(snapshots(&other), Ok(HashMap::new()));
         assert!(snapshots(b"no database").is_err());
         assert_eq!((varint(&[0xff; 10]), varint(b"")), (None, None));
         let largest = [&[0xff; 9][..], &[1]].concat();

@@ -3,7 +3,7 @@
 //! A target writes its own when it starts, as a program without a target does not link with libFuzzer.
 
 use crate::{
-    bolt::{Node, database},
+    bolt,
     executable::{FORMS, Form},
     rpm,
     zip::{Form as ZipForm, zip, zip_as},
@@ -53,13 +53,7 @@ pub fn bolt_metas() -> Vec<u8> {
 
 /// A database of containerd's with two snapshots, of which one lies on the other.
 fn snapshots() -> Vec<u8> {
-    let value = |key: &str, value: &[u8]| (key.as_bytes().to_vec(), Node::Value(value.to_vec()));
-    let bucket = |key: &str, held| (key.as_bytes().to_vec(), Node::Bucket(held));
-    let all = vec![
-        bucket("default/1/a", vec![value("id", &[1]), value("kind", &[3])]),
-        bucket("default/2/b", vec![value("id", &[2]), value("parent", b"default/1/a")]),
-    ];
-    database(vec![bucket("v1", vec![bucket("snapshots", all)]), value("v2", b"x")])
+    bolt::snapshots(&[("default/1/a", &[1], ""), ("default/2/b", &[2], "default/1/a")])
 }
 
 fn executables() -> Vec<Vec<u8>> {

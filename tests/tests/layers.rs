@@ -6,7 +6,6 @@
 #[path = "../../artifacts/src/bolt/build.rs"]
 mod bolt;
 
-use bolt::Node;
 use std::{collections::BTreeMap, fs, path::Path};
 use tests::{ask, disk, host};
 
@@ -134,23 +133,13 @@ fn layers_of_every_engine_have_the_system_that_they_lie_on() {
         apk(&tree.join(place), name);
     }
     let snapshots = "var/lib/containerd/io.containerd.snapshotter.v1.overlayfs";
-    let text = |text: &str| text.as_bytes().to_vec();
-    let snapshot = |name: &str, id: u8, parent: &str| {
-        let mut held = vec![(text("id"), Node::Value(vec![id])), (text("kind"), Node::Value(vec![3]))];
-        if !parent.is_empty() {
-            held.push((text("parent"), Node::Value(text(parent))));
-        }
-        (text(name), Node::Bucket(held))
-    };
-    let all = vec![
-        snapshot("default/1/sha256:aa", 1, ""),
-        snapshot("default/2/sha256:bb", 2, "default/1/sha256:aa"),
-        snapshot("default/3/box", 3, "default/2/sha256:bb"),
-        snapshot("default/4/round", 4, "default/5/about"),
-        snapshot("default/5/about", 5, "default/4/round"),
-    ];
-    let database =
-        bolt::database(vec![(text("v1"), Node::Bucket(vec![(text("snapshots"), Node::Bucket(all))]))]);
+    let database = bolt::snapshots(&[
+        ("default/1/sha256:aa", &[1], ""),
+        ("default/2/sha256:bb", &[2], "default/1/sha256:aa"),
+        ("default/3/box", &[3], "default/2/sha256:bb"),
+        ("default/4/round", &[4], "default/5/about"),
+        ("default/5/about", &[5], "default/4/round"),
+    ]);
     let containerd = tree.join(snapshots);
     disk::put(&containerd, &[("metadata.db", &database)]);
     alpine(&containerd.join("snapshots/1/fs"));

@@ -1,6 +1,6 @@
-//! Small databases for tests.
+//! Small databases for tests, and those in which containerd keeps what its snapshots lie on.
 //!
-//! Sources: bbolt, `page.go`, `bucket.go`, `db.go` (as documentation).
+//! Sources: bbolt, `page.go`, `bucket.go`, `db.go`; containerd, `snapshots/storage/bolt.go` (as documentation).
 
 const PAGE: usize = 4096;
 const PAGE_HEADER: usize = 16;
@@ -82,4 +82,18 @@ pub(crate) fn database(mut elements: Vec<(Vec<u8>, Node)>) -> Vec<u8> {
     bytes.extend(branch);
     bytes.extend(leaves);
     bytes
+}
+
+/// A database of containerd's snapshots: the name of each, its number as a varint, and the name of the one that it lies
+/// on, if it does.
+pub(crate) fn snapshots(all: &[(&str, &[u8], &str)]) -> Vec<u8> {
+    let value = |key: &str, value: &[u8]| (key.as_bytes().to_vec(), Node::Value(value.to_vec()));
+    let bucket = |key: &str, held| (key.as_bytes().to_vec(), Node::Bucket(held));
+    let snapshots = all.iter().map(|(name, id, parent)| {
+        let parent = Some(parent).filter(|parent| !parent.is_empty());
+        let parent = parent.map(|parent| value("parent", parent.as_bytes()));
+        bucket(name, [value("id", id), value("kind", &[3])].into_iter().chain(parent).collect())
+    });
+    let snapshots = bucket("snapshots", snapshots.collect());
+    database(vec![bucket("v1", vec![snapshots]), value("version", &[1])])
 }
