@@ -13,6 +13,7 @@ pub mod fs;
 mod gap_list;
 pub mod machine;
 pub mod namespace;
+mod slab;
 pub mod source;
 pub mod survey;
 pub mod tree;

@@ -21,7 +21,7 @@ const MAX_HELD: usize = 512 << 20;
 #[derive(Debug)]
 pub(super) enum BlockState {
     /// Asked for by these open inodes.
-    Asked(Vec<u32>),
+    Asked(Vec<usize>),
     /// Shared by several inodes and kept for the others.
     Kept(Vec<u8>),
 }
@@ -29,7 +29,7 @@ pub(super) enum BlockState {
 /// An attribute that waits for its value.
 #[derive(Debug)]
 struct Waiter {
-    open: u32,
+    open: usize,
     index: u8,
     name: Vec<u8>,
     len: u32,
@@ -45,7 +45,7 @@ impl Scan {
     /// Takes one attribute of an open inode.
     pub(super) fn take_attribute(
         &mut self,
-        id: u32,
+        id: usize,
         open: &mut Open,
         found: Attribute<'_>,
         ask: &mut Requests,
@@ -86,7 +86,7 @@ impl Scan {
     }
 
     /// Asks for an inode's block of attributes, or takes it from those kept.
-    pub(super) fn ask_attributes(&mut self, id: u32, open: &mut Open, block: u64, ask: &mut Requests) {
+    pub(super) fn ask_attributes(&mut self, id: usize, open: &mut Open, block: u64, ask: &mut Requests) {
         if !self.geometry.holds(block, 1) {
             let wrong = ("a block inside the filesystem".to_owned(), block.to_string());
             self.corrupt(open.number(), "xattr", open.at, &wrong);
@@ -114,7 +114,7 @@ impl Scan {
         open.waiting += 1;
     }
 
-    fn take_block(&mut self, id: u32, open: &mut Open, bytes: &[u8], ask: &mut Requests) {
+    fn take_block(&mut self, id: usize, open: &mut Open, bytes: &[u8], ask: &mut Requests) {
         let mut found = Vec::new();
         if let Err(reason) = read_block(bytes, |attribute| found.push(attribute)) {
             self.corrupt(
@@ -145,7 +145,7 @@ impl Scan {
             self.attribute_blocks.insert(block, BlockState::Kept(fetched.bytes.to_vec()));
         }
         for id in ids {
-            let Some(mut open) = self.opens.take(id) else { continue };
+            let Some(mut open) = self.opens.check_out(id) else { continue };
             open.waiting -= 1;
             if usable {
                 self.take_block(id, &mut open, fetched.bytes, ask);
@@ -222,7 +222,7 @@ impl Scan {
     }
 
     /// Asks for a value's bytes once its extents are known.
-    pub(super) fn ask_value(&mut self, id: u32, open: &mut Open, ask: &mut Requests) {
+    pub(super) fn ask_value(&mut self, id: usize, open: &mut Open, ask: &mut Requests) {
         let size = open.row.size;
         for index in 0..open.extents.len() {
             let extent = open.extents[index];
@@ -245,8 +245,8 @@ impl Scan {
         }
     }
 
-    pub(super) fn feed_value_part(&mut self, id: u32, at: u64, fetched: &Fetched<'_>, ask: &mut Requests) {
-        let Some(mut open) = self.opens.take(id) else { return };
+    pub(super) fn feed_value_part(&mut self, id: usize, at: u64, fetched: &Fetched<'_>, ask: &mut Requests) {
+        let Some(mut open) = self.opens.check_out(id) else { return };
         open.waiting -= 1;
         if self.unreadable(open.number(), "xattr", fetched.range, fetched) {
             open.unread = true;
@@ -272,7 +272,7 @@ impl Scan {
             return;
         }
         for waiter in self.values.remove(&number).unwrap_or_default().waiters {
-            let Some(mut reader) = self.opens.take(waiter.open) else { continue };
+            let Some(mut reader) = self.opens.check_out(waiter.open) else { continue };
             reader.waiting -= 1;
             if waiter.len as usize == value.len() {
                 self.show_attribute(&mut reader, waiter.index, &waiter.name, &value);
@@ -287,7 +287,7 @@ impl Scan {
     /// Records that a value could not be read, for each inode that has it.
     fn fail_value(&mut self, number: u32, kind: GapKind, reason: &str, ask: &mut Requests) {
         for waiter in self.values.remove(&number).unwrap_or_default().waiters {
-            let Some(mut reader) = self.opens.take(waiter.open) else { continue };
+            let Some(mut reader) = self.opens.check_out(waiter.open) else { continue };
             reader.waiting -= 1;
             let name = shown_name(waiter.index, &waiter.name).unwrap_or_default();
             let name = String::from_utf8_lossy(&name).into_owned();

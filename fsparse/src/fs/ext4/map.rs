@@ -15,7 +15,7 @@ impl Scan {
     /// Takes the map's root, which is in the inode.
     pub(super) fn take_root(
         &mut self,
-        id: u32,
+        id: usize,
         open: &mut Open,
         inode: &RawInode<'_>,
         at: ByteRange,
@@ -70,7 +70,7 @@ impl Scan {
     #[allow(clippy::too_many_arguments)]
     fn take_node(
         &mut self,
-        id: u32,
+        id: usize,
         open: &mut Open,
         bytes: &[u8],
         depth: Option<u16>,
@@ -94,7 +94,7 @@ impl Scan {
     #[allow(clippy::too_many_arguments)]
     fn take_numbers(
         &mut self,
-        id: u32,
+        id: usize,
         open: &mut Open,
         bytes: &[u8],
         logical: u64,
@@ -136,13 +136,13 @@ impl Scan {
 
     pub(super) fn feed_node(
         &mut self,
-        id: u32,
+        id: usize,
         depth: u16,
         keys: Range<u64>,
         fetched: &Fetched<'_>,
         ask: &mut Requests,
     ) {
-        let Some(mut open) = self.opens.take(id) else { return };
+        let Some(mut open) = self.opens.check_out(id) else { return };
         open.waiting -= 1;
         if self.unreadable(open.number(), "extent tree node", fetched.range, fetched) {
             open.unread = true;
@@ -157,13 +157,13 @@ impl Scan {
 
     pub(super) fn feed_numbers(
         &mut self,
-        id: u32,
+        id: usize,
         logical: u64,
         span: u64,
         fetched: &Fetched<'_>,
         ask: &mut Requests,
     ) {
-        let Some(mut open) = self.opens.take(id) else { return };
+        let Some(mut open) = self.opens.check_out(id) else { return };
         open.waiting -= 1;
         if self.unreadable(open.number(), "indirect block", fetched.range, fetched) {
             open.unread = true;

@@ -138,7 +138,7 @@ impl Scan {
         }
         // Nearly always at its end, without having been moved.
         if !self.is_finished(id, &mut open, ask) {
-            self.opens.put(id, open);
+            self.opens.check_in(id, open);
         }
     }
 
@@ -243,7 +243,7 @@ impl Scan {
     /// Takes the attributes in the inode and asks for those outside; gives the inline content's second part.
     fn take_attributes<'a>(
         &mut self,
-        id: u32,
+        id: usize,
         open: &mut Open,
         inode: &RawInode<'a>,
         ask: &mut Requests,
@@ -318,8 +318,8 @@ impl Scan {
         open.row.target = self.keep(&target).unwrap_or_default();
     }
 
-    pub(super) fn feed_target(&mut self, id: u32, fetched: &Fetched<'_>, ask: &mut Requests) {
-        let Some(mut open) = self.opens.take(id) else { return };
+    pub(super) fn feed_target(&mut self, id: usize, fetched: &Fetched<'_>, ask: &mut Requests) {
+        let Some(mut open) = self.opens.check_out(id) else { return };
         open.waiting -= 1;
         if !self.unreadable(open.number(), "symbolic link", fetched.range, fetched) {
             self.take_target(&mut open, fetched.bytes);
@@ -328,14 +328,14 @@ impl Scan {
     }
 
     /// Goes on with an inode whose outstanding requests may all be answered.
-    pub(super) fn settle(&mut self, id: u32, mut open: Open, ask: &mut Requests) {
+    pub(super) fn settle(&mut self, id: usize, mut open: Open, ask: &mut Requests) {
         if !self.is_finished(id, &mut open, ask) {
-            self.opens.put(id, open);
+            self.opens.check_in(id, open);
         }
     }
 
     /// Puts an inode that waits for nothing more where it belongs; false if it waits.
-    fn is_finished(&mut self, id: u32, open: &mut Open, ask: &mut Requests) -> bool {
+    fn is_finished(&mut self, id: usize, open: &mut Open, ask: &mut Requests) -> bool {
         if open.waiting == 0 && !open.asked && open.inline.is_none() {
             open.asked = true;
             match open.role {
@@ -358,7 +358,7 @@ impl Scan {
         true
     }
 
-    fn ask_target(&mut self, id: u32, open: &mut Open, ask: &mut Requests) {
+    fn ask_target(&mut self, id: usize, open: &mut Open, ask: &mut Requests) {
         let block = self.geometry.block();
         let first = open.extents.iter().find(|extent| extent.logical == 0 && !extent.unwritten);
         match first {

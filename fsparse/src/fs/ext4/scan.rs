@@ -17,6 +17,7 @@ use crate::{
     fs::SurveyMachine,
     gap_list::{GapList, MOST_OF_A_SURVEY},
     machine::{Fetched, Machine, Requests},
+    slab::Slab,
     survey::{Extent, InOrder, Span, Survey},
 };
 use coldread_model::{ByteRange, Gap, GapKind};
@@ -43,11 +44,11 @@ pub(super) enum Job {
     /// Blocks of a directory from this logical one on.
     Names { directory: Directory, first: u64 },
     /// A node of an open inode's extent tree.
-    Node { open: u32, depth: u16, keys: Range<u64> },
+    Node { open: usize, depth: u16, keys: Range<u64> },
     /// Block numbers of an open inode, for logical blocks from one on, so many apart.
-    Numbers { open: u32, logical: u64, span: u64 },
+    Numbers { open: usize, logical: u64, span: u64 },
     /// The block of an open symbolic link's target.
-    Target { open: u32 },
+    Target { open: usize },
     /// A block of attributes.
     Attributes { block: u64 },
     /// The descriptor of the group of an attribute value's inode.
@@ -55,43 +56,7 @@ pub(super) enum Job {
     /// The inode of an attribute value.
     ValueInode { number: u32 },
     /// A part of an open attribute value, from this byte on.
-    ValuePart { open: u32, at: u64 },
-}
-
-/// Things with a number for as long as they are needed.
-#[derive(Debug)]
-pub(super) struct Slab<T> {
-    places: Vec<Option<T>>,
-    free: Vec<u32>,
-}
-
-impl<T> Slab<T> {
-    fn new() -> Self {
-        Self { places: Vec::new(), free: Vec::new() }
-    }
-
-    /// A number for something that will be [`Slab::put`] there or [`Slab::release`]d.
-    pub(super) fn reserve(&mut self) -> u32 {
-        self.free.pop().unwrap_or_else(|| {
-            self.places.push(None);
-            (self.places.len() - 1) as u32
-        })
-    }
-
-    pub(super) fn put(&mut self, number: u32, value: T) {
-        if let Some(place) = self.places.get_mut(number as usize) {
-            *place = Some(value);
-        }
-    }
-
-    /// Takes what is there out; the number stays reserved.
-    pub(super) fn take(&mut self, number: u32) -> Option<T> {
-        self.places.get_mut(number as usize)?.take()
-    }
-
-    pub(super) fn release(&mut self, number: u32) {
-        self.free.push(number);
-    }
+    ValuePart { open: usize, at: u64 },
 }
 
 /// Inodes that could not be read, and why. Of those beyond so many as are listed no more is kept than their numbers.
@@ -167,8 +132,8 @@ impl Scan {
             out: Survey::default(),
             gaps: GapList::of_a_survey(),
             inodes: InOrder::default(),
-            jobs: Slab::new(),
-            opens: Slab::new(),
+            jobs: Slab::default(),
+            opens: Slab::default(),
             tables: HashMap::new(),
             in_use: HashMap::new(),
             doubtful: Doubtful::default(),
@@ -219,9 +184,8 @@ impl Scan {
 
     /// Asks for `range` on behalf of `job`.
     pub(super) fn ask(&mut self, job: Job, range: ByteRange, ask: &mut Requests) {
-        let tag = self.jobs.reserve();
-        self.jobs.put(tag, job);
-        ask.push(u64::from(tag), range);
+        let tag = self.jobs.insert(job);
+        ask.push(tag as u64, range);
     }
 
     /// Asks for `range` on behalf of an inode; false where the disk makes us read more than it holds.
@@ -345,9 +309,7 @@ impl Machine for Scan {
     }
 
     fn feed(&mut self, fetched: Fetched<'_>, ask: &mut Requests) {
-        let tag = fetched.tag as u32;
-        let Some(job) = self.jobs.take(tag) else { return };
-        self.jobs.release(tag);
+        let Some(job) = self.jobs.remove(fetched.tag as usize) else { return };
         for (bad, _) in fetched.bad {
             self.out.damaged.insert(*bad);
         }

@@ -20,7 +20,6 @@ mod names;
 mod pace;
 mod probe;
 mod roots;
-mod slab;
 mod superblock;
 mod survey;
 #[cfg(test)]

@@ -15,13 +15,13 @@ use super::{
     job::{ForkKind, Job},
     names::SplitBlock,
     pace::{Pace, Part},
-    slab::Slab,
     xattr::Xattrs,
 };
 use crate::{
     error::ParseError,
     fs::SurveyMachine,
     machine::{Fetched, Machine, Requests},
+    slab::Slab,
     survey::Survey,
 };
 use coldread_model::{ByteRange, Gap, GapKind};
