@@ -1,6 +1,8 @@
 //! MFT records and the attributes in them.
 
 use super::boot::{u16_at, u32_at, u64_at};
+use crate::error::ParseError;
+use coldread_model::Gap;
 
 /// Bytes that one fixup protects, whatever the sector size.
 const FIXUP_STRIDE: usize = 512;
@@ -17,6 +19,14 @@ pub(super) struct Malformed {
 /// A malformed structure.
 pub(super) fn malformed(expected: &'static str, actual: u64) -> Malformed {
     Malformed { expected, actual }
+}
+
+impl Malformed {
+    /// The gap that records it.
+    pub(super) fn to_gap(self, structure: &'static str, number: u64, at: Option<u64>) -> Gap {
+        let error = ParseError::corrupt(at.unwrap_or(0), structure, self.expected, self.actual);
+        Gap { at, ..error.to_gap() }.at_inode(number)
+    }
 }
 
 /// Verifies the update sequence of a record or restart page and puts the protected bytes back.
