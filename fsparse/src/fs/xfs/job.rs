@@ -4,8 +4,9 @@ use super::{
     be::Be,
     btree::{self, Body},
     dir,
-    extent::{self, Mapping},
+    extent::{self, Mapping, Remap},
     fork_image::{ForkImage, MAX_TARGET_BYTES},
+    geometry::Geometry,
     inode::{self, Dinode, Format, RawFork},
     pace::Part,
     survey::{BlockRun, Surveyor, Task, TreeOwner, blocks, readable},
@@ -345,6 +346,11 @@ impl Surveyor {
                 self.found.metadata(self.geometry.bytes_of(mapping.block, mapping.count));
             }
         }
+        if kind == ForkKind::Data && file != FileKind::File && !remaps_of(&self.geometry, job).is_empty() {
+            let reason = "a change of its block map is unfinished";
+            let gap = Gap::new(GapKind::Unreplayed, "inode", reason).at_inode(job.inode.number);
+            self.found.gap(gap.at_byte(at));
+        }
         let fork = job.fork(kind);
         let (found, expected) = (fork.mappings.len() as u64, fork.expected);
         if fork.failed.is_none() && found != expected {
@@ -374,10 +380,7 @@ impl Surveyor {
     /// Finishes what the log began to change in a file's block map.
     fn finish_remaps(&mut self, job: &mut Job) {
         let geometry = std::sync::Arc::clone(&self.geometry);
-        let number = job.inode.number;
-        let first = geometry.remaps.partition_point(|remap| remap.inode < number);
-        let remaps = &geometry.remaps[first..];
-        let remaps = &remaps[..remaps.partition_point(|remap| remap.inode == number)];
+        let remaps = remaps_of(&geometry, job);
         if remaps.is_empty() {
             return;
         }
@@ -496,6 +499,14 @@ impl Surveyor {
             self.spare.push(spare);
         }
     }
+}
+
+/// The changes of an inode's block map that the log began.
+fn remaps_of<'a>(geometry: &'a Geometry, job: &Job) -> &'a [Remap] {
+    let number = job.inode.number;
+    let first = geometry.remaps.partition_point(|remap| remap.inode < number);
+    let remaps = &geometry.remaps[first..];
+    &remaps[..remaps.partition_point(|remap| remap.inode == number)]
 }
 
 /// The row of an inode, as far as the inode itself says.

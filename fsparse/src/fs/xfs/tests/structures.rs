@@ -98,6 +98,24 @@ fn a_tree_that_leads_to_the_same_blocks_over_and_over_is_gone_through_once() {
 }
 
 #[test]
+fn an_unfinished_change_of_what_is_no_file_is_told() {
+    let mut image = vec![0; 1 << 20];
+    let mut directory = plain_inode();
+    directory[2..4].copy_from_slice(&0o040_755u16.to_be_bytes());
+    directory[5] = 1;
+    directory[56..64].copy_from_slice(&6u64.to_be_bytes());
+    directory[76..80].fill(0);
+    directory[100..106].copy_from_slice(&[0, 0, 0, 0, 0, 128]);
+    image[128 * 512..129 * 512].copy_from_slice(&directory);
+    let remap = extent::Remap { inode: 128, offset: 0, count: 1, block: Some(40), unwritten: false };
+    let geometry = Geometry { remaps: vec![remap], ..geometry(false) };
+    let mut machine = Box::new(Surveyor::of_inodes(geometry, &[128]));
+    super::drive(&mut *machine, &image, &[]);
+    let gaps: Vec<_> = machine.finish().gaps.iter().map(|gap| (gap.kind, gap.inode)).collect();
+    assert_eq!(gaps, [(GapKind::Unreplayed, Some(128))]);
+}
+
+#[test]
 fn trees_that_all_inodes_share_take_bounded_work_and_memory() {
     let mut image = vec![0; 1 << 20];
     let geometry = Geometry { held_blocks: 256, reflink: false, ..geometry(false) };
