@@ -11,6 +11,7 @@ mod copies;
 mod dir;
 mod extent;
 mod findings;
+mod fork;
 mod fork_image;
 mod geometry;
 mod inode;

@@ -3,7 +3,8 @@
 use super::{
     dir,
     extent::Mapping,
-    job::{ForkKind, Job},
+    fork::ForkKind,
+    job::Job,
     pace::Part,
     survey::{Surveyor, blocks, readable},
 };

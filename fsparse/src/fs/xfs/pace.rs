@@ -5,7 +5,7 @@
 //! and is cut into requests when there is room.
 
 use super::{
-    job::ForkKind,
+    fork::ForkKind,
     survey::{MAX_REQUEST, Surveyor, Task},
 };
 use crate::machine::Requests;
