@@ -25,6 +25,7 @@ mod probe;
 mod record;
 mod runs;
 mod special;
+mod streams;
 mod survey;
 #[cfg(test)]
 mod tests;
