@@ -12,6 +12,7 @@
 mod attributes;
 mod bitmap;
 mod boot;
+mod copies;
 mod directories;
 mod facts;
 mod file;

@@ -2,6 +2,7 @@
 
 use super::{
     boot::{BOOT_BYTES, BootSector},
+    copies::BootSectors,
     facts::{BITMAP, Facts, LOG_FILE, MFT, VOLUME},
     geometry::{Geometry, ROOT, joined},
     hibernation::{MAX_NODES, START_BYTES, Step, holds_session, search_node, search_root},
@@ -26,12 +27,6 @@ const NODE_TAG: u64 = 1 << 63;
 /// How often the MFT's own record is read: each time through what it has mapped so far, which is all of it the second
 /// time where somebody else than an attacker wrote it.
 const MAX_MFT_READS: u32 = 32;
-
-/// Bytes of a sector, of which the last of the volume is the copy of the boot sector: the one that the bootstrap code of
-/// almost all disks counts in, and that of disks without an emulation of it.
-///
-/// Source: ntfs-3g, "layout.h" (NTFS_BOOT_SECTOR), as documentation.
-const SECTORS: [u64; 2] = [512, 4096];
 
 /// Flag of `$VOLUME_INFORMATION`: the volume is to be checked.
 const VOLUME_IS_DIRTY: u16 = 1;
@@ -61,8 +56,7 @@ pub(super) struct NtfsProbe {
     stage: Stage,
     /// Requests under way.
     left: usize,
-    /// The boot sector and where its copy may be, or why they could not be read.
-    sectors: [Option<Result<Vec<u8>, ParseError>>; 3],
+    sectors: BootSectors,
     identity: Vec<u8>,
     boot: Option<BootSector>,
     geometry: Option<Geometry>,
@@ -94,7 +88,7 @@ impl NtfsProbe {
             volume_bytes,
             stage: Stage::Boot,
             left: 0,
-            sectors: [None, None, None],
+            sectors: BootSectors::new(volume_bytes),
             identity: Vec::new(),
             boot: None,
             geometry: None,
@@ -111,12 +105,6 @@ impl NtfsProbe {
             gaps: Vec::new(),
             error: None,
         }
-    }
-
-    /// Where the boot sector is, and where its copy is if it is of a sector of so many bytes.
-    fn boot_places(&self) -> [(u64, Option<u64>); 3] {
-        let last = |sector: u64| (self.volume_bytes.saturating_sub(sector) / sector * sector, Some(sector));
-        [(0, None), last(SECTORS[0]), last(SECTORS[1])]
     }
 
     /// Goes on once a stage has all that it asked for.
@@ -153,27 +141,17 @@ impl NtfsProbe {
     }
 
     fn read_boot(&mut self) -> Option<BootSector> {
-        let mut first_error = None;
-        for (index, (at, sector)) in self.boot_places().into_iter().enumerate() {
-            let parsed = match self.sectors[index].take() {
-                Some(Ok(bytes)) => parse_boot(&bytes, at, sector).map(|boot| (boot, bytes)),
-                Some(Err(error)) => Err(error),
-                None => continue,
-            };
-            match parsed {
-                Ok((boot, bytes)) => {
-                    self.identity = bytes;
-                    if let Some(error) = &first_error {
-                        let gap: Gap = ParseError::to_gap(error);
-                        self.gaps.push(gap);
-                    }
-                    return Some(boot);
-                }
-                Err(error) => first_error = first_error.or(Some(error)),
+        match self.sectors.read() {
+            Ok((boot, identity, gap)) => {
+                self.identity = identity;
+                self.gaps.extend(gap);
+                Some(boot)
+            }
+            Err(error) => {
+                self.error = Some(error);
+                None
             }
         }
-        self.error = first_error;
-        None
     }
 
     /// Reads record 0 at a cluster, of which nothing else is known.
@@ -373,27 +351,9 @@ impl NtfsProbe {
     }
 }
 
-/// Reads the boot sector, or its copy in a last sector of so many bytes: a volume's last bytes may as well be those of a
-/// file that is an image of another one.
-fn parse_boot(bytes: &[u8], at: u64, sector: Option<u64>) -> Result<BootSector, ParseError> {
-    let found = BootSector::parse(bytes, at)?;
-    match sector.map(|sector| at + sector) {
-        Some(end) if found.size_bytes != end => {
-            let expected = format!("the copy at the end of a volume of {end} bytes");
-            Err(ParseError::corrupt(at, "NTFS boot sector", expected, found.size_bytes))
-        }
-        _ => Ok(found),
-    }
-}
-
 impl Machine for NtfsProbe {
     fn start(&mut self, ask: &mut Requests) {
-        let places = self.boot_places();
-        for (tag, (at, _)) in (0..).zip(places) {
-            if at + BOOT_BYTES <= self.volume_bytes && (tag == 0 || at != 0) {
-                ask.push(tag, ByteRange::new(at, BOOT_BYTES));
-            }
-        }
+        self.sectors.ask(ask);
         self.left = ask.len();
         if self.left == 0 {
             let wanted = format!("{BOOT_BYTES} bytes or more");
@@ -406,19 +366,7 @@ impl Machine for NtfsProbe {
         self.left = self.left.saturating_sub(1);
         let before = ask.len();
         match &mut self.stage {
-            Stage::Boot => {
-                let sector = match fetched.bad.first() {
-                    None => Ok(fetched.bytes.to_vec()),
-                    Some((range, error)) => Err(ParseError::Io {
-                        at: range.start,
-                        structure: "NTFS boot sector",
-                        reason: error.to_string(),
-                    }),
-                };
-                if let Some(place) = self.sectors.get_mut(fetched.tag as usize) {
-                    *place = Some(sector);
-                }
-            }
+            Stage::Boot => self.sectors.take(&fetched),
             Stage::Mft { loader, .. } | Stage::Files(loader) | Stage::Hibernation(loader) => {
                 loader.feed(fetched, ask);
             }
