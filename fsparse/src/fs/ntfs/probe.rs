@@ -337,12 +337,12 @@ impl NtfsProbe {
             return;
         }
         match log_state(&self.restart) {
-            Ok(LogState::Clean) => {}
             Ok(LogState::Open) => self.unreplayed.push("the log was not closed".to_owned()),
-            // The gap of what could not be read is there.
-            Err(_) if self.log_unread => {
+            // The gap of what could not be read is there; a page that is not known may be the newer one.
+            _ if self.log_unread => {
                 self.unreplayed.push("the log's restart pages could not be read".to_owned());
             }
+            Ok(LogState::Clean) => {}
             Err(wrong) => {
                 self.gaps.push(wrong.to_gap("$LogFile", LOG_FILE, None));
                 self.unreplayed.push("the log's restart pages are damaged".to_owned());

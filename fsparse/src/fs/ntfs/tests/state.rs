@@ -91,6 +91,15 @@ fn what_is_not_known_of_the_log_and_of_a_session_is_told() {
     let (state, reason, kinds) = judged(image, &[2300 * 512, 2308 * 512]);
     assert_eq!((state, &*reason), (unreplayed, "the log's restart pages could not be read"));
     assert!(kinds.iter().all(|one| [log(GapKind::Io), log(GapKind::Unreplayed)].contains(one)), "{kinds:?}");
+    // One of them: it may be newer than the other, which is of a closed log.
+    let mut image = Image::new();
+    for page in [2300, 2308] {
+        image.cluster(page, &restart_page(8192, u16::MAX));
+    }
+    let closed = Image { bytes: image.bytes.clone() };
+    assert_eq!(judged(closed, &[]).0, VolumeState::Clean);
+    let (state, reason, _) = judged(image, &[2308 * 512]);
+    assert_eq!((state, &*reason), (unreplayed, "the log's restart pages could not be read"));
     // The record of hiberfil.sys on one.
     let (_, _, kinds) = judged(hibernated(b"HIBR"), &[Image::place(50, 0) as u64]);
     assert_eq!(kinds, [gap(GapKind::Io, "MFT record")]);
