@@ -10,8 +10,9 @@
 use super::{
     super::{Job, TaskError, probe::run, survey::Opened},
     Surveyed, Work,
-    goals::{Goal, Goals, Path, State, below, components, follow},
+    goals::{Goal, Goals, Path, State, below, components},
     joined::{Asset, WINDOWS_SIGN},
+    links::Links,
 };
 use coldread_artifacts::{
     EXTRACTORS, Extractor,
@@ -24,7 +25,7 @@ use coldread_fsparse::{
     tree::Tree,
 };
 use coldread_model::{FileKind, Gap, GapKind, Parts};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Symbolic links in a row (path_resolution(7)), so rounds of new goals.
 const MAX_LINKS: usize = 40;
@@ -39,6 +40,8 @@ struct Descent<'a> {
     opened: &'a Opened<'a>,
     root: u64,
     goals: Goals,
+    /// Links that the last walk did not follow.
+    links_left_out: u64,
     /// What was read of it; the names are in `names`.
     survey: Survey,
     /// Inodes that were read, or are known not to be there.
@@ -95,13 +98,14 @@ impl Job<'_> {
             for sign in &signs {
                 descent.goals.add(sign);
             }
-            descent.walk(self)?;
+            descent.walk(self, Links::new(Vec::new()))?;
         }
-        let mut goals: Vec<Goal> = signs;
-        goals.extend(wanted);
+        let mut goals: BTreeSet<Goal> = signs.into_iter().chain(wanted).collect();
         for _ in 0..=MAX_LINKS {
             let mounts = mounts(work, opened, descents)?;
             let mut news = false;
+            // All goals are told again: what is too much is counted anew.
+            descents.iter_mut().flatten().for_each(|descent| descent.goals.left_out = 0);
             for (volume, mount) in &mounts {
                 let Some(descent) = &mut descents[*volume] else { continue };
                 for goal in goals.iter().flat_map(|goal| below(goal, mount)) {
@@ -113,14 +117,9 @@ impl Job<'_> {
             }
             for (volume, descent) in descents.iter_mut().enumerate() {
                 let Some(descent) = descent else { continue };
-                let links = descent.walk(self)?;
-                // Where a volume is not mounted, its links lead nowhere that anybody asks for.
-                for (_, mount) in mounts.iter().filter(|(mounted, _)| *mounted == volume) {
-                    goals.extend(links.iter().map(|link| link.goal(mount)));
-                }
+                let at = mounts.iter().filter(|(mounted, _)| *mounted == volume).map(|(_, mount)| mount);
+                goals.extend(descent.walk(self, Links::new(at.collect()))?);
             }
-            goals.sort_unstable();
-            goals.dedup();
         }
         Ok(())
     }
@@ -198,24 +197,6 @@ fn root_of(volume: &Opened<'_>) -> Result<u64, TaskError> {
     volume.driver.root(&volume.spec.geometry).map_err(|error| TaskError::Invalid(error.to_string()))
 }
 
-/// A symbolic link on the way to goals.
-struct Link {
-    /// The path of the directory it is in, on its volume.
-    parent: Path,
-    target: Vec<u8>,
-    /// What of the goal lies behind it.
-    rest: Goal,
-}
-
-impl Link {
-    /// The goal in the asset's tree, where the link's volume is mounted at `mount`.
-    fn goal(&self, mount: &[Vec<u8>]) -> Goal {
-        let mut path = follow(&[mount, &self.parent].concat(), &self.target);
-        path.extend(self.rest.components.iter().cloned());
-        self.rest.with(path)
-    }
-}
-
 impl<'a> Descent<'a> {
     /// With the root directory read.
     fn new(opened: &'a Opened<'a>, job: &Job<'_>) -> Result<Self, TaskError> {
@@ -223,6 +204,7 @@ impl<'a> Descent<'a> {
             opened,
             root: root_of(opened)?,
             goals: Goals::default(),
+            links_left_out: 0,
             survey: Survey::default(),
             read: HashMap::new(),
             names: HashMap::new(),
@@ -256,9 +238,8 @@ impl<'a> Descent<'a> {
         Ok(())
     }
 
-    /// Walks from the root along all goals and reads what is not read yet. Gives the links on the way.
-    fn walk(&mut self, job: &Job<'_>) -> Result<Vec<Link>, TaskError> {
-        let mut links = Vec::new();
+    /// Walks from the root along all goals and reads what is not read yet. Gives the goals behind the links on the way.
+    fn walk(&mut self, job: &Job<'_>, mut links: Links<'_>) -> Result<BTreeSet<Goal>, TaskError> {
         let mut level = vec![Place { inode: self.root, path: Vec::new(), states: self.goals.start() }];
         let mut seen: HashSet<(u64, Vec<State>)> = HashSet::new();
         while !level.is_empty() {
@@ -287,23 +268,16 @@ impl<'a> Descent<'a> {
                         next.push(Place { inode: inode.number, path, states: step.states });
                     }
                     FileKind::Symlink => {
-                        let target = self.survey.bytes(inode.target).to_vec();
-                        let mut rests = self.goals.left(&step.states);
-                        if step.reached {
-                            rests.push(Goal::default());
-                        }
-                        links.extend(rests.into_iter().map(|rest| Link {
-                            parent: place.path.clone(),
-                            target: target.clone(),
-                            rest,
-                        }));
+                        links.add(&self.goals, &place.path, self.survey.bytes(inode.target), &step);
                     }
                     _ => {}
                 }
             }
             level = next;
         }
-        Ok(links)
+        let (behind, left_out) = links.finish();
+        self.links_left_out = left_out;
+        Ok(behind)
     }
 
     /// The names that lead to inodes that were read.
@@ -319,12 +293,15 @@ impl<'a> Descent<'a> {
         Survey { entries: self.entries(), ..self.survey.clone() }
     }
 
-    /// What was read, with a gap where goals were too many.
+    /// What was read, with gaps where goals were too many.
     fn finish(mut self) -> Survey {
         self.survey.entries = self.entries();
-        if self.goals.left_out > 0 {
-            let reason =
-                format!("{} further paths behind symbolic links were not followed", self.goals.left_out);
+        let left_out = [
+            (self.goals.left_out, "further paths behind symbolic links"),
+            (self.links_left_out, "symbolic links on the way to what is looked for"),
+        ];
+        for (count, what) in left_out.into_iter().filter(|(count, _)| *count > 0) {
+            let reason = format!("{count} {what} were not followed");
             self.survey.gaps.push(Gap::new(GapKind::Limit, "symbolic links", reason));
         }
         self.survey

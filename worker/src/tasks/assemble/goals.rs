@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// Goals that one volume may have. Each symbolic link on the way to a goal makes one more, and a hostile disk
 /// may be all links. What is wanted itself, on the host and in each store of containers, is some five thousand.
-const MAX_GOALS: usize = 8192;
+pub(super) const MAX_GOALS: usize = 8192;
 /// Components of all goals together, those that several begin with counted once.
 const MAX_NODES: usize = 1 << 18;
 
@@ -55,6 +55,7 @@ struct Node {
     any_case: bool,
     /// A goal ends here.
     end: bool,
+    /// In the order of their components: links of a hostile disk make thousands in one place.
     children: Vec<State>,
 }
 
@@ -80,7 +81,7 @@ impl Default for Goals {
 }
 
 /// Where a step into a name leads.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Step {
     /// The states behind the name, if it is a directory.
     pub(super) states: Vec<State>,
@@ -93,8 +94,8 @@ impl Goals {
     pub(super) fn add(&mut self, goal: &Goal) -> bool {
         let (mut node, mut known) = (0, 0);
         for component in goal.components.iter() {
-            let Some(child) = self.child(node, component, goal.any_case) else { break };
-            (node, known) = (child, known + 1);
+            let Ok(child) = self.child(node, component, goal.any_case) else { break };
+            (node, known) = (self.nodes[node as usize].children[child], known + 1);
         }
         let news = &goal.components[known..];
         if goal.components.is_empty() || (news.is_empty() && self.nodes[node as usize].end) {
@@ -107,8 +108,9 @@ impl Goals {
         for component in news {
             let new = self.nodes.len() as State;
             let any_case = goal.any_case;
+            let (Ok(place) | Err(place)) = self.child(node, component, any_case);
+            self.nodes[node as usize].children.insert(place, new);
             self.nodes.push(Node { component: component.clone(), any_case, ..Node::default() });
-            self.nodes[node as usize].children.push(new);
             node = new;
         }
         self.nodes[node as usize].end = true;
@@ -116,12 +118,12 @@ impl Goals {
         true
     }
 
-    fn child(&self, node: State, component: &[u8], any_case: bool) -> Option<State> {
-        let same = |child: &&State| {
-            let child = &self.nodes[**child as usize];
-            child.any_case == any_case && child.component == component
-        };
-        self.nodes[node as usize].children.iter().find(same).copied()
+    /// Which of a node's children a component leads to, or which it would be.
+    fn child(&self, node: State, component: &[u8], any_case: bool) -> Result<usize, usize> {
+        self.nodes[node as usize].children.binary_search_by(|child| {
+            let child = &self.nodes[*child as usize];
+            (&child.component[..], child.any_case).cmp(&(component, any_case))
+        })
     }
 
     /// The states at the root.

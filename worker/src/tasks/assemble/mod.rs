@@ -7,6 +7,7 @@ mod descent;
 mod extract;
 mod goals;
 mod joined;
+mod links;
 mod listing;
 
 use super::{
