@@ -161,22 +161,27 @@ impl MmapQueue<'_> {
     }
 }
 
-/// Longer windows are not fetched: their start is the smallest part of them, and the rest is read in order, which the
-/// processor finds out by itself.
-const MAX_FETCHED: usize = 16 << 10;
-/// Bytes of a line of the processor's cache.
-const LINE: usize = 64;
-
 /// Brings a short window into the processor's cache that is handed out next, while its consumer parses the one before:
 /// blocks of directories lie here and there, and waiting for memory takes longer than reading them.
+#[cfg(target_arch = "x86_64")]
 fn fetch(window: &[u8]) {
-    #[cfg(target_arch = "x86_64")]
-    for line in window.chunks(LINE).filter(|_| window.len() <= MAX_FETCHED) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: it is a hint, which touches nothing that the program can see, at the start of a slice.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    /// Longer windows are not fetched: their start is the smallest part of them, and the rest is read in order, which
+    /// the processor finds out by itself.
+    const MAX_FETCHED: usize = 16 << 10;
+    /// Bytes of a line of the processor's cache.
+    const LINE: usize = 64;
+    if window.len() <= MAX_FETCHED {
+        for line in window.chunks(LINE) {
+            // SAFETY: it is a hint, which touches nothing that the program can see, at the start of a slice.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
     }
 }
+
+/// Other processors wait.
+#[cfg(not(target_arch = "x86_64"))]
+fn fetch(_: &[u8]) {}
 
 impl ReadQueue for MmapQueue<'_> {
     fn push(&mut self, tag: u64, range: ByteRange) {
