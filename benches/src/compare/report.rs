@@ -3,7 +3,7 @@
 use super::{
     Task, chart,
     contenders::{Contender, Facts, Role},
-    measure::{Temperature, median},
+    measure::{SHORT, Temperature, median},
     missing::Missing,
     three::Readers,
 };
@@ -261,10 +261,11 @@ impl Report {
         writeln!(
             text,
             "Medians of {} runs of each, one after the other in an order that turns round every time; cold: the page \
-             cache is dropped before each run; warm: after a run that is not counted, and what takes less than a \
-             second right after another; mounting is not counted. \"Of coldread's\": the time divided by coldread's \
+             cache is dropped before each run; warm: after a run that is not counted, and what takes less than {} \
+             seconds right after another; mounting is not counted. \"Of coldread's\": the time divided by coldread's \
              in the same run.\n",
-            self.runs
+            self.runs,
+            SHORT.as_secs()
         )?;
         if !self.optimised {
             text += "**The harness is a debug build**: the times of fsparse alone and of Rust crates mean nothing.\n\n";
