@@ -96,6 +96,8 @@ mod tests {
             &["coldread", "scan", "a", "--store", "s", "--server", "http://h:1"],
             &["coldread", "scan", "a", "--shard-bytes", "0"],
             &["coldread", "scan", "a", "--content", "some"],
+            &["coldread", "scan", "a", "--asset", ""],
+            &["coldread", "scan", "a", "--account", ""],
             &["coldread", "files", "--store", "s", "--server", "http://h:1"],
             &["coldread", "logins", "--since", "yesterday"],
             &["coldread", "assets", "--at", "tomorrow"],

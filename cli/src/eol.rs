@@ -11,6 +11,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// What is read as facts.
+const SHAPE: &str = "give a JSON object with `source`, `date` and `products`, each with a `title` and `releases` \
+    (`releaseCycle`, `eol` and the like, as endoflife.date has them)";
 const SHIPPED: &str = include_str!("../data/os-eol.json");
 
 /// By which facts, and for which day, end of life is told.
@@ -101,13 +104,15 @@ impl Facts {
     /// The facts in `file`, or those that ship with the program.
     pub fn load(file: Option<&Path>) -> Result<Self> {
         let text = match file {
-            Some(file) => std::fs::read_to_string(file)
-                .map_err(|error| Failure::new(format!("{}: {error}", file.display())))?,
+            Some(file) => std::fs::read_to_string(file).map_err(|error| {
+                Failure::new(format!("cannot read {}", file.display())).because(&error).next(SHAPE)
+            })?,
             None => SHIPPED.to_owned(),
         };
         let facts: Self = serde_json::from_str(&text).map_err(|error| {
             let name = file.map_or("the facts that ship".to_owned(), |file| file.display().to_string());
             Failure::new(format!("{name}: no end-of-life dates of endoflife.date's shape: {error}"))
+                .next(SHAPE)
         })?;
         Ok(facts)
     }

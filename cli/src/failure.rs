@@ -20,6 +20,8 @@ pub struct Failure {
 /// The result of most of this crate.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
+const LISTS_SNAPSHOTS: &str = "`coldread snapshots` lists them, with their ids";
+
 impl Failure {
     /// A failure with its message.
     pub fn new(message: impl Into<String>) -> Self {
@@ -34,9 +36,29 @@ impl Failure {
 
     /// A question that makes no sense to who is asked.
     fn refused(text: &str) -> Self {
-        let next = "a pattern is a glob: * is any text, ? one character, [a-z] one of these, {a,b} either; a bracket is [[]";
         let failure = Self { code: 2, ..Self::new(text) };
-        if text.starts_with("pattern ") { failure.next(next) } else { failure }
+        if text.starts_with("pattern ") {
+            failure.next(
+                "a pattern is a glob: * is any text, ? one character, [a-z] one of these, {a,b} either; a bracket is [[]",
+            )
+        } else if text.contains(" snapshot") {
+            failure.next(LISTS_SNAPSHOTS)
+        } else {
+            failure
+        }
+    }
+
+    /// That something is not there, and what lists such things.
+    fn missing(text: &str) -> Self {
+        Self::new(text).next(if text.starts_with("no snapshot ") {
+            LISTS_SNAPSHOTS
+        } else if text.starts_with("no volume ") {
+            "`coldread asset show ASSET` lists an asset's volumes"
+        } else if text.starts_with("the scan of ") {
+            "scan it again, without --only or with files in it"
+        } else {
+            "`coldread assets` lists what was scanned, `coldread files` what is in it"
+        })
     }
 
     /// Nobody reads what we print any more: an end like any other.
@@ -111,8 +133,7 @@ impl From<io::Error> for Failure {
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         let mut failure = match ServiceError::from(status.clone()) {
-            ServiceError::NotFound(text) => Self::new(text)
-                .next("`coldread assets` lists what was scanned, `coldread files` what is in it"),
+            ServiceError::NotFound(text) => Self::missing(&text),
             ServiceError::Unreadable(text) => {
                 Self::new(text).next("`coldread gaps` lists what else could not be read")
             }
@@ -151,13 +172,23 @@ mod tests {
     #[test]
     fn what_makes_no_sense_to_the_service_is_wrong_usage() {
         for (error, code, next) in [
-            (ServiceError::Invalid("pattern \"[\": unclosed".to_owned()), 2, true),
-            (ServiceError::Invalid("\"x\" is not a kind".to_owned()), 2, false),
-            (ServiceError::NotFound("asset x".to_owned()), 1, true),
-            (ServiceError::Internal("damaged".to_owned()), 1, false),
+            (ServiceError::Invalid("pattern \"[\": unclosed".to_owned()), 2, "glob"),
+            (
+                ServiceError::Invalid("\"x\" is not a snapshot: 8 hex digits".to_owned()),
+                2,
+                "coldread snapshots",
+            ),
+            (ServiceError::Invalid("\"x\" is not a kind".to_owned()), 2, ""),
+            (ServiceError::NotFound("no asset \"x\"".to_owned()), 1, "coldread assets"),
+            (ServiceError::NotFound("no snapshot 0123".to_owned()), 1, "coldread snapshots"),
+            (ServiceError::NotFound("no volume \"p9\"".to_owned()), 1, "coldread asset show"),
+            (ServiceError::NotFound("the scan of x was asked for logins only".to_owned()), 1, "--only"),
+            (ServiceError::Internal("damaged".to_owned()), 1, ""),
         ] {
             let failure = Failure::from(Status::from(error));
-            assert_eq!((failure.code, failure.next.is_some()), (code, next), "{failure}");
+            let told = failure.next.as_deref().unwrap_or_default();
+            assert_eq!((failure.code, told.is_empty()), (code, next.is_empty()), "{failure}");
+            assert!(told.contains(next), "{failure}");
         }
     }
 

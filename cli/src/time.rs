@@ -1,5 +1,6 @@
 //! Points in time as people type them: RFC 3339, a date, or a span ago.
 
+use crate::failure::Failure;
 use coldread_proto::v1;
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use std::str::FromStr;
@@ -44,6 +45,17 @@ impl From<PointInTime> for v1::Time {
     }
 }
 
+/// That a span of time does not end before it begins: it would find nothing, and that would tell nothing.
+pub fn check_span(since: Option<PointInTime>, until: Option<PointInTime>) -> crate::failure::Result<()> {
+    match (since, until) {
+        (Some(since), Some(until)) if until.0 < since.0 => Err(Failure::usage(format!(
+            "--until {} is before --since {}: no time lies between them",
+            until.0, since.0
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Seconds of a span such as `90s`, `15m`, `12h`, `7d`, `2w` or `1d12h`.
 fn span(text: &str) -> Option<i64> {
     let mut rest = text;
@@ -75,6 +87,20 @@ mod tests {
             let time = v1::Time::from(time);
             (time.seconds, time.nanos)
         })
+    }
+
+    #[test]
+    fn a_span_that_ends_before_it_begins_is_wrong_usage() {
+        let at = |text: &str| Some(text.parse::<PointInTime>().unwrap());
+        for (since, until, good) in [
+            (at("2025-11-01"), at("2025-11-02"), true),
+            (at("2025-11-02"), at("2025-11-01"), false),
+            (at("2025-11-02"), at("2025-11-02"), true),
+            (at("2025-11-02"), None, true),
+            (None, at("1999-11-02"), true),
+        ] {
+            assert_eq!(check_span(since, until).is_ok(), good, "{since:?} {until:?}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::{
     connect::{self, Need, Services},
     failure::Result,
     output::{Format, Value, counted, plain, stdout},
-    time::PointInTime,
+    time::{self, PointInTime},
 };
 use coldread_proto::v1::{LogWindowsRequest, SumUpLoginsRequest, Time, UserLogins};
 use std::io::Write;
@@ -44,6 +44,7 @@ pub struct Summary {
 
 impl Summary {
     pub async fn run(self) -> Result<()> {
+        time::check_span(self.since, self.until)?;
         let ListingArgs { output, place, .. } = &self.listing;
         let (scope, root, format) = (self.listing.scope(), self.listing.root(), output.output);
         let windows =
