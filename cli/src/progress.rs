@@ -67,6 +67,15 @@ impl ScanProgress {
         bar.set_message(format!("{} read  {}", human_size(state.bytes_read), plain(&state.activity)));
     }
 
+    /// Shows that no worker has begun it yet, at the coordinator `url`.
+    pub fn waits_for_worker(&self, url: &str) {
+        let url = plain(url);
+        say(&format!(
+            "{}: waits for a worker; if none runs: `coldread worker --coordinator {url}`",
+            self.name
+        ));
+    }
+
     /// Shows that nobody tells of it now.
     pub fn away(&self) {
         match &self.bar {
@@ -84,11 +93,11 @@ impl ScanProgress {
         let failed = |reason: &str| format!("failed: {}", about(&self.name, reason));
         say(&match outcome {
             Ok(state) if state.phase() == Phase::Done => {
-                let (files, gaps) = state.summary.as_ref().map_or((0, 0), |one| (one.files, one.gaps));
+                let (files, gaps) = state.summary.as_ref().map_or((None, 0), |one| (one.files, one.gaps));
+                let files = files.map(|files| counted(files, "file") + ", ").unwrap_or_default();
                 let mut line = format!(
-                    "{}: done, {}, {}, {} read",
+                    "{}: done, {files}{}, {} read",
                     self.name,
-                    counted(files, "file"),
                     counted(gaps, "gap"),
                     human_size(state.bytes_read)
                 );

@@ -8,6 +8,7 @@
 mod cluster;
 mod commit;
 mod config;
+mod counted;
 mod digests;
 mod error;
 pub mod leases;

@@ -7,7 +7,7 @@
 
 use crate::error;
 use coldread_model::{
-    FileKind, RowFlags, SnapshotManifest, VolumeManifest, VolumeState, codec,
+    FileKind, Part, RowFlags, SnapshotManifest, VolumeManifest, VolumeState, codec,
     listing::path_of,
     task::{IoMode, SourceSpec, TaskInput, VolumeSpec},
 };
@@ -43,6 +43,15 @@ pub(crate) fn read_task(
 ) -> Result<TaskInput, ServiceError> {
     if request.path.len() > MAX_PATH_BYTES {
         return Err(ServiceError::Limit(format!("a path of {} bytes", request.path.len())));
+    }
+    // Then nothing is listed, and not there would be said of what is.
+    if !manifest.asked.contains(Part::Files) {
+        let only: Vec<&str> = manifest.asked.only().map(Part::name).collect();
+        return Err(ServiceError::NotFound(format!(
+            "the scan of {} was asked for {} only and lists no files",
+            manifest.asset,
+            only.join(", ")
+        )));
     }
     let namespace = Namespace { store, manifest, mounts: mounts(manifest, &request.volume)? };
     let (volume, found) = namespace.resolve(&request.path, &request.stream)?;

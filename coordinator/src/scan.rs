@@ -1,6 +1,7 @@
 //! One scan under way: its plan, the objects and outputs of its tasks, and its state for those who watch.
 
 use crate::{
+    counted::Counted,
     planner::{Planner, Step},
     spool::Spool,
 };
@@ -111,21 +112,22 @@ pub(crate) fn has_ended(state: &ScanState) -> bool {
 
 /// What a scan's client is told at the end.
 pub(crate) fn summary(manifest: &SnapshotManifest, snapshot: String) -> ScanSummary {
+    let counted = Counted::of(manifest);
     let volumes = manifest.volumes.iter().map(|volume| VolumeSummary {
         name: volume.name.clone(),
         content: volume.content.clone(),
         mount: volume.mount.clone().unwrap_or_default(),
         state: volume.state.map_or("", coldread_model::VolumeState::name).to_owned(),
-        files: volume.rows,
+        files: counted.files.map(|_| volume.rows),
         bytes: volume.range.len,
     });
     ScanSummary {
         asset: manifest.asset.clone(),
         snapshot,
-        files: manifest.volumes.iter().map(|volume| volume.rows).sum(),
-        packages: manifest.counts.packages,
-        logins: manifest.counts.logins,
-        failed_logins: manifest.counts.failed_logins,
+        files: counted.files,
+        packages: counted.packages,
+        logins: counted.logins,
+        failed_logins: counted.failed_logins,
         gaps: manifest.counts.gaps,
         volumes: volumes.collect(),
         system: manifest.system.pretty_name.clone().unwrap_or_default(),

@@ -1,6 +1,6 @@
 //! Installed packages.
 
-use crate::{digest::Sha256Digest, time::Timestamp};
+use crate::{asked::Part, digest::Sha256Digest, time::Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -83,6 +83,39 @@ words! {
         WindowsService = "windows-service",
         /// A driver of Windows.
         WindowsDriver = "windows-driver",
+    }
+}
+
+impl PackageType {
+    /// The part of what there is to know that such packages are of: a language's own tools bring libraries.
+    pub const fn part(self) -> Part {
+        match self {
+            Self::Pypi
+            | Self::Npm
+            | Self::Gem
+            | Self::Golang
+            | Self::Cargo
+            | Self::Maven
+            | Self::Nuget
+            | Self::Composer
+            | Self::Conda => Part::Libraries,
+            Self::Deb
+            | Self::Rpm
+            | Self::Apk
+            | Self::Pacman
+            | Self::Portage
+            | Self::Opkg
+            | Self::Snap
+            | Self::Flatpak
+            | Self::Nix
+            | Self::Guix
+            | Self::Windows
+            | Self::Msix
+            | Self::Kb
+            | Self::Dotnet
+            | Self::WindowsService
+            | Self::WindowsDriver => Part::Packages,
+        }
     }
 }
 

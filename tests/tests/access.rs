@@ -391,8 +391,28 @@ fn the_summary_names_addresses_and_who_was_not_there() {
         let says = format!("the scans of 1 asset were not asked for {part}");
         assert_eq!(place.run(&words).exits(0).says(&[&says]).text(), "", "{line}");
     }
-    let none = place.run(&["packages", "--name", "nothing-like-this"]).exits(0).says(&["no packages"]);
-    assert!(!none.stderr.contains("asked"), "{}", none.stderr);
+    let no_libraries = "the scans of 1 asset were not asked for libraries";
+    for (words, asked) in [
+        (&["--name", "nothing-like-this"][..], false),
+        (&["--type", "npm", "-o", "ndjson"], false),
+        (&["--type", "deb", "--name", "nothing-like-this"], true),
+    ] {
+        let says = if asked { "no packages" } else { no_libraries };
+        let none = place.run(&[&["packages"], words].concat()).exits(0).says(&[says]);
+        assert_eq!((none.text(), none.stderr.contains("asked")), ("", !asked), "{words:?}");
+    }
+    // No number is said of what nobody counted, and no file is said not to be there.
+    let (asset, shown) = (&place.rows(&["assets"])[0], place.asset("speicher"));
+    for row in [asset, &shown, &place.rows(&["snapshots"])[0]] {
+        let has = ["files", "logins", "failed_logins"].map(|name| row.get(name).is_some());
+        assert_eq!((has, &row["only"]), ([false; 3], &json!("packages")), "{row}");
+    }
+    assert!(asset["packages"].as_u64().unwrap() > 100 && shown["volumes"][0].get("files").is_none());
+    let to = tempfile::tempdir().unwrap();
+    let to = to.path().to_str().unwrap();
+    for words in [&["cat", "speicher", "/etc/passwd"][..], &["extract", "speicher", "/etc/*", "--to", to]] {
+        place.run(words).exits(1).says(&["asked for packages only and lists no files"]);
+    }
     let rows = place.rows(&["logins", "summary"]);
     assert_eq!((rows.len(), &rows[0]["note"]), (1, &json!("the scan was not asked for logins")));
     let table = place.run(&["logins", "summary"]).exits(0);

@@ -133,6 +133,9 @@ fn what_a_file_is_beside_its_bytes_is_told() {
         assert_eq!(rows.len(), 1, "{path}");
         rows.into_iter().next().unwrap()
     };
+    // That no disk has such a volume is no empty answer.
+    let missing = scanned().run(&["files", "--volume", "p9"]).exits(1);
+    missing.says(&["no volume \"p9\"", "coldread asset show"]);
     let link = row("/etc/os-release");
     assert_eq!(
         (link["type"].as_str(), link["target"].as_str()),

@@ -2,7 +2,7 @@
 
 use super::listing::ListingArgs;
 use crate::{connect::Services, failure::Result};
-use coldread_model::{AccountKind, Part};
+use coldread_model::{AccountKind, Part, Parts};
 use coldread_proto::v1::AccountsRequest;
 
 /// List the users that systems know: who they are, whether a password opens them, what they may do
@@ -44,6 +44,6 @@ impl Accounts {
             root: self.listing.root(),
         };
         let ask = async |services: Services| services.query().accounts(request).await;
-        self.listing.print(Part::Accounts, ask, |batch| batch.accounts).await
+        self.listing.print(Parts::of(Part::Accounts), ask, |batch| batch.accounts).await
     }
 }

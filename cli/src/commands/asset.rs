@@ -234,7 +234,7 @@ mod tests {
 
     fn detail() -> AssetDetail {
         AssetDetail {
-            asset: Some(Asset { asset: "web".to_owned(), files: 3, ..Asset::default() }),
+            asset: Some(Asset { asset: "web".to_owned(), files: Some(3), ..Asset::default() }),
             system: Some(System {
                 id: Some("debian".to_owned()),
                 kernels: vec![Kernel {

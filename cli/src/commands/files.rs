@@ -6,7 +6,7 @@ use crate::{
     connect::Services,
     failure::Result,
 };
-use coldread_model::Part;
+use coldread_model::{Part, Parts};
 use coldread_proto::v1::FilesRequest;
 
 /// List files: names, metadata and digests, ordered by volume, parent directory and name
@@ -47,7 +47,7 @@ impl Files {
             all: self.all,
         };
         let ask = async |services: Services| services.query().files(request).await;
-        let about = Some((Part::Files, scope));
+        let about = Some((Parts::of(Part::Files), scope));
         listing::print(&self.place, self.output.output, about, ask, |batch| batch.files).await
     }
 }

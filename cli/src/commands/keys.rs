@@ -2,7 +2,7 @@
 
 use super::listing::ListingArgs;
 use crate::{connect::Services, failure::Result};
-use coldread_model::{KeyKind, Part};
+use coldread_model::{KeyKind, Part, Parts};
 use coldread_proto::v1::KeysRequest;
 
 /// List SSH keys: which open accounts, which prove machines, and private keys that lie about
@@ -55,6 +55,6 @@ impl Keys {
             root: self.listing.root(),
         };
         let ask = async |services: Services| services.query().keys(request).await;
-        self.listing.print(Part::Keys, ask, |batch| batch.keys).await
+        self.listing.print(Parts::of(Part::Keys), ask, |batch| batch.keys).await
     }
 }

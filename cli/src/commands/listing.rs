@@ -7,12 +7,12 @@ use crate::{
     output::{Format, Printer, Row, counted, stdout},
     progress,
 };
-use coldread_model::Part;
+use coldread_model::{Part, Parts};
 use coldread_proto::v1::{AssetsRequest, Scope};
 use tonic::{Response, Status, Streaming};
 
-/// What rows are of: a part of what there is to know, of these snapshots.
-pub type About = (Part, Scope);
+/// What rows are of: parts of what there is to know, of these snapshots.
+pub type About = (Parts, Scope);
 
 /// What every listing of a part takes: which assets and trees it is of, how it is printed, and who answers.
 #[derive(Debug, clap::Args)]
@@ -38,10 +38,10 @@ impl ListingArgs {
         self.root.root.clone()
     }
 
-    /// Asks, and prints the rows of the answer, which are of this part ([`print()`]).
+    /// Asks, and prints the rows of the answer, which are of these parts ([`print()`]).
     pub async fn print<B, R, I, F>(
         &self,
-        part: Part,
+        parts: Parts,
         ask: impl FnOnce(Services) -> F,
         rows: impl Fn(B) -> I,
     ) -> Result<()>
@@ -50,7 +50,7 @@ impl ListingArgs {
         I: IntoIterator<Item = R>,
         F: Future<Output = Result<Response<Streaming<B>>, Status>>,
     {
-        print(&self.place, self.output.output, Some((part, self.scope())), ask, rows).await
+        print(&self.place, self.output.output, Some((parts, self.scope())), ask, rows).await
     }
 }
 
@@ -70,20 +70,20 @@ where
 {
     connect::with(&place.place()?, Need::Answers, async |services| {
         let printed = print_rows(ask(services.clone()).await?.into_inner(), format, rows).await?;
-        let unasked = match about {
-            Some((part, scope)) => unasked(&services, part, scope).await?.map(|count| (part, count)),
-            None => None,
-        };
-        match unasked {
-            Some((part, count)) => {
-                let (assets, part) = (counted(count, "asset"), part.name());
-                let start = if printed == 0 { format!("no {}: ", R::NOUN) } else { String::new() };
-                progress::say(&format!("{start}the scans of {assets} were not asked for {part}"));
+        let mut start = if printed == 0 { format!("no {}: ", R::NOUN) } else { String::new() };
+        let mut told = false;
+        if let Some((parts, scope)) = about {
+            for part in parts.only() {
+                if let Some(count) = unasked(&services, part, scope.clone()).await? {
+                    let (assets, part) = (counted(count, "asset"), part.name());
+                    let start = std::mem::take(&mut start);
+                    progress::say(&format!("{start}the scans of {assets} were not asked for {part}"));
+                    told = true;
+                }
             }
-            None if printed == 0 && matches!(format, Format::Table | Format::Wide) => {
-                progress::say(&format!("no {}", R::NOUN));
-            }
-            None => {}
+        }
+        if !told && printed == 0 && matches!(format, Format::Table | Format::Wide) {
+            progress::say(&format!("no {}", R::NOUN));
         }
         Ok(())
     })

@@ -2,7 +2,7 @@
 
 use super::listing::ListingArgs;
 use crate::{connect::Services, failure::Result};
-use coldread_model::{PackageType, Part, version::VersionFilter};
+use coldread_model::{PackageType, Part, Parts, version::VersionFilter};
 use coldread_proto::v1::PackagesRequest;
 
 /// List installed packages
@@ -36,7 +36,17 @@ fn types() -> clap::builder::PossibleValuesParser {
 }
 
 impl Packages {
+    /// The parts that packages of the type are of; of both, where no type is named.
+    fn parts(&self) -> Parts {
+        let kind = self.r#type.as_deref().and_then(PackageType::from_name);
+        kind.map_or_else(
+            || Parts::of(Part::Packages).and(Parts::of(Part::Libraries)),
+            |kind| Parts::of(kind.part()),
+        )
+    }
+
     pub async fn run(self) -> Result<()> {
+        let parts = self.parts();
         let request = PackagesRequest {
             scope: Some(self.listing.scope()),
             name: self.name,
@@ -46,6 +56,6 @@ impl Packages {
             root: self.listing.root(),
         };
         let ask = async |services: Services| services.query().packages(request).await;
-        self.listing.print(Part::Packages, ask, |batch| batch.packages).await
+        self.listing.print(parts, ask, |batch| batch.packages).await
     }
 }

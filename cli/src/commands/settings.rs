@@ -2,7 +2,7 @@
 
 use super::listing::ListingArgs;
 use crate::{connect::Services, failure::Result};
-use coldread_model::Part;
+use coldread_model::{Part, Parts};
 use coldread_proto::v1::SettingsRequest;
 
 /// List settings that decide who can log in, by what they configure and by name
@@ -35,6 +35,6 @@ impl Settings {
             root: self.listing.root(),
         };
         let ask = async |services: Services| services.query().settings(request).await;
-        self.listing.print(Part::Accounts, ask, |batch| batch.settings).await
+        self.listing.print(Parts::of(Part::Accounts), ask, |batch| batch.settings).await
     }
 }

@@ -27,10 +27,11 @@ impl Row for KnownAsset {
         Column::new("source", |known| Value::Text(&known.asset.source)).wide(),
         Column::new("size", |known| Value::Size(known.asset.size)).right().spare(),
         Column::new("volumes", |known| Value::Number(known.asset.volumes)).right().spare(),
-        Column::new("files", |known| Value::Number(known.asset.files)).right().spare(),
-        Column::new("packages", |known| Value::Number(known.asset.packages)).right(),
-        Column::new("logins", |known| Value::Number(known.asset.logins)).right(),
-        Column::new("failed_logins", |known| Value::Number(known.asset.failed_logins)).right(),
+        Column::new("files", |known| Value::number(known.asset.files)).right().spare(),
+        Column::new("packages", |known| Value::number(known.asset.packages)).right(),
+        Column::new("logins", |known| Value::number(known.asset.logins)).right(),
+        Column::new("failed_logins", |known| Value::number(known.asset.failed_logins)).right(),
         Column::new("gaps", |known| Value::Number(known.asset.gaps)).right(),
+        Column::new("only", |known| Value::filled(&known.asset.only)).wide(),
     ];
 }

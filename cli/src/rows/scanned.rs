@@ -12,7 +12,7 @@ impl Row for VolumeSummary {
         Column::new("content", |volume| Value::Text(&volume.content)).flexible(),
         Column::new("mount", |volume| Value::filled(&volume.mount)).flexible(),
         Column::new("state", |volume| Value::filled(&volume.state)),
-        Column::new("files", |volume| Value::Number(volume.files)).right(),
+        Column::new("files", |volume| Value::number(volume.files)).right(),
         Column::new("bytes", |volume| Value::Size(volume.bytes)).right(),
     ];
 }

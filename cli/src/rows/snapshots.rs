@@ -14,7 +14,7 @@ impl Row for Snapshot {
         Column::new("tool_version", |snapshot| Value::Text(&snapshot.tool_version)).wide(),
         Column::new("source", |snapshot| Value::Text(&snapshot.source)).flexible(),
         Column::new("size", |snapshot| Value::Size(snapshot.size)).right().spare(),
-        Column::new("files", |snapshot| Value::Number(snapshot.files)).right(),
+        Column::new("files", |snapshot| Value::number(snapshot.files)).right(),
         Column::new("gaps", |snapshot| Value::Number(snapshot.gaps)).right(),
         Column::new("hashed", |snapshot| Value::Bool(snapshot.hashed)).spare(),
         Column::new("only", |snapshot| Value::filled(&snapshot.only)).wide(),

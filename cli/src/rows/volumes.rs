@@ -18,6 +18,6 @@ impl Row for Volume {
         Column::new("mount", |volume| Value::text(volume.mount.as_ref())),
         Column::new("state", |volume| Value::text(volume.state.as_ref())),
         Column::new("reason", |volume| Value::filled(&volume.reason)).flexible(),
-        Column::new("files", |volume| Value::Number(volume.files)).right(),
+        Column::new("files", |volume| Value::number(volume.files)).right(),
     ];
 }

@@ -82,10 +82,10 @@ fn assets_snapshots_and_logins_keep_what_matters() {
             hostname: Some("web-1".to_owned()),
             size: 8 << 30,
             volumes: 3,
-            files: 150_000,
-            packages: 1500,
-            logins: 1_000_000,
-            failed_logins: 900_000,
+            files: Some(150_000),
+            packages: Some(1500),
+            logins: Some(1_000_000),
+            failed_logins: Some(900_000),
             gaps: 12,
             ..Asset::default()
         },
@@ -112,7 +112,7 @@ fn assets_snapshots_and_logins_keep_what_matters() {
         committed: TIME,
         source: "/srv/images/2025/11/web-1.img.zst".to_owned(),
         size: 8 << 30,
-        files: 150_000,
+        files: Some(150_000),
         gaps: 12,
         hashed: true,
         ..Snapshot::default()

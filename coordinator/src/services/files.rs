@@ -29,6 +29,16 @@ impl Question {
         Ok(Self { filters, volume: request.volume.clone(), all: request.all })
     }
 
+    /// Whether a snapshot has the volume that the question is about, if it is about one.
+    pub(crate) fn is_about(&self, manifest: &SnapshotManifest) -> bool {
+        self.volume.is_empty() || manifest.volumes.iter().any(|volume| volume.name == self.volume)
+    }
+
+    /// That no snapshot has it.
+    pub(crate) fn no_volume(&self) -> ServiceError {
+        ServiceError::NotFound(format!("no volume {:?}", limits::cut(&self.volume)))
+    }
+
     /// Hands the rows of a snapshot to `each`, volume by volume in stored order; where several patterns are
     /// given, pattern by pattern within a volume, each row once.
     pub(crate) fn answer(

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     cluster::Cluster,
+    counted::Counted,
     error, resolve,
     stream::{self, Answer},
 };
@@ -55,12 +56,9 @@ fn found<T: Row, R: Message + 'static, B: Send + 'static>(
     })
 }
 
-fn rows(manifest: &SnapshotManifest) -> u64 {
-    manifest.volumes.iter().map(|volume| volume.rows).sum()
-}
-
 fn asset(snapshot: &Snapshot) -> v1::Asset {
     let manifest = &snapshot.manifest;
+    let counted = Counted::of(manifest);
     v1::Asset {
         asset: manifest.asset.clone(),
         account: manifest.account.clone(),
@@ -70,10 +68,10 @@ fn asset(snapshot: &Snapshot) -> v1::Asset {
         source: manifest.source.location.clone(),
         size: manifest.source.size,
         volumes: manifest.volumes.len() as u64,
-        files: rows(manifest),
-        packages: manifest.counts.packages,
-        logins: manifest.counts.logins,
-        failed_logins: manifest.counts.failed_logins,
+        files: counted.files,
+        packages: counted.packages,
+        logins: counted.logins,
+        failed_logins: counted.failed_logins,
         gaps: manifest.counts.gaps,
         identity: None,
         only: String::new(),
@@ -93,6 +91,9 @@ fn detail(store: &Store, snapshot: &Snapshot) -> Result<v1::AssetDetail, Service
         *totals.entry(range.class).or_default() += range.range.len;
     }
     let totals = totals.into_iter();
+    let counted = Counted::of(manifest).files.is_some();
+    let volumes = manifest.volumes.iter().map(v1::Volume::from);
+    let volumes = volumes.map(|volume| v1::Volume { files: volume.files.filter(|_| counted), ..volume });
     Ok(v1::AssetDetail {
         asset: Some(asset(snapshot)),
         tool_version: manifest.tool_version.clone(),
@@ -102,7 +103,7 @@ fn detail(store: &Store, snapshot: &Snapshot) -> Result<v1::AssetDetail, Service
         metadata_digest: manifest.source.metadata_digest.to_string(),
         hashed: manifest.hashed,
         system: Some(manifest.system.clone().into()),
-        volumes: manifest.volumes.iter().map(Into::into).collect(),
+        volumes: volumes.collect(),
         coverage: totals
             .map(|(class, bytes)| v1::CoverageTotal { class: class.name().to_owned(), bytes })
             .collect(),
@@ -160,7 +161,7 @@ impl Query for QueryService {
                         }
                         let manifest = store.manifest(head.manifest).map_err(error::of_store)?;
                         out.push(v1::Snapshot {
-                            files: rows(&manifest),
+                            files: Counted::of(&manifest).files,
                             only: only(&manifest),
                             asset: manifest.asset,
                             snapshot,
@@ -330,9 +331,14 @@ impl Query for QueryService {
         let answer = stream::rows(
             |files| v1::FileBatch { files },
             move |out| {
+                let mut volume = None;
                 scope::each(&store, request.scope, |snapshot| {
+                    let has = question.is_about(&snapshot.manifest);
+                    volume = Some(has || volume == Some(true));
                     question.answer(&store, &snapshot, |file| out.push(file.into()))
-                })
+                })?;
+                // A volume that none has is as little an empty answer as an asset that is not there.
+                if volume == Some(false) { Err(question.no_volume()) } else { Ok(()) }
             },
         );
         Ok(Response::new(answer))

@@ -68,7 +68,7 @@ impl From<&VolumeManifest> for v1::Volume {
             mount: volume.mount.clone(),
             state: volume.state.map(|state| state.name().to_owned()),
             reason: volume.reason.clone(),
-            files: volume.rows,
+            files: Some(volume.rows),
         }
     }
 }
@@ -120,7 +120,7 @@ mod tests {
             rows: 3,
         };
         let message = v1::Volume::from(&volume);
-        assert_eq!((message.start, message.length, message.files), (512, 1024, 3));
+        assert_eq!((message.start, message.length, message.files), (512, 1024, Some(3)));
         assert_eq!(message.volume_state(), Ok(Some(VolumeState::Replayed)));
         assert!(v1::Volume { state: Some("odd".to_owned()), ..message }.volume_state().is_err());
     }

@@ -25,7 +25,7 @@ async fn logins_come_from_all_batches_and_a_span_from_those_that_it_touches() {
     let site = Site::new().await;
     let worker = site.worker("a", 1, disk::well());
     let summary = site.scan("/disk", 1 << 30).await.summary.unwrap();
-    assert_eq!((summary.packages, summary.logins, summary.failed_logins), (2, 3000, 3000));
+    assert_eq!((summary.packages, summary.logins, summary.failed_logins), (Some(2), Some(3000), Some(3000)));
     assert!(times(&site, LoginsRequest::default()).await.into_iter().eq(0..ATTEMPTS));
     let at = |seconds| Some(Time { seconds, nanos: 0 });
     for (since, until) in [(699, 701), (0, 1), (1400, 2800), (2999, 9000), (3000, 9000), (-5, 0)] {

@@ -112,7 +112,8 @@ fn tree(volumes: &[Volume], named: &str) -> Vec<Mounted> {
         })
         .collect();
     if tree.iter().all(|mounted| !mounted.at.is_empty()) {
-        let listed: Vec<&Volume> = volumes.iter().filter(|volume| volume.files > 0).collect();
+        let listed: Vec<&Volume> =
+            volumes.iter().filter(|volume| volume.files.is_some_and(|files| files > 0)).collect();
         if let [only] = listed[..] {
             tree.push(at_root(&only.name));
         }
@@ -133,7 +134,12 @@ mod tests {
     use super::*;
 
     fn volume(name: &str, mount: Option<&str>, files: u64) -> Volume {
-        Volume { name: name.to_owned(), mount: mount.map(str::to_owned), files, ..Volume::default() }
+        Volume {
+            name: name.to_owned(),
+            mount: mount.map(str::to_owned),
+            files: Some(files),
+            ..Volume::default()
+        }
     }
 
     fn mounted(at: &str, volume: &str) -> Mounted {

@@ -4,8 +4,12 @@ mod summary;
 mod windows;
 
 use super::listing::{self, ListingArgs};
-use crate::{connect::Services, failure::Result, time::PointInTime};
-use coldread_model::{LoginSource, Part};
+use crate::{
+    connect::Services,
+    failure::Result,
+    time::{self, PointInTime},
+};
+use coldread_model::{LoginSource, Part, Parts};
 use coldread_proto::v1::LoginsRequest;
 
 /// List logins, logouts, failed attempts, boots and shutdowns, by time
@@ -75,6 +79,7 @@ impl Logins {
 
 impl List {
     async fn run(self) -> Result<()> {
+        time::check_span(self.since, self.until)?;
         let request = LoginsRequest {
             scope: Some(self.listing.scope()),
             failed: self.failed,
@@ -86,6 +91,6 @@ impl List {
             root: self.listing.root(),
         };
         let ask = async |services: Services| services.query().logins(request).await;
-        self.listing.print(Part::Logins, ask, |batch| batch.logins).await
+        self.listing.print(Parts::of(Part::Logins), ask, |batch| batch.logins).await
     }
 }

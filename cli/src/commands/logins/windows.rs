@@ -2,7 +2,7 @@
 
 use super::{listing::ListingArgs, sources};
 use crate::{connect::Services, failure::Result};
-use coldread_model::Part;
+use coldread_model::{Part, Parts};
 use coldread_proto::v1::LogWindowsRequest;
 
 /// List what time each login record covers: since when it can have known
@@ -29,6 +29,6 @@ impl Windows {
             root: self.listing.root(),
         };
         let ask = async |services: Services| services.query().log_windows(request).await;
-        self.listing.print(Part::Logins, ask, |batch| batch.windows).await
+        self.listing.print(Parts::of(Part::Logins), ask, |batch| batch.windows).await
     }
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 use clap::{
     ValueEnum,
-    builder::{PossibleValuesParser, TypedValueParser},
+    builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser},
 };
 use coldread_model::{
     Part,
@@ -28,6 +28,7 @@ use std::{
     time::Duration,
 };
 use tokio::task::JoinSet;
+use watch::Remote;
 
 /// Exit code of a scan that finished with gaps.
 const FINISHED_WITH_GAPS: u8 = 3;
@@ -56,10 +57,10 @@ pub struct Scan {
     #[arg(value_name = "SOURCE", required = true)]
     sources: Vec<PathBuf>,
     /// The asset's name, for one source; without it assets are named after their sources
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     asset: Option<String>,
     /// The account that the assets belong to
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     account: Option<String>,
     /// What of the files' contents is read
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = Content::Hash)]
@@ -144,11 +145,13 @@ impl Scan {
         self.check_names()?;
         let place = self.place.place()?;
         let memory = self.memory.map_or_else(Memory::default, Memory::of);
-        // A coordinator of our own does not come back.
-        let patience = if matches!(place, Place::Server(_)) { PATIENCE } else { Duration::ZERO };
+        let remote = match &place {
+            Place::Server(server) => Some(Remote { url: server.url.clone(), patience: PATIENCE }),
+            Place::Store(_) => None,
+        };
         let follow = self.wait || matches!(place, Place::Store(_));
         let outcomes = connect::with(&place, Need::Scans(memory), async |services| {
-            if follow { self.follow(services, patience).await } else { self.submit_all(&services).await }
+            if follow { self.follow(services, remote).await } else { self.submit_all(&services).await }
         })
         .await?;
         report::print(&outcomes, self.output, &place)?;
@@ -172,12 +175,13 @@ impl Scan {
     }
 
     /// Submits all sources, then follows all scans until they end.
-    async fn follow(&self, services: Services, patience: Duration) -> Result<Vec<Outcome>> {
+    async fn follow(&self, services: Services, remote: Option<Remote>) -> Result<Vec<Outcome>> {
         let mut outcomes = self.submit_all(&services).await?;
         let mut running = JoinSet::new();
         for (place, outcome) in outcomes.iter().enumerate() {
             let Scanned::Queued { scan_id } = &outcome.scanned else { continue };
-            let watching = watch::follow(services.clone(), scan_id.clone(), outcome.source.clone(), patience);
+            let watching =
+                watch::follow(services.clone(), scan_id.clone(), outcome.source.clone(), remote.clone());
             running.spawn(async move { (place, watching.await) });
         }
         while let Some(ended) = running.join_next().await {

@@ -105,16 +105,18 @@ fn table(outcome: &Outcome, place: &Place, out: &mut impl Write) -> io::Result<(
             }
             volumes.flush(out)?;
             let bytes = summary.volumes.iter().fold(0_u64, |sum, volume| sum.saturating_add(volume.bytes));
-            writeln!(
-                out,
-                "\n{}, {}, {}, {} in {} ({})",
-                counted(summary.packages, "package"),
-                counted(summary.logins, "login event"),
-                counted(summary.failed_logins, "failed login"),
-                counted(summary.files, "file"),
-                counted(summary.volumes.len() as u64, "volume"),
-                human_size(bytes)
-            )?;
+            // What was not asked for was not counted.
+            let found = [
+                (summary.packages, "package"),
+                (summary.logins, "login event"),
+                (summary.failed_logins, "failed login"),
+                (summary.files, "file"),
+            ];
+            let found = found.into_iter().filter_map(|(count, noun)| Some(counted(count?, noun)));
+            let found = found.collect::<Vec<_>>().join(", ");
+            let found = if found.is_empty() { found } else { found + " in " };
+            let volumes = counted(summary.volumes.len() as u64, "volume");
+            writeln!(out, "\n{found}{volumes} ({})", human_size(bytes))?;
             match summary.gaps {
                 0 => writeln!(out, "no gaps: everything asked for was read"),
                 gaps => {
@@ -168,10 +170,15 @@ impl Serialize for Outcome {
                 if !summary.system.is_empty() {
                     map.serialize_entry("system", &summary.system)?;
                 }
-                map.serialize_entry("files", &summary.files)?;
-                map.serialize_entry("packages", &summary.packages)?;
-                map.serialize_entry("logins", &summary.logins)?;
-                map.serialize_entry("failed_logins", &summary.failed_logins)?;
+                let found = [
+                    ("files", summary.files),
+                    ("packages", summary.packages),
+                    ("logins", summary.logins),
+                    ("failed_logins", summary.failed_logins),
+                ];
+                for (name, count) in found.into_iter().filter_map(|(name, count)| Some((name, count?))) {
+                    map.serialize_entry(name, &count)?;
+                }
                 map.serialize_entry("gaps", &summary.gaps)?;
                 map.serialize_entry("reader", reader)?;
                 map.serialize_entry("volumes", &summary.volumes.iter().map(Object).collect::<Vec<_>>())?;
@@ -190,7 +197,7 @@ mod tests {
         let volume = VolumeSummary {
             name: "p1".to_owned(),
             content: "ext4".to_owned(),
-            files: 7,
+            files: Some(7),
             bytes: 1 << 20,
             ..VolumeSummary::default()
         };
@@ -198,6 +205,8 @@ mod tests {
             asset: "a b".to_owned(),
             snapshot: "0".repeat(64),
             gaps: 2,
+            logins: Some(1),
+            failed_logins: Some(0),
             volumes: vec![volume],
             ..ScanSummary::default()
         };
@@ -228,12 +237,15 @@ mod tests {
         let table = written(Format::Table);
         assert!(table.contains("2 gaps: run `coldread gaps --asset 'a b' --server http://h:1`"), "{table}");
         assert!(table.contains("failed: gone: not\\nthere\n"), "{table}");
+        // Files and packages were not asked for.
+        assert!(table.contains("\n1 login event, 0 failed logins in 1 volume (1.0 MiB)\n"), "{table}");
     }
 
     #[test]
     fn programs_get_one_object_for_each_source() {
         let array: serde_json::Value = serde_json::from_str(&written(Format::Json)).unwrap();
         assert_eq!(array[0]["volumes"][0]["files"], 7);
+        assert_eq!((array[0].get("packages"), &array[0]["failed_logins"]), (None, &serde_json::json!(0)));
         assert_eq!(array[1]["error"], "not\nthere");
         assert!(array[1].get("asset").is_none());
         assert_eq!(written(Format::Ndjson).lines().count(), 2);

@@ -16,11 +16,23 @@ use tonic::Status;
 
 /// Between two tries to reach a coordinator that is away.
 const PAUSE: Duration = Duration::from_secs(1);
+/// So long a scan is queued before its user is told that a worker has to begin it.
+const QUEUED: Duration = Duration::from_secs(5);
 
-/// Shows the progress of a scan until it ends, and gives how it ended.
-pub async fn follow(services: Services, scan_id: String, source: String, patience: Duration) -> Scanned {
+/// A coordinator that is not ours.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// Its URL.
+    pub url: String,
+    /// So long it may be away without a word of the scan.
+    pub patience: Duration,
+}
+
+/// Shows the progress of a scan until it ends, and gives how it ended. One of our own has no `remote`: it does not come
+/// back, and its worker is there.
+pub async fn follow(services: Services, scan_id: String, source: String, remote: Option<Remote>) -> Scanned {
     let progress = ScanProgress::start(&source);
-    match last_state(&services, &scan_id, patience, &progress).await {
+    match last_state(&services, &scan_id, remote.as_ref(), &progress).await {
         Ok(state) => {
             progress.end(Ok(&state));
             match (state.phase(), state.summary) {
@@ -39,19 +51,21 @@ pub async fn follow(services: Services, scan_id: String, source: String, patienc
     }
 }
 
-/// Follows a scan across the ends of its coordinator, as the next one begins it again: for so long as `patience` says
+/// Follows a scan across the ends of its coordinator, as the next one begins it again: for so long as its patience says
 /// without a word of it.
 async fn last_state(
     services: &Services,
     scan_id: &str,
-    patience: Duration,
+    remote: Option<&Remote>,
     progress: &ScanProgress,
 ) -> Result<ScanState> {
+    let patience = remote.map_or(Duration::ZERO, |remote| remote.patience);
+    let mut hint = remote.map(|remote| remote.url.as_str());
     let mut heard = Instant::now();
     // When it was heard of last before the coordinator went away.
     let mut away = None;
     loop {
-        let gone = match watch(services, scan_id, progress, &mut heard).await {
+        let gone = match watch(services, scan_id, progress, &mut hint, &mut heard).await {
             Ok(Some(state)) => return Ok(state),
             Ok(None) => Failure::new("the coordinator stopped telling of the scan before it ended"),
             Err(status) => match ServiceError::from(status.clone()) {
@@ -74,21 +88,36 @@ async fn last_state(
     }
 }
 
-/// Follows a scan for as long as its coordinator tells of it; gives its last state, if that came.
+/// Follows a scan for as long as its coordinator tells of it; gives its last state, if that came. Where no worker begins
+/// it, that is said once, with the URL in `hint`.
 async fn watch(
     services: &Services,
     scan_id: &str,
     progress: &ScanProgress,
+    hint: &mut Option<&str>,
     heard: &mut Instant,
 ) -> Result<Option<ScanState>, Status> {
     let request = WatchRequest { scan_id: scan_id.to_owned() };
     let mut states = services.scans().watch(request).await?.into_inner();
-    while let Some(state) = states.message().await? {
+    let mut queued = false;
+    loop {
+        let next = match hint.filter(|_| queued) {
+            Some(url) => {
+                let Ok(next) = time::timeout(QUEUED, states.message()).await else {
+                    progress.waits_for_worker(url);
+                    *hint = None;
+                    continue;
+                };
+                next?
+            }
+            None => states.message().await?,
+        };
+        let Some(state) = next else { return Ok(None) };
+        queued = state.phase() == Phase::Queued;
         *heard = Instant::now();
         if matches!(state.phase(), Phase::Done | Phase::Failed) {
             return Ok(Some(state));
         }
         progress.update(&state);
     }
-    Ok(None)
 }

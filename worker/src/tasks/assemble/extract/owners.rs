@@ -1,6 +1,6 @@
 //! Which files system packages own, so that a language package among them is not told as a second thing.
 
-use coldread_model::{Package, PackageType};
+use coldread_model::{Package, Part};
 use std::hash::{DefaultHasher, Hasher};
 
 /// Owned paths that are remembered: a desktop with everything installed has a million.
@@ -55,7 +55,7 @@ impl Owners {
 
     /// Names a language package's owner, if a system package brought its file.
     pub(super) fn name(&mut self, package: &mut Package) {
-        if package.owner.is_some() || !is_language(package.kind) || self.paths.is_empty() {
+        if package.owner.is_some() || package.kind.part() != Part::Libraries || self.paths.is_empty() {
             return;
         }
         if !self.sorted {
@@ -68,22 +68,6 @@ impl Owners {
         // Of several the least, whatever the order in which they came.
         package.owner = owners.map(|(_, owner)| &self.names[*owner as usize]).min().cloned();
     }
-}
-
-/// Whether a language's own tools bring such packages.
-const fn is_language(kind: PackageType) -> bool {
-    matches!(
-        kind,
-        PackageType::Pypi
-            | PackageType::Npm
-            | PackageType::Gem
-            | PackageType::Golang
-            | PackageType::Cargo
-            | PackageType::Maven
-            | PackageType::Nuget
-            | PackageType::Composer
-            | PackageType::Conda
-    )
 }
 
 /// The hash of a path, the same with and without the /usr that merged systems put before it.
@@ -104,6 +88,7 @@ fn hash(path: &[u8]) -> u64 {
 mod tests {
     use super::*;
     use coldread_model::PackageOrigin;
+    use coldread_model::PackageType;
 
     fn package(kind: PackageType, path: &str) -> Package {
         let origin = PackageOrigin { volume: "p1".to_owned(), path: path.into(), sha256: None };
