@@ -17,3 +17,21 @@ pub(crate) fn mix(hash: u64, word: u64) -> u64 {
     let product = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     product ^ (product >> 32)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_those_of_every_version() {
+        for (bytes, wanted) in [
+            (&b""[..], 0),
+            (b"a", 0x27d1_3417_8074_a30c),
+            (b"passwd", 0x673d_60d4_6af8_2e98),
+            (b"12345678", 0xa254_6508_c996_8afb),
+            (b"sources.list.d", 0x0c7c_1517_b900_9661),
+        ] {
+            assert_eq!(hash(bytes), wanted, "{bytes:?}");
+        }
+    }
+}
