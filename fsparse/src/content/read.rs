@@ -65,7 +65,8 @@ struct Request {
 }
 
 /// Reads `items` in the order given and feeds `sink`, with at most about `budget` bytes asked for and not
-/// yet fed. `items` gives index and item; the index comes back in the sink's calls.
+/// yet fed, those of compressed units that are not whole yet included. `items` gives index and item; the index
+/// comes back in the sink's calls.
 pub fn read_items<'a>(
     items: impl IntoIterator<Item = (usize, Item<'a>)>,
     queue: &mut dyn ReadQueue,
@@ -84,7 +85,8 @@ pub fn read_items<'a>(
     };
     let mut items = items.into_iter().fuse();
     while !sink.stop() {
-        while reader.held < budget.max(1) {
+        // What a unit lacks may not be asked for yet, however much there is of it.
+        while reader.held < budget.max(1) || reader.requests.is_empty() {
             if !reader.ask_next(queue) {
                 if reader.slots.len() - reader.free.len() >= MAX_ACTIVE {
                     break;
@@ -122,6 +124,12 @@ pub fn read_items<'a>(
             active.early.insert(position, early);
         }
         reader.feed(slot, sink);
+        // What has to wait for its turn must not keep all that was read with it from being read into again: the budget
+        // counts its own bytes alone.
+        let waiting = reader.slots[slot].as_mut().and_then(|active| active.early.get_mut(&position));
+        if let Some(Early::Piece(Piece::Bytes(bytes))) = waiting {
+            bytes.settle();
+        }
     }
 }
 
@@ -132,7 +140,7 @@ struct Reader<'a> {
     asking: Vec<usize>,
     requests: HashMap<u64, Request>,
     next_tag: u64,
-    /// Bytes asked for and not yet fed.
+    /// Bytes asked for and not yet fed or unpacked.
     held: u64,
     unpacked: Vec<u8>,
     unpacker: Unpacker,
@@ -214,9 +222,11 @@ impl<'a> Reader<'a> {
                     active.step = None;
                 }
                 Some(Step::Unpack { at, len, keep }) => {
+                    self.held = self.held.saturating_sub(active.packed.len() as u64);
                     if let Err(reason) = unpack(&active.packed, &mut self.unpacked, keep) {
                         let range = active.packed_range;
                         sink.failed(active.item, ContentError::Corrupt { at, range, reason });
+                        active.packed.clear();
                         active.failed = true;
                         break;
                     }
@@ -276,7 +286,9 @@ impl<'a> Reader<'a> {
                         }
                     };
                     let len = piece.len();
-                    self.held = self.held.saturating_sub(len);
+                    if !packed {
+                        self.held = self.held.saturating_sub(len);
+                    }
                     if packed && active.packed.is_empty() {
                         active.packed_range = range;
                     }
@@ -300,9 +312,14 @@ impl<'a> Reader<'a> {
             }
         }
         if active.failed {
-            for early in std::mem::take(&mut active.early).into_values() {
-                self.held = self.held.saturating_sub(early.len());
-            }
+            let early = std::mem::take(&mut active.early).into_values();
+            let dropped = early.fold(active.packed.len() as u64, |sum, early| sum + early.len());
+            self.held = self.held.saturating_sub(dropped);
+            active.packed.clear();
+        }
+        if active.packed.is_empty() {
+            // Thousands of items may wait between two units.
+            active.packed = Vec::new();
         }
         let over = active.failed || active.step.is_none();
         if over && active.outstanding == 0 {
@@ -370,3 +387,6 @@ fn unpack(packed: &[u8], out: &mut Vec<u8>, keep: u64) -> Result<(), String> {
     out.truncate(keep as usize);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

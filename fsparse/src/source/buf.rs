@@ -6,6 +6,12 @@ use std::{fmt, ops::Deref, sync::Arc};
 pub trait Memory: Send + Sync {
     /// The bytes.
     fn bytes(&self) -> &[u8];
+
+    /// How many bytes cannot be used for anything else as long as somebody looks into them. None where they stay in any
+    /// case, as those of a memory map do.
+    fn withheld(&self) -> usize {
+        self.bytes().len()
+    }
 }
 
 impl Memory for Vec<u8> {
@@ -36,7 +42,18 @@ impl Buf {
         let start = start.min(self.len);
         Self { memory: Arc::clone(&self.memory), start: self.start + start, len: len.min(self.len - start) }
     }
+
+    /// Prepares for being kept a while: a small window into much memory becomes a copy, so that what waits takes no more
+    /// than [`KEPT_TIMES`] its bytes.
+    pub fn settle(&mut self) {
+        if self.memory.withheld() > self.len.saturating_mul(KEPT_TIMES) {
+            *self = Self::from(self.to_vec());
+        }
+    }
 }
+
+/// A window that withholds at most so many times its bytes is kept as it is.
+const KEPT_TIMES: usize = 2;
 
 impl From<Vec<u8>> for Buf {
     fn from(bytes: Vec<u8>) -> Self {
@@ -55,5 +72,21 @@ impl Deref for Buf {
 impl fmt::Debug for Buf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Buf({} bytes)", self.len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_window_lets_go_of_the_memory_behind_it_and_a_large_one_stays() {
+        let memory: Arc<dyn Memory> = Arc::new((0..100).collect::<Vec<u8>>());
+        let (mut small, mut large) =
+            (Buf::new(Arc::clone(&memory), 10, 49), Buf::new(Arc::clone(&memory), 10, 50));
+        small.settle();
+        large.settle();
+        assert_eq!(Arc::strong_count(&memory), 2);
+        assert_eq!((small[..].to_vec(), large[..].to_vec()), ((10..59).collect(), (10..60).collect()));
     }
 }

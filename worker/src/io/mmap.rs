@@ -30,6 +30,10 @@ impl Memory for Map {
     fn bytes(&self) -> &[u8] {
         &self.0
     }
+
+    fn withheld(&self) -> usize {
+        0
+    }
 }
 
 /// A file or device read through a memory map.
