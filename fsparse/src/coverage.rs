@@ -1,6 +1,6 @@
 //! What became of each byte of a volume, from its survey.
 
-use crate::survey::{Encoding, Stream, Survey};
+use crate::survey::{Encoding, Survey};
 use coldread_model::{ByteRange, CoverageClass, CoverageRange, RangeSet, RowFlags};
 use std::collections::BTreeMap;
 
@@ -23,14 +23,15 @@ pub enum Rest {
 }
 
 /// The volume's ranges, counted from the start of its source, for [`coldread_model::Ledger::claim`]:
-/// later ones win. `volume` is where the volume lies, `size_bytes` what its filesystem covers of it.
+/// later ones win. `volume` is where the volume lies, `size_bytes` what its filesystem covers of it. `use_of` is asked with
+/// the indexes of an inode and of one of its streams.
 pub fn volume_coverage(
     name: &str,
     volume: ByteRange,
     size_bytes: u64,
     survey: &Survey,
     rest: Rest,
-    mut use_of: impl FnMut(usize, &Stream) -> StreamUse,
+    mut use_of: impl FnMut(usize, usize) -> StreamUse,
 ) -> Vec<CoverageRange> {
     let mut read = RangeSet::new();
     let mut unread = RangeSet::new();
@@ -42,15 +43,15 @@ pub fn volume_coverage(
             continue;
         }
         let deleted = inode.flags.contains(RowFlags::DELETED);
-        for stream in survey.streams_of(inode) {
+        for (at, stream) in inode.streams.range().zip(survey.streams_of(inode)) {
             let set = match stream.encoding {
-                _ if deleted && use_of(index, stream) == StreamUse::Read => &mut recovered,
+                _ if deleted && use_of(index, at) == StreamUse::Read => &mut recovered,
                 // What a deleted file had is free or another's.
                 _ if deleted => continue,
                 Encoding::Unreadable { encrypted, reason, .. } => {
                     unreadable.entry((encrypted, survey.bytes(reason))).or_default()
                 }
-                _ if use_of(index, stream) == StreamUse::Read => &mut read,
+                _ if use_of(index, at) == StreamUse::Read => &mut read,
                 _ => &mut unread,
             };
             for extent in survey.extents_of(stream) {
@@ -96,7 +97,7 @@ pub fn volume_coverage(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::survey::{Extent, Span};
+    use crate::survey::{Extent, Span, Stream};
     use coldread_model::{FileKind, Ledger};
 
     #[test]
@@ -118,7 +119,7 @@ mod tests {
         survey.damaged.insert(ByteRange::new(5, 2));
         let volume = ByteRange::new(100, 100);
         let read =
-            |index, _: &Stream| if matches!(index, 0 | 2) { StreamUse::Read } else { StreamUse::NotAsked };
+            |index, _: usize| if matches!(index, 0 | 2) { StreamUse::Read } else { StreamUse::NotAsked };
         let mut ledger = Ledger::new(300);
         ledger.claim(&volume_coverage("p1", volume, 90, &survey, Rest::Unreferenced, read));
         let shown: Vec<_> = ledger

@@ -33,11 +33,11 @@ struct Known {
     internal: bool,
 }
 
-struct Placer<'t, 'a> {
+struct Placer<'t, 'a, 'e> {
     tree: &'t mut Tree<'a>,
     survey: &'a Survey,
     /// Deleted names with the index of their inode, those of an inode together.
-    names: Vec<(u32, &'a Entry)>,
+    names: Vec<(u32, &'e Entry)>,
     /// Deleted directories, by index; `None` while their path is being found.
     directories: HashMap<u32, Option<Known>>,
     /// Directories that are lost, by number and generation.
@@ -45,13 +45,13 @@ struct Placer<'t, 'a> {
 }
 
 /// Finds a path for each name of each deleted inode, once everything else has its place.
-pub(super) fn place(tree: &mut Tree<'_>) {
+pub(super) fn place(tree: &mut Tree<'_>, entries: &[Entry]) {
     let survey = tree.survey;
     if !tree.briefs.iter().any(|brief| brief.is_deleted()) {
         return;
     }
     let child = |entry: &Entry| tree.numbers.get(entry.child).filter(|&child| tree.is_deleted(child));
-    let mut names: Vec<_> = survey.entries.iter().filter_map(|entry| Some((child(entry)?, entry))).collect();
+    let mut names: Vec<_> = entries.iter().filter_map(|entry| Some((child(entry)?, entry))).collect();
     let key = |(inode, entry): &(u32, &Entry)| (*inode, entry.parent, entry.parent_generation);
     names
         .sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| survey.bytes(a.1.name).cmp(survey.bytes(b.1.name))));
@@ -85,7 +85,7 @@ fn nameless(inode: &Inode) -> String {
     format!("OrphanFile-{}", inode.number)
 }
 
-impl Placer<'_, '_> {
+impl Placer<'_, '_, '_> {
     fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
         let start = self.tree.paths.len();
         self.tree.paths.extend_from_slice(bytes);
@@ -215,10 +215,13 @@ mod tests {
     fn rows(tree: &Tree<'_>) -> Vec<(String, String, u64, bool)> {
         let mut rows = Vec::new();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        for_each_row(tree, |row, _, _| {
+        let mut listed = vec![false; tree.survey().inodes.len()];
+        for_each_row(tree, |row, inode, _| {
+            listed[inode as usize] = true;
             let deleted = row.stable.flags.contains(RowFlags::DELETED);
             rows.push((text(row.stable.parent), text(row.stable.name), row.volatile.inode, deleted));
         });
+        assert_eq!(tree.listed(), listed);
         rows
     }
 

@@ -13,7 +13,7 @@ mod rows;
 
 pub use rows::for_each_row;
 
-use crate::survey::{Inode, Span, Survey};
+use crate::survey::{Entry, Inode, Span, Survey};
 use brief::Brief;
 use coldread_model::{Gap, GapKind};
 use deleted::Gone;
@@ -58,6 +58,8 @@ pub struct Directory {
 #[derive(Debug)]
 pub struct Tree<'a> {
     survey: &'a Survey,
+    /// How many names were joined, those that lead nowhere too.
+    names: usize,
     /// Sorted by directory (breadth first), then name.
     places: Vec<Place>,
     directories: Vec<Directory>,
@@ -80,10 +82,17 @@ pub struct Tree<'a> {
 impl<'a> Tree<'a> {
     /// Joins the names of a whole volume's survey below the inode `root`.
     pub fn build(survey: &'a Survey, root: u64) -> Self {
+        Self::join(survey, &survey.entries, root)
+    }
+
+    /// The same with names that were taken out of the survey: the tree has its own way to say which name leads where,
+    /// so that whoever keeps both for long need not keep them twice.
+    pub fn join(survey: &'a Survey, entries: &[Entry], root: u64) -> Self {
         let (numbers, briefs) = brief::of(survey);
         let mut tree = Self {
             survey,
-            places: Vec::with_capacity(survey.entries.len()),
+            names: entries.len(),
+            places: Vec::with_capacity(entries.len()),
             directories: Vec::new(),
             by_path: Vec::new(),
             directory_of: vec![0; survey.inodes.len()],
@@ -95,16 +104,16 @@ impl<'a> Tree<'a> {
             gaps: Vec::new(),
             reasons: BTreeMap::new(),
         };
-        tree.place_all(root);
+        tree.place_all(entries, root);
         tree.tell_of_the_rest();
-        deleted::place(&mut tree);
+        deleted::place(&mut tree, entries);
         tree.by_path = (0..tree.directories.len() as u32).collect();
         let (paths, directories) = (&tree.paths, &tree.directories);
         tree.by_path.sort_unstable_by_key(|&index| &paths[directories[index as usize].path.clone()]);
         tree
     }
 
-    fn place_all(&mut self, root: u64) {
+    fn place_all(&mut self, entries: &[Entry], root: u64) {
         let survey = self.survey;
         let Some(root) = self.numbers.get(root) else {
             let (kind, reason) = match self.losses.why(root).0 {
@@ -114,7 +123,7 @@ impl<'a> Tree<'a> {
             self.gaps.push(Gap::new(kind, "root directory", reason).at_inode(root));
             return;
         };
-        let names = Names::of(survey, &self.numbers, &self.briefs);
+        let names = Names::of(survey, entries, &self.numbers, &self.briefs);
         if names.strangers > 0 {
             let reason = format!("{} names stand in directories that are not in use", names.strangers);
             self.gaps.push(Gap::new(GapKind::Corrupt, "directory", reason));
@@ -127,9 +136,9 @@ impl<'a> Tree<'a> {
         while next < self.directories.len() {
             let inode = self.directories[next].inode;
             let start = self.places.len();
-            names.sorted_in(survey, inode, &mut sorted);
+            names.sorted_in(inode, &mut sorted);
             for &(_, entry) in &sorted {
-                let entry = &survey.entries[entry as usize];
+                let entry = &entries[entry as usize];
                 if let Some(child) = self.numbers.get(entry.child) {
                     named[child as usize] = true;
                     self.places.push(Place { name: entry.name, inode: child });
@@ -231,6 +240,17 @@ impl<'a> Tree<'a> {
     /// What could not be joined.
     pub fn gaps(&self) -> &[Gap] {
         &self.gaps
+    }
+
+    /// Which inodes the listing has rows for, by index: those that a name leads to, and deleted ones.
+    pub fn listed(&self) -> Vec<bool> {
+        let mut listed = vec![false; self.survey.inodes.len()];
+        // Without a root there are no rows.
+        let Some(root) = self.root() else { return listed };
+        let placed = self.places.iter().map(|place| place.inode);
+        let all = placed.chain(self.gone.iter().map(|gone| gone.inode)).chain([root.inode]);
+        all.for_each(|inode| listed[inode as usize] = true);
+        listed
     }
 
     /// The survey it was made from.

@@ -24,7 +24,7 @@ const STREAM_BYTES: usize = 64;
 pub fn for_each_row<'t>(tree: &'t Tree<'t>, mut each: impl FnMut(&Row<'t>, u32, Option<&'t Stream>)) -> u64 {
     let Some(root) = tree.root() else { return 0 };
     let survey = tree.survey();
-    let room = survey.entries.len().saturating_mul(REPEATED_BYTES_EACH).saturating_add(MAX_REPEATED_BYTES);
+    let room = tree.names.saturating_mul(REPEATED_BYTES_EACH).saturating_add(MAX_REPEATED_BYTES);
     let mut writer = Writer { tree, named: vec![false; survey.inodes.len()], room, bare: 0 };
     writer.rows(b"", b"", &[(root.inode, false)], &mut each);
     let mut gone = tree.gone.iter().peekable();

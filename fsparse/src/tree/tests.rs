@@ -37,10 +37,13 @@ pub(crate) fn survey(inodes: &[(u64, FileKind)], names: &[(u64, u64, &str)]) -> 
 
 fn paths(tree: &Tree<'_>) -> Vec<String> {
     let mut paths = Vec::new();
-    for_each_row(tree, |row, _, _| {
+    let mut listed = vec![false; tree.survey().inodes.len()];
+    for_each_row(tree, |row, inode, _| {
         let path = coldread_model::listing::path_of(row.stable.parent, row.stable.name);
         paths.push(String::from_utf8(path).unwrap());
+        listed[inode as usize] = true;
     });
+    assert_eq!(tree.listed(), listed);
     paths
 }
 

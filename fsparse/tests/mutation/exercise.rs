@@ -198,10 +198,13 @@ fn scan(
     let mut writer = ListingWriter::new();
     let mut chunks = Vec::new();
     let mut rows = 0;
-    let bare = for_each_row(&tree, |row, _, _| {
+    let mut listed = vec![false; survey.inodes.len()];
+    let bare = for_each_row(&tree, |row, inode, _| {
         rows += 1;
+        listed[inode as usize] = true;
         chunks.extend(writer.push(row));
     });
+    assert_eq!(tree.listed(), listed);
     chunks.extend(writer.finish());
     let listed: usize = chunks
         .iter()

@@ -11,6 +11,7 @@ mod disks;
 mod plan;
 mod probe;
 mod read;
+mod streams;
 mod survey;
 mod view;
 

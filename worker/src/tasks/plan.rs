@@ -1,9 +1,12 @@
 //! Content plans: which streams a content task hashes, and where they lie.
+//!
+//! Beside the survey a plan is a few bytes a stream; only what goes to another task is written out, a shard at a time.
 
+use super::streams::{Content, OfSurvey, Streams, content_of};
 use coldread_fsparse::{
-    content::{Allowance, Item, ItemEncoding, intact, is_too_sparse},
+    content::{Allowance, ItemEncoding, intact, is_too_sparse},
     fs::ntfs::wof::chunks::Packing,
-    survey::{Encoding, Extent, Packed, Stream, Survey},
+    survey::{Encoding, Extent, Inode, Stream, Survey},
 };
 use coldread_model::{
     Gap, GapKind, RowFlags,
@@ -11,9 +14,9 @@ use coldread_model::{
     task::MAX_CONTENT_SHARDS,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::ops::Range;
 
-/// A stream to hash.
+/// A stream to hash, for a task that has no survey.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PlannedStream {
     pub(super) inode: u64,
@@ -41,62 +44,40 @@ pub(super) enum PlannedContent {
     WofInline(Vec<u8>, Packing),
 }
 
-impl PlannedContent {
-    /// What a stream's content is made of; `None` where it is not readable.
-    fn of(survey: &Survey, stream: &Stream) -> Option<Self> {
-        let extents = || survey.extents_of(stream).to_vec();
-        Some(match stream.encoding {
-            Encoding::Inline(span) => Self::Inline(survey.bytes(span).to_vec()),
-            Encoding::Plain(_) => Self::Plain(extents()),
-            Encoding::Lznt1 { unit_bytes, .. } => Self::Lznt1(extents(), unit_bytes),
-            Encoding::Wof { packed: Packed::Extents { bytes, .. }, algorithm } => {
-                Self::Wof(extents(), Packing::new(algorithm, stream.size, bytes))
-            }
-            Encoding::Wof { packed: Packed::Inline(span), algorithm } => {
-                let bytes = survey.bytes(span).to_vec();
-                let packing = Packing::new(algorithm, stream.size, bytes.len() as u64);
-                Self::WofInline(bytes, packing)
-            }
-            Encoding::Unreadable { .. } => return None,
-        })
-    }
-}
-
 impl PlannedStream {
-    /// The item to read; `None` for inline content.
-    pub(super) fn item(&self) -> Option<Item<'_>> {
-        let (extents, encoding) = match &self.content {
-            PlannedContent::Inline(_) => return None,
-            PlannedContent::Plain(extents) => (extents, ItemEncoding::Plain),
-            PlannedContent::Lznt1(extents, unit_bytes) => {
-                (extents, ItemEncoding::Lznt1 { unit_bytes: *unit_bytes })
-            }
-            PlannedContent::Wof(extents, packing) => (extents, ItemEncoding::Wof(*packing)),
-            PlannedContent::WofInline(bytes, packing) => {
-                let encoding = ItemEncoding::WofInline(*packing, bytes);
-                return Some(Item { size: self.size, initialized: self.initialized, encoding, extents: &[] });
+    /// What another task has to know of a survey's stream.
+    fn of(streams: &OfSurvey<'_>, place: usize) -> Self {
+        let content = match streams.content(place) {
+            Content::Here(bytes, _) => PlannedContent::Inline(bytes.to_vec()),
+            Content::Stored(item) => {
+                let extents = item.extents.to_vec();
+                match item.encoding {
+                    ItemEncoding::Plain => PlannedContent::Plain(extents),
+                    ItemEncoding::Lznt1 { unit_bytes } => PlannedContent::Lznt1(extents, unit_bytes),
+                    ItemEncoding::Wof(packing) => PlannedContent::Wof(extents, packing),
+                    ItemEncoding::WofInline(packing, bytes) => {
+                        PlannedContent::WofInline(bytes.to_vec(), packing)
+                    }
+                }
             }
         };
-        Some(Item { size: self.size, initialized: self.initialized, encoding, extents })
-    }
-
-    fn first_physical(&self) -> u64 {
-        self.item().and_then(|item| item.first_physical()).unwrap_or(0)
-    }
-
-    fn allocated(&self) -> u64 {
-        self.item().map_or(0, |item| item.extents.iter().fold(0, |sum: u64, e| sum.saturating_add(e.len)))
+        let (owner, stream) = (streams.owner(place), streams.stream(place));
+        Self {
+            inode: owner.inode,
+            stream: streams.survey().bytes(stream.name).to_vec(),
+            size: stream.size,
+            initialized: stream.initialized,
+            deleted: owner.deleted,
+            content,
+        }
     }
 }
 
 /// What is to hash on a volume, in the order of where it lies, and what cannot be.
 pub(super) struct Plan {
-    pub(super) streams: Vec<PlannedStream>,
+    /// Indexes of the survey's streams.
+    pub(super) streams: Vec<u32>,
     pub(super) gaps: Vec<Gap>,
-    /// Index of the inode and name of each stream that is not read because too much would be.
-    pub(super) left_out: HashSet<(usize, Vec<u8>)>,
-    /// Index of the inode and name of each stream of a deleted file that is read.
-    pub(super) recovered: HashSet<(usize, Vec<u8>)>,
 }
 
 impl Plan {
@@ -104,111 +85,125 @@ impl Plan {
     /// volume's users; of deleted files those that are intact. The volume has `size_bytes`; content that adds
     /// up to far more is left out.
     pub(super) fn of(survey: &Survey, listed: &[bool], size_bytes: u64) -> Self {
-        let mut plan = Self {
-            streams: Vec::new(),
-            gaps: Vec::new(),
-            left_out: HashSet::new(),
-            recovered: HashSet::new(),
-        };
-        let is_listed = |index: usize| listed.get(index) == Some(&true);
+        let mut found = Found::default();
+        let mut gaps = Vec::new();
         let mut allowance = Allowance::new(size_bytes);
-        for (index, inode) in survey.inodes.iter().enumerate().filter(|(index, _)| is_listed(*index)) {
-            if inode.flags.intersects(RowFlags::INTERNAL | RowFlags::DELETED) {
-                continue;
-            }
-            for stream in survey.streams_of(inode) {
-                if let Encoding::Unreadable { encrypted: true, reason, .. } = stream.encoding {
-                    let reason = String::from_utf8_lossy(survey.bytes(reason)).into_owned();
-                    plan.gaps.push(Gap::new(GapKind::Encrypted, "content", reason).at_inode(inode.number));
+        let mut gap = |kind, inode: &Inode, reason: String| {
+            gaps.push(Gap::new(kind, "content", reason).at_inode(inode.number));
+        };
+        for inode in wanted(survey, listed).filter(|inode| !is_deleted(inode)) {
+            for (at, stream) in streams_of(survey, inode) {
+                if let Encoding::Unreadable { encrypted, reason, .. } = stream.encoding {
+                    // Else the survey told the gap, with its kind and place, where it met the trouble.
+                    if encrypted {
+                        let reason = String::from_utf8_lossy(survey.bytes(reason)).into_owned();
+                        gap(GapKind::Encrypted, inode, reason);
+                    }
+                    continue;
                 }
-                // Else the survey told the gap, with its kind and place, where it met the trouble.
-                let Some(content) = PlannedContent::of(survey, stream) else { continue };
-                let stream_name = survey.bytes(stream.name).to_vec();
                 if is_too_sparse(stream.size, survey.extents_of(stream)) {
                     let reason =
                         format!("{} bytes claimed, far more than are allocated: no digest", stream.size);
-                    plan.gaps.push(Gap::new(GapKind::Sparse, "content", reason).at_inode(inode.number));
+                    gap(GapKind::Sparse, inode, reason);
                     continue;
                 }
                 if !allowance.take(stream.size) {
                     let reason = "the volume's files claim far more bytes than it has: no digest";
-                    plan.gaps.push(Gap::new(GapKind::Limit, "content", reason).at_inode(inode.number));
-                    plan.left_out.insert((index, stream_name));
+                    gap(GapKind::Limit, inode, reason.to_owned());
                     continue;
                 }
-                plan.streams.push(PlannedStream {
-                    inode: inode.number,
-                    stream: stream_name,
-                    size: stream.size,
-                    initialized: stream.initialized,
-                    deleted: false,
-                    content,
-                });
+                found.add(survey, at);
             }
         }
-        plan.add_deleted(survey, listed, allowance);
-        plan.streams
-            .sort_by_cached_key(|stream| (stream.first_physical(), stream.inode, stream.stream.clone()));
-        plan
+        found.add_deleted(survey, listed, allowance);
+        Self { streams: found.in_order(), gaps }
+    }
+}
+
+/// Streams to hash: where on the volume their first bytes lie (0 where they do not), and their indexes.
+#[derive(Default)]
+struct Found(Vec<(u64, u32)>);
+
+impl Found {
+    /// Takes a stream in, unless it is not readable.
+    fn add(&mut self, survey: &Survey, stream: usize) {
+        let physical = content_of(survey, stream).map(|content| content.first_physical());
+        // A survey's indexes fit 32 bits.
+        self.0.extend(physical.map(|physical| (physical, stream as u32)));
     }
 
     /// Deleted files' streams, from what the others leave of the allowance. A digest that there is not says
     /// enough: no gap tells of what was overwritten.
     fn add_deleted(&mut self, survey: &Survey, listed: &[bool], mut allowance: Allowance) {
         let intact = intact(survey);
-        for (index, inode) in survey.inodes.iter().enumerate() {
-            let internal = inode.flags.contains(RowFlags::INTERNAL);
-            if !inode.flags.contains(RowFlags::DELETED) || internal || listed.get(index) != Some(&true) {
-                continue;
-            }
-            for (at, stream) in inode.streams.range().zip(survey.streams_of(inode)) {
-                let content = PlannedContent::of(survey, stream).filter(|_| intact.contains(&at));
-                let Some(content) = content else { continue };
-                if is_too_sparse(stream.size, survey.extents_of(stream)) || !allowance.take(stream.size) {
-                    continue;
+        for inode in wanted(survey, listed).filter(|inode| is_deleted(inode)) {
+            for (at, stream) in streams_of(survey, inode).filter(|(at, _)| intact.contains(at)) {
+                if !is_too_sparse(stream.size, survey.extents_of(stream)) && allowance.take(stream.size) {
+                    self.add(survey, at);
                 }
-                let name = survey.bytes(stream.name).to_vec();
-                self.recovered.insert((index, name.clone()));
-                self.streams.push(PlannedStream {
-                    inode: inode.number,
-                    stream: name,
-                    size: stream.size,
-                    initialized: stream.initialized,
-                    deleted: true,
-                    content,
-                });
             }
         }
     }
 
-    /// Cuts the plan into parts of about `bytes` of allocated content each, or more where that would be more parts than a
-    /// volume may have.
-    pub(super) fn shards(&self, bytes: u64) -> Vec<&[PlannedStream]> {
-        self.shards_within(bytes, MAX_CONTENT_SHARDS)
-    }
-
-    fn shards_within(&self, bytes: u64, most: usize) -> Vec<&[PlannedStream]> {
-        // Each part but the last has so many bytes at least.
-        let bytes = bytes.max(allocated(&self.streams).div_ceil(most.max(1) as u64));
-        let mut shards = Vec::new();
-        let (mut start, mut sum) = (0, 0_u64);
-        for (i, stream) in self.streams.iter().enumerate() {
-            sum = sum.saturating_add(stream.allocated());
-            if sum >= bytes {
-                shards.push(&self.streams[start..=i]);
-                (start, sum) = (i + 1, 0);
-            }
-        }
-        if start < self.streams.len() {
-            shards.push(&self.streams[start..]);
-        }
-        shards
+    /// The streams in the order of where they lie; where in doubt, as the survey has them.
+    fn in_order(mut self) -> Vec<u32> {
+        self.0.sort_unstable();
+        self.0.iter().map(|(_, stream)| *stream).collect()
     }
 }
 
+/// Inodes that are listed and not the filesystem's own.
+fn wanted<'a>(survey: &'a Survey, listed: &'a [bool]) -> impl Iterator<Item = &'a Inode> {
+    let inodes = survey.inodes.iter().zip(listed).filter(|(_, listed)| **listed);
+    inodes.map(|(inode, _)| inode).filter(|inode| !inode.flags.contains(RowFlags::INTERNAL))
+}
+
+fn is_deleted(inode: &Inode) -> bool {
+    inode.flags.contains(RowFlags::DELETED)
+}
+
+/// An inode's streams, with their indexes.
+fn streams_of<'a>(survey: &'a Survey, inode: &Inode) -> impl Iterator<Item = (usize, &'a Stream)> {
+    inode.streams.range().zip(survey.streams_of(inode))
+}
+
+/// Of each stream of the survey whether it is among `streams`.
+pub(super) fn marked(survey: &Survey, streams: &[u32]) -> Vec<bool> {
+    let mut marked = vec![false; survey.streams.len()];
+    for stream in streams {
+        marked[*stream as usize] = true;
+    }
+    marked
+}
+
+/// Cuts a plan into parts of about `bytes` of allocated content each, or more where that would be more parts than a
+/// volume may have.
+pub(super) fn shards(streams: &OfSurvey<'_>, bytes: u64) -> Vec<Range<usize>> {
+    shards_within(streams, bytes, MAX_CONTENT_SHARDS)
+}
+
+fn shards_within(streams: &OfSurvey<'_>, bytes: u64, most: usize) -> Vec<Range<usize>> {
+    // Each part but the last has so many bytes at least.
+    let bytes = bytes.max(allocated(streams, 0..streams.count()).div_ceil(most.max(1) as u64));
+    let mut shards = Vec::new();
+    let (mut start, mut sum) = (0, 0_u64);
+    for place in 0..streams.count() {
+        sum = sum.saturating_add(streams.content(place).allocated());
+        if sum >= bytes {
+            shards.push(start..place + 1);
+            (start, sum) = (place + 1, 0);
+        }
+    }
+    if start < streams.count() {
+        shards.push(start..streams.count());
+    }
+    shards
+}
+
 /// Encodes a shard of a plan.
-pub(super) fn encode(streams: &[PlannedStream]) -> Vec<u8> {
-    codec::to_bytes(&streams)
+pub(super) fn encode(streams: &OfSurvey<'_>, shard: Range<usize>) -> Vec<u8> {
+    let written: Vec<_> = shard.map(|place| PlannedStream::of(streams, place)).collect();
+    codec::to_bytes(&written)
 }
 
 /// Decodes it.
@@ -217,14 +212,14 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<PlannedStream>, DecodeError> {
 }
 
 /// The bytes of the volume that a shard's streams allocate.
-pub(super) fn allocated(streams: &[PlannedStream]) -> u64 {
-    streams.iter().fold(0, |sum, stream| sum.saturating_add(stream.allocated()))
+pub(super) fn allocated(streams: &OfSurvey<'_>, shard: Range<usize>) -> u64 {
+    shard.fold(0, |sum, place| sum.saturating_add(streams.content(place).allocated()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use coldread_fsparse::survey::{Inode, Run, Span, Stream};
+    use coldread_fsparse::survey::{Run, Span};
     use coldread_model::{ByteRange, FileKind, Timestamp};
 
     /// A file that claims the same blocks as all others.
@@ -269,9 +264,10 @@ mod tests {
         survey.inodes[3].flags |= RowFlags::INTERNAL;
         survey.free = [1000, 3000].map(|start| ByteRange::new(start, 100)).into_iter().collect();
         let plan = Plan::of(&survey, &[true; 4], 1 << 20);
-        let planned: Vec<_> = plan.streams.iter().map(|stream| (stream.inode, stream.deleted)).collect();
-        assert_eq!(planned, [(0, false), (1, true)]);
-        assert_eq!(plan.recovered, HashSet::from([(1, Vec::new())]));
+        let written = decode(&encode(&OfSurvey::new(&survey, &plan.streams), 0..2)).unwrap();
+        let written: Vec<_> = written.iter().map(|stream| (stream.inode, stream.deleted)).collect();
+        assert_eq!(written, [(0, false), (1, true)]);
+        assert_eq!(marked(&survey, &plan.streams), [true, true, false, false]);
         assert_eq!(plan.gaps, []);
         // What is not listed is not read.
         assert_eq!(Plan::of(&survey, &[true, false, true, true], 1 << 20).streams.len(), 1);
@@ -285,15 +281,17 @@ mod tests {
         }
         let plan = Plan::of(&survey, &[true; 1000], 1 << 30);
         assert_eq!(plan.streams.len(), 80);
-        assert_eq!((plan.gaps.len(), plan.left_out.len()), (920, 920));
+        assert_eq!(plan.gaps.len(), 920);
         assert!(plan.gaps.iter().all(|gap| gap.kind == GapKind::Limit));
-        assert!(plan.left_out.contains(&(80, Vec::new())));
+        assert!(plan.gaps.iter().any(|gap| gap.inode == Some(80)));
+        assert!(!marked(&survey, &plan.streams)[80]);
         assert_eq!(survey.inodes[80].streams, Run { first: 80, count: 1 });
-        assert_eq!(plan.shards(1 << 30).len(), 80);
+        let streams = OfSurvey::new(&survey, &plan.streams);
+        assert_eq!(shards(&streams, 1 << 30).len(), 80);
         for most in [1, 2, 3, 7, 79] {
-            let shards = plan.shards_within(1, most);
+            let shards = shards_within(&streams, 1, most);
             assert!(shards.len() <= most && 2 * shards.len() >= most, "{} of {most}", shards.len());
-            assert_eq!(shards.concat(), plan.streams);
+            assert!(shards.into_iter().flatten().eq(0..80));
         }
     }
 }

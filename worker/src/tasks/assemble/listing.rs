@@ -4,9 +4,12 @@
 //! the chunks, which costs more than making them. Digests are columns of their own: they follow when contents are
 //! hashed, which the disk is busy with meanwhile.
 
-use super::super::{Job, TaskError, content::Digests};
+use super::super::{
+    Job, TaskError,
+    content::{Digests, NO_STREAM},
+};
 use coldread_fsparse::{
-    survey::{Stream, Survey},
+    survey::Stream,
     tree::{Tree, for_each_row},
 };
 use coldread_model::{
@@ -36,17 +39,15 @@ struct Cut {
     chunk: CutChunk,
 }
 
-/// What a row's digest is of: an inode by its index in the survey, and which of its streams.
-type Hashed = Option<(u32, u32)>;
-
 /// A volume's rows, written.
 pub(super) struct Written {
     /// The chunks, in order.
     pub(super) chunks: Vec<ChunkRef>,
     /// What the rows lack.
     pub(super) gaps: Vec<Gap>,
-    /// Of each chunk's rows, what their digests are of; nothing where there will be none.
-    hashed: Vec<Vec<Hashed>>,
+    /// Of all chunks' rows, one after the other, which stream's digest is theirs, by its index in the survey, or
+    /// [`NO_STREAM`]; nothing where there will be none.
+    hashed: Vec<u32>,
 }
 
 /// Writes all rows of a tree as chunks, without digests; notes what those would be of if there will be any.
@@ -71,24 +72,21 @@ pub(super) fn write(tree: &Tree<'_>, will_hash: bool, job: &Job<'_>) -> Result<W
 
 impl Written {
     /// Writes the digests of all rows.
-    pub(super) fn add_digests(
-        &mut self,
-        survey: &Survey,
-        digests: &Digests<'_>,
-        job: &Job<'_>,
-    ) -> Result<(), TaskError> {
+    pub(super) fn add_digests(&mut self, digests: &Digests, job: &Job<'_>) -> Result<(), TaskError> {
         let share = self.chunks.len().div_ceil(job.threads).max(1);
-        let parts = self.chunks.chunks_mut(share).zip(self.hashed.chunks(share));
-        let one = |(chunks, hashed): (&mut [ChunkRef], &[Vec<Hashed>])| -> Result<(), TaskError> {
-            for (chunk, hashed) in chunks.iter_mut().zip(hashed) {
+        let mut rest = &self.hashed[..];
+        let parts = self.chunks.chunks_mut(share).map(|chunks| {
+            let rows = chunks.iter().map(|chunk| chunk.rows as usize).sum::<usize>();
+            let (hashed, later) = rest.split_at(rows.min(rest.len()));
+            rest = later;
+            (chunks, hashed)
+        });
+        let one = |(chunks, mut hashed): (&mut [ChunkRef], &[u32])| -> Result<(), TaskError> {
+            for chunk in chunks {
                 job.check()?;
-                let digest = |hashed: &Hashed| {
-                    let (inode, stream) = (*hashed)?;
-                    let inode = survey.inodes.get(inode as usize)?;
-                    let stream = survey.streams_of(inode).get(stream as usize)?;
-                    digests.get(inode.number, survey.bytes(stream.name))
-                };
-                let column = DigestColumn(hashed.iter().map(digest).collect());
+                let (rows, later) = hashed.split_at((chunk.rows as usize).min(hashed.len()));
+                hashed = later;
+                let column = DigestColumn(rows.iter().map(|stream| digests.get(*stream)).collect());
                 chunk.digests = Some(job.context.put_object(ObjectKind::ListingDigests, column.encode())?);
             }
             Ok(())
@@ -109,10 +107,10 @@ fn cut_all(
     will_hash: bool,
     sender: SyncSender<Cut>,
     failed: &AtomicBool,
-) -> (Vec<Gap>, Vec<Vec<Hashed>>) {
+) -> (Vec<Gap>, Vec<u32>) {
     let mut gaps = Vec::new();
     let mut writer = ListingWriter::new();
-    let (mut columns, mut column) = (Vec::new(), Vec::new());
+    let mut of_rows = Vec::new();
     let mut chunks = 0;
     let survey = tree.survey();
     // The threads take chunks until the end, whatever becomes of them: sending does not fail.
@@ -129,27 +127,26 @@ fn cut_all(
         }
         if will_hash {
             let hashed = row.stable.kind == FileKind::File && !row.stable.flags.contains(RowFlags::INTERNAL);
-            let place = |stream: &Stream| {
-                let all = survey.streams_of(tree.inode(inode)).iter();
-                all.zip(0..).find_map(|(one, place)| std::ptr::eq(one, stream).then_some((inode, place)))
+            let index = |stream: &Stream| {
+                let inode = tree.inode(inode);
+                let mut all = survey.streams_of(inode).iter().zip(inode.streams.first..);
+                all.find_map(|(one, index)| std::ptr::eq(one, stream).then_some(index))
             };
-            column.push(stream.filter(|_| hashed).and_then(place));
+            of_rows.push(stream.filter(|_| hashed).and_then(index).unwrap_or(NO_STREAM));
         }
         if let Some(chunk) = writer.push(&row) {
-            columns.push(std::mem::take(&mut column));
             send(Cut { place: chunks, chunk });
             chunks += 1;
         }
     });
     if let Some(chunk) = writer.finish() {
-        columns.push(column);
         send(Cut { place: chunks, chunk });
     }
     if bare > 0 {
         let reason = format!("{bare} further names of files are listed without attributes and streams");
         gaps.push(Gap::new(GapKind::Limit, "directory", reason));
     }
-    (gaps, columns)
+    (gaps, of_rows)
 }
 
 /// Sends chunks until there are no more. After a failure of any thread the rest is taken and dropped, so that

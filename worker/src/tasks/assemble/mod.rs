@@ -14,12 +14,13 @@ use super::{
     Job, TaskError,
     content::Digests,
     plan::{self, Plan},
+    streams::OfSurvey,
     survey::{self, Opened},
 };
 use coldread_fsparse::{
     coverage::{Rest, StreamUse, volume_coverage},
     survey::Survey,
-    tree::{Tree, for_each_row},
+    tree::Tree,
 };
 use coldread_model::{
     ByteRange, Gap, Part, Parts, RowFlags,
@@ -59,20 +60,25 @@ impl Job<'_> {
             self.descend(work, &opened)?
         };
         let mut gaps = Vec::new();
+        let mut entries = Vec::new();
         for (surveyed, spec) in surveys.iter_mut().zip(specs) {
-            let Some(Surveyed { survey, .. }) = surveyed else { continue };
+            let Some(Surveyed { survey, .. }) = surveyed else {
+                entries.push(Vec::new());
+                continue;
+            };
             tracing::debug!(volume = spec.name, inodes = survey.inodes.len(), "surveyed");
             gaps.extend(survey.gaps.drain(..).map(|gap| gap.in_volume(&spec.name)));
+            entries.push(std::mem::take(&mut survey.entries));
         }
         let mut trees: Vec<Option<Tree<'_>>> = Vec::new();
-        for ((surveyed, volume), spec) in surveys.iter().zip(&opened).zip(specs) {
+        for (((surveyed, volume), spec), entries) in surveys.iter().zip(&opened).zip(specs).zip(entries) {
             let (Some(surveyed), Some(volume)) = (surveyed, volume) else {
                 trees.push(None);
                 continue;
             };
             let root = volume.driver.root(&volume.spec.geometry);
-            let tree =
-                Tree::build(&surveyed.survey, root.map_err(|error| TaskError::Invalid(error.to_string()))?);
+            let root = root.map_err(|error| TaskError::Invalid(error.to_string()))?;
+            let tree = Tree::join(&surveyed.survey, &entries, root);
             gaps.extend(tree.gaps().iter().cloned().map(|gap| gap.in_volume(&spec.name)));
             trees.push(Some(tree));
         }
@@ -157,23 +163,22 @@ impl Job<'_> {
         let (work, spec, tree) = (part.work, part.spec, part.tree);
         let survey = tree.survey();
         let mut damaged = Vec::new();
-        let mut hashed = vec![false; survey.inodes.len()];
-        let (mut left_out, mut recovered) = (HashSet::new(), HashSet::new());
+        let mut planned = Vec::new();
         let listed = work.asked.contains(Part::Files);
         let mut to_hash = None;
         if listed && work.content == ContentMode::Hash {
-            for_each_row(tree, |_, inode, _| hashed[inode as usize] = true);
-            let mut plan = Plan::of(survey, &hashed, spec.range.len);
-            left_out = std::mem::take(&mut plan.left_out);
-            recovered = std::mem::take(&mut plan.recovered);
-            gaps.extend(plan.gaps.iter().cloned().map(|gap| gap.in_volume(&spec.name)));
+            let Plan { streams, gaps: found } = Plan::of(survey, &tree.listed(), spec.range.len);
+            gaps.extend(found.into_iter().map(|gap| gap.in_volume(&spec.name)));
+            planned = plan::marked(survey, &streams);
             if work.whole {
-                to_hash = Some(plan.streams);
+                to_hash = Some(streams);
             } else {
-                for (number, shard) in plan.shards(work.shard_bytes.max(1)).into_iter().enumerate() {
+                let streams = OfSurvey::new(survey, &streams);
+                for (number, shard) in plan::shards(&streams, work.shard_bytes.max(1)).into_iter().enumerate()
+                {
                     let name = format!("content-{}-{number}", spec.name);
-                    self.context.put_output(&name, plan::encode(shard))?;
-                    assembled.shards.push((name, plan::allocated(shard)));
+                    self.context.put_output(&name, plan::encode(&streams, shard.clone()))?;
+                    assembled.shards.push((name, plan::allocated(&streams, shard)));
                 }
             }
         }
@@ -187,16 +192,21 @@ impl Job<'_> {
             let (written, content) = thread::scope(|scope| {
                 let will_hash = to_hash.is_some();
                 let written = scope.spawn(move || listing::write(tree, will_hash, self));
-                let content = to_hash.map(|streams| self.hash(part.volume, spec, &streams)).transpose();
+                let hash = |streams: Vec<_>| {
+                    let hashed = self.hash(part.volume, spec, &OfSurvey::new(survey, &streams))?;
+                    let digests = Digests::new(survey.streams.len(), &streams, hashed.digests);
+                    Ok((streams.len(), digests, hashed.faults))
+                };
+                let content: Result<_, TaskError> = to_hash.map(hash).transpose();
                 let panicked = || Err(TaskError::Invalid("the listing ended without a result".to_owned()));
                 (written.join().unwrap_or_else(|_| panicked()), content)
             });
             let mut written = written?;
-            if let Some(mut content) = content? {
-                tracing::debug!(volume = spec.name, streams = content.digests.len(), "hashed");
-                gaps.append(&mut content.gaps);
-                damaged.append(&mut content.coverage);
-                written.add_digests(survey, &Digests::new(&content.digests), self)?;
+            if let Some((streams, digests, faults)) = content? {
+                tracing::debug!(volume = spec.name, streams, "hashed");
+                gaps.extend(faults.gaps);
+                damaged = faults.coverage;
+                written.add_digests(&digests, self)?;
             }
             gaps.extend(written.gaps.into_iter().map(|gap| gap.in_volume(&spec.name)));
             assembled.rows += written.chunks.iter().map(|chunk| u64::from(chunk.rows)).sum::<u64>();
@@ -206,19 +216,10 @@ impl Job<'_> {
         let volume = ByteRange::new(spec.range.start, spec.range.len);
         let size = part.volume.spec.size_bytes;
         let coverage = volume_coverage(&spec.name, volume, size, survey, part.rest, |inode, stream| {
-            let sparse = || coldread_fsparse::content::is_too_sparse(stream.size, survey.extents_of(stream));
-            let extracted = stream.name.len == 0 && part.read.contains(&(inode as u32));
-            let named = || (inode, survey.bytes(stream.name).to_vec());
-            if survey.inodes[inode].flags.contains(RowFlags::DELETED) {
-                let read = recovered.contains(&named());
-                return if read { StreamUse::Read } else { StreamUse::NotAsked };
-            }
-            let left_out = || !left_out.is_empty() && left_out.contains(&named());
-            if extracted || hashed[inode] && !sparse() && !left_out() {
-                StreamUse::Read
-            } else {
-                StreamUse::NotAsked
-            }
+            let deleted = survey.inodes[inode].flags.contains(RowFlags::DELETED);
+            let extracted = || survey.streams[stream].name.len == 0 && part.read.contains(&(inode as u32));
+            let read = planned.get(stream) == Some(&true) || !deleted && extracted();
+            if read { StreamUse::Read } else { StreamUse::NotAsked }
         });
         tracing::debug!(volume = spec.name, ranges = coverage.len(), "accounted for");
         output.coverage.extend(coverage);
