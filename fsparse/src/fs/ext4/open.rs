@@ -432,7 +432,10 @@ impl Scan {
     }
 
     fn keep_stream(&mut self, open: &mut Open) {
-        let Ok(extents) = self.out.keep_extents(open.extents.drain(..)) else { return };
+        let Ok(extents) = self.out.keep_extents(open.extents.drain(..)) else {
+            self.full = true;
+            return;
+        };
         let encrypted = open.row.flags.contains(RowFlags::ENCRYPTED);
         let reason = match &open.fault {
             Some(reason) => Some(reason.clone()),
@@ -449,7 +452,10 @@ impl Scan {
         };
         let size = open.row.size;
         let stream = Stream { name: Span::default(), size, initialized: size, encoding };
-        open.row.streams = self.out.keep_streams([stream]).unwrap_or_default();
+        open.row.streams = self.out.keep_streams([stream]).unwrap_or_else(|_| {
+            self.full = true;
+            Run::default()
+        });
     }
 
     /// Keeps the attributes sorted by name; equal sets, which most systems have many of, once.

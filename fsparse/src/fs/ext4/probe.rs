@@ -3,7 +3,8 @@
 //!
 //! Rounds: the superblock, and its copies where it is damaged; if the journal must be replayed, its inode (descriptor, inode, map), its own
 //! superblock, all of its log at once, fast commits behind it, and the superblock again as the log leaves
-//! it; then what fast commits change, and the orphans; without checksums of inodes, all group descriptors.
+//! it; then what fast commits change, and the orphans; without checksums of inodes, all group descriptors, 4 MiB of them
+//! at a time, and copies of those that are damaged.
 
 use super::{
     copies::{parse_copy, superblock_places},

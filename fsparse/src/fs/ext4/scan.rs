@@ -112,8 +112,8 @@ pub(super) struct Scan {
     bytes_left: u64,
     /// Extents that may still be kept: no honest disk has more than blocks.
     extents_left: u64,
-    /// The arena is full.
-    full: bool,
+    /// The survey has no room left.
+    pub(super) full: bool,
     /// Scratch.
     pub(super) spare: Vec<Extent>,
     pub(super) pieces: Vec<Extent>,
