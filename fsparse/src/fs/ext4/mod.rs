@@ -21,6 +21,7 @@ mod names;
 mod nokey;
 mod open;
 mod probe;
+mod recognise;
 mod scan;
 mod superblock;
 mod tables;
@@ -32,7 +33,6 @@ use super::{Filesystem, ProbeMachine, SurveyMachine};
 use crate::error::ParseError;
 use geometry::{Geometry, ROOT_INODE};
 use std::ops::Range;
-use superblock::{MAGIC, MAGIC_AT, SUPERBLOCK_AT};
 
 /// The driver.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +44,11 @@ impl Filesystem for Ext4 {
     }
 
     fn recognises(&self, head: &[u8]) -> bool {
-        bytes::u16_at(head, SUPERBLOCK_AT as usize + MAGIC_AT) == MAGIC
+        recognise::has_superblock(head)
+    }
+
+    fn recognises_damaged(&self, head: &[u8]) -> bool {
+        recognise::has_descriptors(head)
     }
 
     fn probe(&self, volume_bytes: u64) -> Box<dyn ProbeMachine> {

@@ -1,8 +1,11 @@
 //! A damaged superblock or descriptor costs a gap: its copy tells the same.
 
-use super::image::{made, noise, probe, survey};
+use super::{
+    super::Ext4,
+    image::{made, noise, probe, survey},
+};
 use crate::{
-    fs::Probed,
+    fs::{Filesystem, HEAD_BYTES, Probed},
     source::memory::MemorySource,
     survey::Survey,
     tree::{Tree, for_each_row},
@@ -15,7 +18,7 @@ const SHAPES: &[&[&str]] = &[
     &["-t", "ext4", "-b", "1024", "-O", "sparse_super2"],
     &["-t", "ext4", "-b", "1024", "-g", "1024", "-O", "meta_bg,^resize_inode"],
     &["-t", "ext4", "-b", "1024", "-O", "^metadata_csum,^64bit,uninit_bg"],
-    &["-t", "ext2", "-b", "1024", "-O", "^sparse_super"],
+    &["-t", "ext2", "-b", "1024", "-O", "^sparse_super,^resize_inode"],
 ];
 
 fn read(source: &MemorySource) -> (Probed, Survey) {
@@ -51,6 +54,8 @@ fn a_copy_stands_in_for_the_superblock() {
                 assert!(probe(&MemorySource::new(damaged.clone())).is_ok(), "nothing sums it up");
                 continue;
             }
+            let head = &damaged[..HEAD_BYTES as usize];
+            assert!(Ext4.recognises(head) || Ext4.recognises_damaged(head), "{shape:?}");
             let source = MemorySource::new(damaged.clone());
             if groups_of_another_size && new.len() != 9 {
                 assert!(probe(&source).is_err(), "{shape:?}: nothing tells where the copies are");
@@ -74,7 +79,26 @@ fn a_copy_stands_in_for_the_superblock() {
 }
 
 #[test]
+fn descriptors_tell_that_a_volume_without_a_superblock_is_ext4() {
+    for shape in [
+        &["-t", "ext4", "-b", "4096", "-g", "1024"][..],
+        &["-t", "ext4", "-b", "2048", "-g", "1024", "-O", "^64bit"],
+        &["-t", "ext3", "-b", "4096", "-g", "1024"],
+        &["-t", "ext2", "-b", "2048"],
+        &["-t", "ext4", "-b", "1024", "-O", "^flex_bg"],
+    ] {
+        let Some(mut bytes) = made(40 << 10, shape) else { return };
+        bytes[..2048].fill(0);
+        assert!(
+            !Ext4.recognises(&bytes) && Ext4.recognises_damaged(&bytes[..HEAD_BYTES as usize]),
+            "{shape:?}"
+        );
+    }
+}
+
+#[test]
 fn what_is_no_copy_is_not_taken_for_one() {
+    assert!(!Ext4.recognises_damaged(&noise(HEAD_BYTES as usize)));
     let Some(bytes) = made(20 << 10, &["-t", "ext4", "-b", "1024"]) else { return };
     // The first superblock in the place of a copy: it does not name that group.
     let mut moved = bytes.clone();
