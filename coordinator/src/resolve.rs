@@ -172,8 +172,18 @@ impl<'a> Namespace<'a> {
             }
         }
         let (volume, inner) = self.place(&joined(&at)).ok_or_else(missing)?;
-        let found = self.look_up(volume, &inner, stream)?;
-        match found.ok_or_else(missing)? {
+        let Some(found) = self.look_up(volume, &inner, stream)? else {
+            let there = !stream.is_empty() && self.look_up(volume, &inner, b"")?.is_some();
+            let no_stream = || {
+                ServiceError::NotFound(format!(
+                    "{} has no stream {}",
+                    shown(),
+                    String::from_utf8_lossy(stream)
+                ))
+            };
+            return Err(if there { no_stream() } else { missing() });
+        };
+        match found {
             found if found.kind == FileKind::File || !stream.is_empty() => Ok((volume, found)),
             found => Err(ServiceError::NotFound(format!("{} is a {}, no file", shown(), found.kind))),
         }

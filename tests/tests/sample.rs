@@ -133,6 +133,18 @@ fn what_a_file_is_beside_its_bytes_is_told() {
         assert_eq!(rows.len(), 1, "{path}");
         rows.into_iter().next().unwrap()
     };
+    // Nor is what no asset has an empty answer.
+    for (words, noun) in [
+        (&["gaps"][..], "gaps"),
+        (&["packages"], "packages"),
+        (&["coverage", "-o", "csv"], "ranges"),
+        (&["logins", "summary"], "users"),
+    ] {
+        let none = scanned().run(&[words, &["--asset", "nothing-like-*"]].concat()).exits(0);
+        let _ = none.says(&[&format!("no {noun}"), "no asset's name matches"]);
+    }
+    let none = scanned().run(&["cat", "speicher", "/etc/passwd", "--stream", "nope"]).exits(1);
+    let _ = none.says(&["/etc/passwd has no stream nope"]);
     // That no disk has such a volume is no empty answer.
     let missing = scanned().run(&["files", "--volume", "p9"]).exits(1);
     missing.says(&["no volume \"p9\"", "coldread asset show"]);

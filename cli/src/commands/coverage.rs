@@ -6,6 +6,7 @@ use crate::{
     connect::Services,
     failure::Result,
 };
+use coldread_model::Parts;
 use coldread_proto::v1::CoverageRequest;
 
 /// Tell what became of every byte of a source
@@ -27,8 +28,10 @@ pub struct Coverage {
 
 impl Coverage {
     pub async fn run(self) -> Result<()> {
-        let request = CoverageRequest { scope: Some(self.scope.scope()) };
+        let scope = self.scope.scope();
+        let request = CoverageRequest { scope: Some(scope.clone()) };
         let ask = async |services: Services| services.query().coverage(request).await;
-        listing::print(&self.place, self.output.output, None, ask, |batch| batch.rows).await
+        listing::print(&self.place, self.output.output, Some((Parts::NONE, scope)), ask, |batch| batch.rows)
+            .await
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     connect::Services,
     failure::Result,
 };
+use coldread_model::Parts;
 use coldread_proto::v1::GapsRequest;
 
 /// List what could not be read, where, and why
@@ -24,8 +25,10 @@ pub struct Gaps {
 
 impl Gaps {
     pub async fn run(self) -> Result<()> {
-        let request = GapsRequest { scope: Some(self.scope.scope()) };
+        let scope = self.scope.scope();
+        let request = GapsRequest { scope: Some(scope.clone()) };
         let ask = async |services: Services| services.query().gaps(request).await;
-        listing::print(&self.place, self.output.output, None, ask, |batch| batch.gaps).await
+        listing::print(&self.place, self.output.output, Some((Parts::NONE, scope)), ask, |batch| batch.gaps)
+            .await
     }
 }

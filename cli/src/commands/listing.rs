@@ -7,7 +7,7 @@ use crate::{
     output::{Format, Printer, Row, counted, stdout},
     progress,
 };
-use coldread_model::{Part, Parts};
+use coldread_model::Parts;
 use coldread_proto::v1::{AssetsRequest, Scope};
 use tonic::{Response, Status, Streaming};
 
@@ -55,7 +55,8 @@ impl ListingArgs {
 }
 
 /// Asks the services at a place and prints the rows of the answer. A table for people says so when there are none; and
-/// where nobody looked for such rows, every format does, of some of the assets too: nothing found is not nothing read.
+/// where nobody looked for such rows, or there is no asset to have any, every format does, of some of the assets too:
+/// nothing found is not nothing read.
 pub async fn print<B, R, I, F>(
     place: &PlaceArgs,
     format: Format,
@@ -73,8 +74,15 @@ where
         let mut start = if printed == 0 { format!("no {}: ", R::NOUN) } else { String::new() };
         let mut told = false;
         if let Some((parts, scope)) = about {
+            if printed == 0
+                && let Some(why) = nobody(&services, &scope).await?
+            {
+                progress::say(&format!("{}{why}", std::mem::take(&mut start)));
+                told = true;
+            }
             for part in parts.only() {
-                if let Some(count) = unasked(&services, part, scope.clone()).await? {
+                let count = assets(&services, scope.clone(), part.name()).await?;
+                if count > 0 {
                     let (assets, part) = (counted(count, "asset"), part.name());
                     let start = std::mem::take(&mut start);
                     progress::say(&format!("{start}the scans of {assets} were not asked for {part}"));
@@ -90,15 +98,22 @@ where
     .await
 }
 
-/// Of how many of the assets nobody asked for a part; none where somebody did of all.
-async fn unasked(services: &Services, part: Part, scope: Scope) -> Result<Option<u64>> {
-    let request = AssetsRequest { scope: Some(scope), lacking: part.name().to_owned() };
+/// Why an answer is empty, where no asset could have a part in it.
+pub async fn nobody(services: &Services, scope: &Scope) -> Result<Option<&'static str>> {
+    let none = assets(services, scope.clone(), "").await? == 0;
+    let why = if scope.asset.is_empty() { "nothing was scanned yet" } else { "no asset's name matches" };
+    Ok(none.then_some(why))
+}
+
+/// How many assets there are, or of how many nobody asked for a part.
+async fn assets(services: &Services, scope: Scope, lacking: &str) -> Result<u64> {
+    let request = AssetsRequest { scope: Some(scope), lacking: lacking.to_owned() };
     let mut answer = services.query().assets(request).await?.into_inner();
     let mut count = 0;
     while let Some(batch) = answer.message().await? {
         count += batch.assets.len() as u64;
     }
-    Ok(Some(count).filter(|count| *count > 0))
+    Ok(count)
 }
 
 /// Prints the rows of an answer as they come, and gives their number.

@@ -4,9 +4,11 @@ use super::listing::{self, ListingArgs};
 use crate::{
     connect::{self, Need, Services},
     failure::Result,
-    output::{Format, Value, counted, plain, stdout},
+    output::{Format, Row, Value, counted, plain, stdout},
+    progress,
     time::{self, PointInTime},
 };
+use coldread_model::Parts;
 use coldread_proto::v1::{LogWindowsRequest, SumUpLoginsRequest, Time, UserLogins};
 use std::io::Write;
 
@@ -51,7 +53,7 @@ impl Summary {
             LogWindowsRequest { scope: Some(scope.clone()), root: root.clone(), ..Default::default() };
         let whom = if self.user.is_empty() { String::new() } else { format!(" of {}", plain(&self.user)) };
         let request = SumUpLoginsRequest {
-            scope: Some(scope),
+            scope: Some(scope.clone()),
             user: self.user,
             root,
             since: self.since.map(Into::into),
@@ -59,7 +61,8 @@ impl Summary {
         };
         if !matches!(format, Format::Table | Format::Wide) {
             let ask = async |services: Services| services.query().sum_up_logins(request).await;
-            return listing::print(place, format, None, ask, |batch| batch.users).await;
+            let about = Some((Parts::NONE, scope));
+            return listing::print(place, format, about, ask, |batch| batch.users).await;
         }
         connect::with(&place.place()?, Need::Answers, async |services| {
             let mut trees = Trees::default();
@@ -82,6 +85,11 @@ impl Summary {
                 writeln!(out, "{}", line(tree, &whom))?;
             }
             out.flush()?;
+            if trees.0.is_empty()
+                && let Some(why) = listing::nobody(&services, &scope).await?
+            {
+                progress::say(&format!("no {}: {why}", UserLogins::NOUN));
+            }
             Ok(())
         })
         .await
