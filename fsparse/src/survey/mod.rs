@@ -9,7 +9,7 @@ mod order;
 
 use crate::fs::ntfs::wof::Algorithm;
 use coldread_model::{FileKind, Gap, GapKind, RangeSet, RowFlags, Timestamp};
-pub(crate) use order::InOrder;
+pub(crate) use order::{InOrder, Place};
 use serde::{Deserialize, Serialize};
 
 /// Bytes in a survey's arena.

@@ -1,9 +1,15 @@
-//! Inodes in the order of their numbers, though some are finished late: those that wait for blocks of their own.
+//! Inodes in the order of their numbers, though some are found or finished late: those that wait for blocks of their own.
 
 use super::Inode;
 
-/// Inodes as they are finished. Rows are long; sorting all of them would move each many times for the few that are
-/// out of order.
+/// Where an inode that is not finished keeps its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Row(usize),
+    Late(usize),
+}
+
+/// Inodes as they are found. Rows are long: sorting all of them, or making room for a few, moves most of them.
 #[derive(Debug, Default)]
 pub(crate) struct InOrder {
     /// In ascending order.
@@ -13,17 +19,33 @@ pub(crate) struct InOrder {
 }
 
 impl InOrder {
-    /// Takes an inode in.
-    pub(crate) fn push(&mut self, row: Inode) {
+    /// Takes an inode in, finished or not.
+    pub(crate) fn push(&mut self, row: Inode) -> Place {
         if self.rows.last().is_none_or(|last| last.number <= row.number) {
             self.rows.push(row);
+            Place::Row(self.rows.len() - 1)
         } else {
             self.late.push(row);
+            Place::Late(self.late.len() - 1)
+        }
+    }
+
+    /// Puts an inode that has been taken in, and is finished now, into its place. Its number is the same.
+    pub(crate) fn replace(&mut self, place: Place, row: Inode) {
+        let kept = match place {
+            Place::Row(at) => self.rows.get_mut(at),
+            Place::Late(at) => self.late.get_mut(at),
+        };
+        if let Some(kept) = kept {
+            *kept = row;
         }
     }
 
     /// All of them in ascending order.
     pub(crate) fn finish(mut self) -> Vec<Inode> {
+        if self.late.is_empty() {
+            return self.rows;
+        }
         self.late.sort_by_cached_key(|inode| inode.number);
         let mut end = self.rows.len();
         self.rows.extend_from_slice(&self.late);
@@ -46,13 +68,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_order_is_that_of_a_stable_sort(numbers in prop::collection::vec(0..40_u64, 0..60)) {
+        fn the_order_is_that_of_a_stable_sort(numbers in prop::collection::vec((0..40_u64, any::<bool>()), 0..60)) {
             let mut found = InOrder::default();
-            let mut wanted = Vec::new();
-            for (size, number) in (0..).zip(numbers) {
+            let (mut wanted, mut unfinished) = (Vec::new(), Vec::new());
+            for (size, (number, is_finished)) in (0..).zip(numbers) {
                 let row = Inode { number, size, ..crate::tree::test_survey(&[(0, FileKind::File)], &[]).inodes[0] };
-                found.push(row);
+                if is_finished {
+                    found.push(row);
+                } else {
+                    unfinished.push((found.push(Inode { size: 0, ..row }), row));
+                }
                 wanted.push((number, size));
+            }
+            for (place, row) in unfinished.into_iter().rev() {
+                found.replace(place, row);
             }
             wanted.sort_by_key(|row| row.0);
             let found: Vec<_> = found.finish().iter().map(|row| (row.number, row.size)).collect();

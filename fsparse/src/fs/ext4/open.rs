@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     machine::{Fetched, Requests},
-    survey::{Encoding, Extent, Inode, Run, Span, Stream},
+    survey::{Encoding, Extent, Inode, Place, Run, Span, Stream},
 };
 use coldread_model::{ByteRange, FileKind, Gap, GapKind, RowFlags, listing::encode_xattr};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -45,6 +45,8 @@ pub(super) enum Role {
 pub(super) struct Open {
     /// Its row as far as it is known.
     pub row: Inode,
+    /// Where that is kept, once it had to wait.
+    pub place: Option<Place>,
     /// What its blocks are for.
     pub role: Role,
     /// What checksums of its blocks start from.
@@ -225,6 +227,7 @@ impl Scan {
         };
         Open {
             row,
+            place: None,
             role,
             seed: inode.seed,
             at,
@@ -347,6 +350,9 @@ impl Scan {
             }
         }
         if open.waiting > 0 {
+            if open.place.is_none() && !matches!(open.role, Role::Value | Role::Freed) {
+                open.place = Some(self.inodes.push(open.row));
+            }
             return false;
         }
         self.opens.release(id);
@@ -426,7 +432,12 @@ impl Scan {
             self.keep_stream(open);
         }
         self.keep_attributes(open);
-        self.inodes.push(open.row);
+        match open.place {
+            Some(place) => self.inodes.replace(place, open.row),
+            None => {
+                self.inodes.push(open.row);
+            }
+        }
         open.extents.clear();
         self.spare = std::mem::take(&mut open.extents);
     }

@@ -4,7 +4,7 @@ use super::btree::FORK_TREE;
 use crate::{
     error::ParseError,
     gap_list::GapList,
-    survey::{Extent, InOrder, Inode, Run, Span, Stream, Survey},
+    survey::{Extent, InOrder, Inode, Place, Run, Span, Stream, Survey},
 };
 use coldread_model::{ByteRange, Gap, GapKind};
 
@@ -103,8 +103,14 @@ impl Findings {
         }
     }
 
-    pub(super) fn inode(&mut self, inode: Inode) {
-        self.inodes.push(inode);
+    /// Takes an inode in, finished or not.
+    pub(super) fn inode(&mut self, inode: Inode) -> Place {
+        self.inodes.push(inode)
+    }
+
+    /// Puts an inode that was taken in before it was finished into its place.
+    pub(super) fn finished(&mut self, place: Place, inode: Inode) {
+        self.inodes.replace(place, inode);
     }
 
     /// The survey, its inodes in order.

@@ -12,13 +12,15 @@ use super::{
 use crate::{
     error::ParseError,
     machine::{Fetched, Requests},
-    survey::{Encoding, Inode, Run, Span, Stream},
+    survey::{Encoding, Inode, Place, Run, Span, Stream},
 };
 use coldread_model::{ByteRange, FileKind, Gap, GapKind, RowFlags};
 
 /// An inode whose forks are being read.
 pub(super) struct Job {
     pub(super) inode: Inode,
+    /// The row that is kept for it, once it had to wait.
+    row: Option<Place>,
     /// Where the inode lies.
     pub(super) place: ByteRange,
     pub(super) data: Fork,
@@ -61,6 +63,7 @@ impl Surveyor {
         };
         let mut job = Job {
             inode: record(number, &dinode, self.geometry.internal.contains(&number)),
+            row: None,
             place,
             data: Fork { mappings: self.spare.pop().unwrap_or_default(), ..Fork::default() },
             attributes: Fork::default(),
@@ -95,7 +98,10 @@ impl Surveyor {
                 None => self.fork_known(id, &mut job, fork, ask),
             }
         }
-        self.done_or_back(id, job);
+        // Nearly always at its end, without having been moved.
+        if !self.is_done(id, &mut job) {
+            self.jobs.check_in(id, job);
+        }
     }
 
     /// What the data fork holds in the inode itself.
@@ -223,15 +229,24 @@ impl Surveyor {
         }
     }
 
-    /// Puts an inode into the survey if nothing of it is outstanding, or keeps it until then.
+    /// Goes on with an inode of which an answer is there.
     pub(super) fn done_or_back(&mut self, id: usize, mut job: Job) {
-        if job.outstanding > 0 {
+        if !self.is_done(id, &mut job) {
             self.jobs.check_in(id, job);
-            return;
+        }
+    }
+
+    /// Puts an inode into the survey if nothing of it is outstanding, or keeps its row for then.
+    fn is_done(&mut self, id: usize, job: &mut Job) -> bool {
+        if job.outstanding > 0 {
+            if job.row.is_none() && !job.unlinked {
+                job.row = Some(self.found.inode(job.inode));
+            }
+            return false;
         }
         self.jobs.release(id);
         if job.unlinked {
-            return;
+            return true;
         }
         if job.inode.kind == FileKind::File {
             let geometry = &self.geometry;
@@ -248,12 +263,18 @@ impl Surveyor {
             let stream = Stream { name: Span::default(), size, initialized: size, encoding };
             job.inode.streams = self.found.keep_stream(stream);
         }
-        self.found.inode(job.inode);
-        let mut spare = job.data.mappings;
+        match job.row {
+            Some(place) => self.found.finished(place, job.inode),
+            None => {
+                self.found.inode(job.inode);
+            }
+        }
+        let mut spare = std::mem::take(&mut job.data.mappings);
         if spare.capacity() > 0 && self.spare.len() < 64 {
             spare.clear();
             self.spare.push(spare);
         }
+        true
     }
 }
 
