@@ -6,6 +6,8 @@ use std::fmt;
 /// Seconds from 1970-01-01T00:00:00Z and nanoseconds after that second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "Encoded")]
+// Four of them are most of a row, of which there are as many as files: twelve bytes each, not sixteen.
+#[repr(C, packed(4))]
 pub struct Timestamp {
     /// Whole seconds, rounded towards the past.
     pub seconds: i64,
@@ -106,7 +108,7 @@ mod tests {
     #[test]
     fn filetime_and_micros() {
         assert_eq!(Timestamp::from_filetime(116_444_736_000_000_000), Timestamp::new(0, 0));
-        assert_eq!(Timestamp::from_filetime(0).seconds, -11_644_473_600);
+        assert_eq!({ Timestamp::from_filetime(0).seconds }, -11_644_473_600);
         assert_eq!(Timestamp::from_micros(-1), Timestamp::new(-1, 999_999_000));
         let _ = Timestamp::new(i64::MAX, u32::MAX).to_string();
         let _ = Timestamp::new(i64::MIN, 0).to_string();

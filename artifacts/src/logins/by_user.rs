@@ -99,7 +99,8 @@ pub(super) fn is_big_endian(
     changed: Timestamp,
     seconds: impl Fn(&[u8], bool) -> i64,
 ) -> bool {
-    let last = if LIKELY.contains(&changed.seconds) { changed.seconds + DAY } else { LIKELY.end };
+    let seen = changed.seconds;
+    let last = if LIKELY.contains(&seen) { seen + DAY } else { LIKELY.end };
     let [little, big] = [false, true].map(|big_endian| {
         let records = records.chunks_exact(size as usize);
         records.filter(|record| (LIKELY.start..last).contains(&seconds(record, big_endian))).count()

@@ -16,7 +16,7 @@ fn lines(found: &Findings) -> Vec<String> {
         let source = source.map(|(name, version)| format!("{name}-{version}.src.rpm"));
         let [arch, source, vendor, module] =
             [&package.arch, &source, &package.vendor, &package.module].map(text);
-        let time = package.installed_at.map_or("(none)".to_owned(), |time| time.seconds.to_string());
+        let time = package.installed_at.map_or("(none)".to_owned(), |time| { time.seconds }.to_string());
         format!("{} {} {arch} {source} {time} {vendor} {module}", package.name, package.version)
     };
     let mut lines: Vec<_> = found.packages.iter().map(line).collect();
