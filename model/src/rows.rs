@@ -175,9 +175,9 @@ impl FoundRefs {
     }
 }
 
-/// Whether an event counts as a failed login.
-pub fn is_failed(event: &LoginEvent) -> bool {
-    event.kind == LoginKind::Failed
+/// Whether an event of this kind counts as a failed login.
+pub fn is_failed(kind: LoginKind) -> bool {
+    kind == LoginKind::Failed
 }
 
 /// A batch being written.
@@ -199,6 +199,24 @@ impl<T: Row> BatchWriter<T> {
     pub fn push(&mut self, row: &T) -> bool {
         let start = self.bytes.len();
         write(row, &mut self.bytes);
+        self.end_row(start)
+    }
+
+    /// Adds the next row, which `write` appends as [`write`] does; true where the batch ends with it. After an error the
+    /// batch is as it was.
+    pub fn push_written<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<bool, E> {
+        let start = self.bytes.len();
+        match write(&mut self.bytes) {
+            Ok(()) => Ok(self.end_row(start)),
+            Err(error) => {
+                self.bytes.truncate(start);
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes in the row that lies from `start` on.
+    fn end_row(&mut self, start: usize) -> bool {
         self.rows += 1;
         self.rows >= MAX_ROWS
             || self.bytes.len() >= MAX_BYTES

@@ -28,10 +28,14 @@
 //! one machine within two minutes, and ends within as long, are one told by several records. A session that a
 //! record opened and nothing ended is open. A new login on a terminal ends the one before, no one knows when.
 
+mod alone;
 mod rotated;
 mod same;
 mod sessions;
 
+pub use alone::{Seen, known_of_user};
+
+use alone::Alone;
 use coldread_model::{LoginEvent, LoginKind, LoginSource, Text, Timestamp};
 use same::Same;
 use sessions::Sessions;
@@ -42,11 +46,22 @@ const MAX_RECORDS: usize = 32;
 /// Joins the events of an asset, given in the order of time.
 #[derive(Debug, Default)]
 pub struct Joining {
+    alone: Alone,
     same: Same,
     sessions: Sessions,
 }
 
 impl Joining {
+    /// Takes notice of the next event; `first` is the first one that has not left.
+    pub fn comes(&mut self, seen: &Seen, first: u64) {
+        self.alone.comes(seen, first);
+    }
+
+    /// Whether an event that leaves, the first of all that came, is joined to none.
+    pub fn leaves(&mut self, seen: &Seen) -> bool {
+        self.alone.leaves(seen)
+    }
+
     /// Takes the next event and gives those that are complete.
     pub fn push(&mut self, event: Box<LoginEvent>, emit: &mut dyn FnMut(Box<LoginEvent>)) {
         let sessions = &mut self.sessions;

@@ -25,7 +25,7 @@ const OF_OTHERS: i128 = seconds(5);
 const SPARE: usize = 8;
 
 /// What a record holds of a name at most.
-const RECORD_NAME: usize = 32;
+pub(super) const RECORD_NAME: usize = 32;
 
 /// An event that waits.
 #[derive(Debug)]

@@ -230,6 +230,14 @@ impl<'j, T: Row> Batches<'j, T> {
         if self.writer.push(row) { self.finish() } else { Ok(None) }
     }
 
+    /// Adds a row that `write` appends, as [`coldread_model::rows::write`] would; gives the batch that ends with it.
+    pub(super) fn push_written(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), TaskError>,
+    ) -> Result<Option<RowsRef>, TaskError> {
+        if self.writer.push_written(write)? { self.finish() } else { Ok(None) }
+    }
+
     /// The last batch, if any row is left.
     pub(super) fn finish(&mut self) -> Result<Option<RowsRef>, TaskError> {
         let Some((bytes, rows)) = self.writer.take() else { return Ok(None) };
@@ -322,6 +330,7 @@ fn write_packages(
 mod tests {
     use super::*;
     use crate::tasks::{TaskContext, disks::Disks};
+    use coldread_artifacts::logins::joiner::Seen;
     use coldread_model::{
         KeptKey, LoginKind, LoginSource, ObjectId, ObjectKind, PackageOrigin, PackageType, Timestamp,
         rows::RowsIter,
@@ -370,6 +379,11 @@ mod tests {
     struct Late(Vec<Box<LoginEvent>>, u64);
 
     impl Joiner for Late {
+        fn comes(&mut self, _: &Seen, _: u64) {}
+        fn leaves(&mut self, seen: &Seen) -> bool {
+            // So that half of them are kept as they are.
+            seen.number.is_multiple_of(2)
+        }
         fn push(&mut self, event: Box<LoginEvent>, emit: &mut dyn FnMut(Box<LoginEvent>)) {
             self.1 += 1;
             if self.1.is_multiple_of(100) {

@@ -1,19 +1,28 @@
 //! Login events on their way through the joiner to the store.
+//!
+//! Most of an attacked server's events are joined to nothing. They stay packed from where they were sorted to their row;
+//! only the others are made.
+
+mod queue;
 
 use super::{
     collect::Batches,
-    events::{EventSorter, SortedEvents},
+    events::{EventSorter, Known, SortedEvents},
 };
 use crate::tasks::{Job, TaskError};
-use coldread_artifacts::logins::joiner::Joiner;
+use coldread_artifacts::logins::joiner::{Joiner, Seen};
 use coldread_model::{
-    LoginEvent, LoginsRef, RowsRef, Timestamp,
+    LoginEvent, LoginKind, LoginsRef, RowsRef, Timestamp,
     rows::{self, Row},
 };
+use queue::Queue;
+use std::collections::VecDeque;
 
-/// Events that come from the joiner before it is asked what can be written: few enough that they are still in the
+/// Events that are ready before the joiner is asked what can be written: few enough that they are still in the
 /// processor's caches then.
 const AT_ONCE: usize = 512;
+/// Events that are near at once: of a flood of more the first leave early.
+const MAX_NEAR: usize = 32_768;
 /// Bytes of events that wait in memory for others that the joiner holds.
 const WAITING_BYTES: usize = 16 << 20;
 /// Bytes of more of them before they go to a file.
@@ -22,25 +31,38 @@ const BEYOND_BYTES: usize = 24 << 20;
 /// Sends events through the joiner and writes what it gives, in order: an event is written as soon as none can come
 /// that goes before it.
 pub(super) fn write(
-    events: SortedEvents,
+    mut events: SortedEvents,
     joiner: &mut dyn Joiner,
     job: &Job<'_>,
 ) -> Result<Vec<LoginsRef>, TaskError> {
-    let mut out = Ordered::new(job);
-    for event in events {
-        let event = event?;
-        let time = event.time;
-        joiner.push(event, &mut |event| out.waiting.push(event));
-        if out.waiting.len() >= out.ask_at {
-            // Of what comes later none is of before this event's time.
-            out.advance(joiner.holds_from().or(time))?;
+    let known = events.names().clone();
+    let mut out = Ordered::new(job, known.clone());
+    let (mut near, mut packed) = (VecDeque::<Seen>::new(), Queue::default());
+    let mut number = 0;
+    while let Some(event) = events.peek() {
+        number += 1;
+        let seen = known.see(number, event)?;
+        packed.push(seen.time, event);
+        events.pass()?;
+        joiner.comes(&seen, near.front().map_or(number, |first| first.number));
+        near.push_back(seen);
+        while near.len() > MAX_NEAR || near.front().is_some_and(|first| first.is_far_from(seen.time)) {
+            out.leave(&mut near, &mut packed, joiner)?;
         }
+        if out.ready() >= out.ask_at {
+            // Of what comes later none is of before the first event that is near.
+            let first = near.front().map_or(seen.time, |first| first.time);
+            out.advance(joiner.holds_from().map_or(first, |held| first.min(Some(held))))?;
+        }
+    }
+    while !near.is_empty() {
+        out.leave(&mut near, &mut packed, joiner)?;
     }
     let mut put = Ok(());
     joiner.finish(&mut |event| {
-        out.waiting.push(event);
-        if out.waiting.len() >= out.ask_at && put.is_ok() {
-            put = out.put_beyond(out.waiting.len());
+        out.joined.push(event);
+        if out.ready() >= out.ask_at && put.is_ok() {
+            put = out.put_beyond(out.joined.len(), out.alone.len());
         }
     });
     put?;
@@ -49,60 +71,123 @@ pub(super) fn write(
 
 /// Brings events into order that come nearly so.
 struct Ordered<'j> {
+    known: Known,
+    /// What came from the joiner.
     #[allow(clippy::vec_box)] // they come and go boxed, and sorting moves pointers alone
-    waiting: Vec<Box<LoginEvent>>,
+    joined: Vec<Box<LoginEvent>>,
+    /// What is joined to nothing, in order.
+    alone: Queue,
     /// How many wait when the next look is taken at what can be written.
     ask_at: usize,
     /// Where more wait than memory should hold: most of them, and the time of their last.
-    beyond: EventSorter,
+    beyond: Option<EventSorter>,
     last_beyond: Option<Timestamp>,
     out: Written<'j>,
 }
 
 impl<'j> Ordered<'j> {
-    fn new(job: &'j Job<'j>) -> Self {
+    fn new(job: &'j Job<'j>, known: Known) -> Self {
         Self {
-            waiting: Vec::new(),
+            known,
+            joined: Vec::new(),
+            alone: Queue::default(),
             ask_at: AT_ONCE,
-            beyond: EventSorter::new(BEYOND_BYTES),
+            beyond: None,
             last_beyond: None,
             out: Written { batches: Batches::new(job), next: Tally::default(), written: Vec::new() },
         }
     }
 
+    fn ready(&self) -> usize {
+        self.joined.len() + self.alone.len()
+    }
+
+    /// Takes the first event of those that are near.
+    fn leave(
+        &mut self,
+        near: &mut VecDeque<Seen>,
+        packed: &mut Queue,
+        joiner: &mut dyn Joiner,
+    ) -> Result<(), TaskError> {
+        if let (Some(seen), Some((time, event))) = (near.pop_front(), packed.first()) {
+            if joiner.leaves(&seen) {
+                self.alone.push(time, event);
+            } else {
+                joiner.push(self.known.unpack(event)?, &mut |event| self.joined.push(event));
+            }
+            packed.pop();
+        }
+        Ok(())
+    }
+
     /// Writes events of before `bound`.
     fn advance(&mut self, bound: Option<Timestamp>) -> Result<(), TaskError> {
         // Most come in order, which a stable sort finds.
-        self.waiting.sort();
-        let ready = self.waiting.partition_point(|event| event.time < bound);
-        if self.beyond.is_empty() {
-            for event in self.waiting.drain(..ready) {
-                self.out.push(&event)?;
-            }
+        self.joined.sort();
+        let joined = self.joined.partition_point(|event| event.time < bound);
+        let alone = self.alone.before(bound);
+        if self.beyond.is_none() {
+            self.write(joined, alone)?;
         } else if self.last_beyond < bound {
-            self.put_beyond(ready)?;
+            self.put_beyond(joined, alone)?;
             self.empty_beyond()?;
         }
-        if self.waiting.iter().map(|event| event.weight()).sum::<usize>() >= WAITING_BYTES {
-            self.put_beyond(self.waiting.len())?;
+        let bytes = self.joined.iter().map(|event| event.weight()).sum::<usize>() + self.alone.bytes();
+        if bytes >= WAITING_BYTES {
+            self.put_beyond(self.joined.len(), self.alone.len())?;
         }
-        self.ask_at = 2 * self.waiting.len() + AT_ONCE;
+        self.ask_at = 2 * self.ready() + AT_ONCE;
+        Ok(())
+    }
+
+    /// Writes the first so many of what waits, in order: of those from the joiner, which are sorted, and of the others.
+    fn write(&mut self, joined: usize, alone: usize) -> Result<(), TaskError> {
+        let mut left = alone;
+        for event in self.joined.drain(..joined) {
+            while left > 0
+                && let Some((time, other)) = self.alone.first()
+                && (time < event.time || time == event.time && *self.known.unpack(other)? < *event)
+            {
+                self.out.push_packed(other, &self.known)?;
+                self.alone.pop();
+                left -= 1;
+            }
+            self.out.push(&event)?;
+        }
+        for _ in 0..left {
+            if let Some((_, event)) = self.alone.first() {
+                self.out.push_packed(event, &self.known)?;
+            }
+            self.alone.pop();
+        }
         Ok(())
     }
 
     /// Puts the first so many of what waits beyond memory.
-    fn put_beyond(&mut self, count: usize) -> Result<(), TaskError> {
-        for event in self.waiting.drain(..count) {
+    fn put_beyond(&mut self, joined: usize, alone: usize) -> Result<(), TaskError> {
+        let beyond = self.beyond.get_or_insert_with(|| self.known.sorter(BEYOND_BYTES));
+        for event in self.joined.drain(..joined) {
             self.last_beyond = self.last_beyond.max(event.time);
-            self.beyond.push(&event)?;
+            beyond.push(&event)?;
+        }
+        for _ in 0..alone {
+            if let Some((time, event)) = self.alone.first() {
+                self.last_beyond = self.last_beyond.max(time);
+                beyond.push_packed(event)?;
+            }
+            self.alone.pop();
         }
         Ok(())
     }
 
     fn empty_beyond(&mut self) -> Result<(), TaskError> {
-        let beyond = std::mem::replace(&mut self.beyond, EventSorter::new(BEYOND_BYTES));
-        for event in beyond.sorted()? {
-            self.out.push(&*event?)?;
+        if let Some(beyond) = self.beyond.take() {
+            let mut events = beyond.sorted()?;
+            let known = events.names().clone();
+            while let Some(event) = events.peek() {
+                self.out.push_packed(event, &known)?;
+                events.pass()?;
+            }
         }
         self.last_beyond = None;
         Ok(())
@@ -110,13 +195,12 @@ impl<'j> Ordered<'j> {
 
     /// Writes the rest.
     fn finish(mut self) -> Result<Vec<LoginsRef>, TaskError> {
-        if self.beyond.is_empty() {
-            self.waiting.sort();
-            for event in &self.waiting {
-                self.out.push(event)?;
-            }
+        let (joined, alone) = (self.joined.len(), self.alone.len());
+        if self.beyond.is_none() {
+            self.joined.sort();
+            self.write(joined, alone)?;
         } else {
-            self.put_beyond(self.waiting.len())?;
+            self.put_beyond(joined, alone)?;
             self.empty_beyond()?;
         }
         self.out.finish()
@@ -133,15 +217,33 @@ struct Written<'j> {
 impl Written<'_> {
     // Equal rows are kept: a log may say the same twice, and each counts.
     fn push(&mut self, event: &LoginEvent) -> Result<(), TaskError> {
-        self.next.add(event);
-        if let Some(batch) = self.batches.push(event)? {
-            self.written.push(std::mem::take(&mut self.next).of(batch));
-        }
+        self.next.add(event.time, event.kind);
+        let batch = self.batches.push(event)?;
+        self.end(batch);
         Ok(())
     }
 
+    /// The same for a packed event.
+    fn push_packed(&mut self, event: &[u8], known: &Known) -> Result<(), TaskError> {
+        let next = &mut self.next;
+        let batch = self.batches.push_written(|out| {
+            let (time, kind) = known.write_row(event, out)?;
+            next.add(time, kind);
+            Ok(())
+        })?;
+        self.end(batch);
+        Ok(())
+    }
+
+    fn end(&mut self, batch: Option<RowsRef>) {
+        if let Some(batch) = batch {
+            self.written.push(std::mem::take(&mut self.next).of(batch));
+        }
+    }
+
     fn finish(mut self) -> Result<Vec<LoginsRef>, TaskError> {
-        self.written.extend(self.batches.finish()?.map(|batch| self.next.of(batch)));
+        let batch = self.batches.finish()?;
+        self.end(batch);
         Ok(self.written)
     }
 }
@@ -154,9 +256,9 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, event: &LoginEvent) {
-        self.failed += u32::from(rows::is_failed(event));
-        if let Some(time) = event.time {
+    fn add(&mut self, time: Option<Timestamp>, kind: LoginKind) {
+        self.failed += u32::from(rows::is_failed(kind));
+        if let Some(time) = time {
             let (first, last) = self.span.unwrap_or((time, time));
             self.span = Some((first.min(time), last.max(time)));
         }

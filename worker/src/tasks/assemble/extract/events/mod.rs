@@ -6,12 +6,21 @@
 
 mod names;
 mod packed;
+mod row;
 
 use super::spill::{Block, BlockReader, Spill, failed};
 use crate::tasks::TaskError;
-use coldread_model::LoginEvent;
+use coldread_artifacts::logins::joiner::{Seen, known_of_user};
+use coldread_model::{LoginEvent, LoginKind, Timestamp};
+use foldhash::fast::FixedState;
 use names::Names;
-use std::{cmp::Ordering, collections::VecDeque, ops::Range};
+use std::{
+    cmp::Ordering,
+    collections::VecDeque,
+    hash::{BuildHasher, Hasher},
+    ops::Range,
+    rc::Rc,
+};
 
 /// Runs of one level that are merged into one of the next.
 const FAN_IN: usize = 16;
@@ -77,8 +86,11 @@ struct Held {
 impl EventSorter {
     /// Holds about so many bytes in memory.
     pub(super) fn new(limit: usize) -> Self {
-        let (bytes, places) = (Vec::new(), Vec::new());
-        let (names, mark) = (Names::default(), Held::default());
+        Self::with(Names::default(), limit)
+    }
+
+    fn with(names: Names, limit: usize) -> Self {
+        let (bytes, places, mark) = (Vec::new(), Vec::new(), Held::default());
         Self { names, bytes, places, limit, runs: Vec::new(), spill: None, mark }
     }
 
@@ -98,6 +110,18 @@ impl EventSorter {
     pub(super) fn push(&mut self, event: &LoginEvent) -> Result<(), TaskError> {
         let start = self.bytes.len();
         packed::pack(event, &mut self.names, &mut self.bytes);
+        self.place(start)
+    }
+
+    /// Adds a packed event of which this one knows the names.
+    pub(super) fn push_packed(&mut self, event: &[u8]) -> Result<(), TaskError> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(event);
+        self.place(start)
+    }
+
+    /// Takes in the event that lies from `start` on.
+    fn place(&mut self, start: usize) -> Result<(), TaskError> {
         let number = |number: usize| u32::try_from(number).map_err(failed);
         self.places.push(Place {
             seconds: packed::seconds(&self.bytes[start..]),
@@ -106,11 +130,6 @@ impl EventSorter {
         });
         let held = self.bytes.len() + self.places.len() * size_of::<Place>();
         if held >= self.limit { self.spill() } else { Ok(()) }
-    }
-
-    /// Whether there is none.
-    pub(super) fn is_empty(&self) -> bool {
-        self.places.is_empty() && self.runs.is_empty()
     }
 
     /// Sorts a part of what is held.
@@ -173,7 +192,7 @@ impl EventSorter {
         };
         merge.sources.push(Source::Held { bytes: self.bytes, places: self.places.into_iter() });
         merge.start(&self.names);
-        Ok(SortedEvents { names: self.names, merge })
+        Ok(SortedEvents { names: Known(Rc::new(self.names)), merge })
     }
 }
 
@@ -311,28 +330,91 @@ impl Merge {
 
 /// Sorted events as one sequence.
 pub(super) struct SortedEvents {
-    names: Names,
+    names: Known,
     merge: Merge,
 }
 
-impl Iterator for SortedEvents {
-    type Item = Result<Box<LoginEvent>, TaskError>;
+impl SortedEvents {
+    /// What packed events are read with.
+    pub(super) fn names(&self) -> &Known {
+        &self.names
+    }
 
-    fn next(&mut self) -> Option<Self::Item> {
-        let event = packed::unpack(self.merge.peek()?.bytes, &self.names);
-        let event = event.map_err(|packed::Damaged| failed("what was written does not come back"));
-        let passed = self.merge.pass(&self.names);
-        if passed.is_err() || event.is_err() {
+    /// The next event, packed.
+    pub(super) fn peek(&self) -> Option<&[u8]> {
+        self.merge.peek().map(|event| event.bytes)
+    }
+
+    /// Passes over the next event; there is none after an error.
+    pub(super) fn pass(&mut self) -> Result<(), TaskError> {
+        let passed = self.merge.pass(&self.names.0);
+        if passed.is_err() {
             self.merge.sources.clear();
         }
-        Some(passed.and(event))
+        passed
     }
+}
+
+/// The names of packed events: what reads them.
+#[derive(Clone)]
+pub(super) struct Known(Rc<Names>);
+
+impl Known {
+    /// What is looked at of an event to see whether it is joined to others.
+    pub(super) fn see(&self, number: u64, event: &[u8]) -> Result<Seen, TaskError> {
+        let head = packed::head(&mut { event }, &self.0).map_err(damaged)?;
+        let mut hasher = FixedState::default().build_hasher();
+        match head.user {
+            Some(user) => user.hash(known_of_user, &mut hasher),
+            None => hasher.write_u8(0),
+        }
+        match head.from {
+            Some(from) => from.hash(|whole| whole, &mut hasher),
+            None => hasher.write_u8(0),
+        }
+        let (time, kind, begins) = (head.time, head.kind, head.begins());
+        Ok(Seen { number, time, kind, who: hasher.finish(), origin: head.origin.number(), begins })
+    }
+
+    /// The event.
+    pub(super) fn unpack(&self, event: &[u8]) -> Result<Box<LoginEvent>, TaskError> {
+        packed::unpack(event, &self.0).map_err(damaged)
+    }
+
+    /// Appends the event's row; gives its time and what happened.
+    pub(super) fn write_row(
+        &self,
+        event: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(Option<Timestamp>, LoginKind), TaskError> {
+        let head = row::write(event, &self.0, out).map_err(damaged)?;
+        Ok((head.time, head.kind))
+    }
+
+    /// What sorts events of these names and others.
+    pub(super) fn sorter(&self, limit: usize) -> EventSorter {
+        EventSorter::with(Names::clone(&self.0), limit)
+    }
+}
+
+fn damaged(_: packed::Damaged) -> TaskError {
+    failed("what was written does not come back")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use coldread_model::{LoginKind, LoginSource, Timestamp};
+    use coldread_model::LoginSource;
+
+    fn sorted(sorter: EventSorter) -> Vec<LoginEvent> {
+        let mut events = sorter.sorted().unwrap();
+        let mut all = Vec::new();
+        while let Some(event) = events.peek() {
+            all.push(*events.names().unpack(event).unwrap());
+            events.pass().unwrap();
+        }
+        all
+    }
 
     fn event(n: u64) -> LoginEvent {
         // Neither sorted nor without equals; of one second some differ in their tails alone.
@@ -358,7 +440,7 @@ mod tests {
         // Runs were written and merged; had they not been, there would be as many as this.
         assert!(sorter.runs.len() > 1 && sorter.runs.len() < FAN_IN + 8, "{}", sorter.runs.len());
         all.sort();
-        assert!(sorter.sorted().unwrap().map(|event| *event.unwrap()).eq(all));
+        assert!(sorted(sorter) == all);
     }
 
     #[test]
@@ -381,18 +463,17 @@ mod tests {
             assert_eq!(sorter.spill.is_some(), limit < 1 << 20);
             assert!(sorter.runs.len() < 2 * (FAN_IN + 8), "{}", sorter.runs.len());
             kept.sort();
-            assert!(sorter.sorted().unwrap().map(|event| *event.unwrap()).eq(kept));
+            assert!(sorted(sorter) == kept);
         }
     }
 
     #[test]
     fn few_events_need_no_file() {
         let mut sorter = EventSorter::new(24 << 20);
-        assert!(sorter.is_empty());
         for n in 0..100 {
             sorter.push(&event(n)).unwrap();
         }
-        assert!(sorter.spill.is_none() && !sorter.is_empty());
-        assert!(sorter.sorted().unwrap().map(Result::unwrap).is_sorted());
+        assert!(sorter.spill.is_none());
+        assert!(sorted(sorter).is_sorted());
     }
 }

@@ -2,13 +2,18 @@
 
 use super::packed::{Damaged, put_number, take_number};
 use coldread_model::{Origin, Text};
-use foldhash::fast::RandomState;
-use std::collections::HashMap;
+use foldhash::fast::{FixedState, RandomState};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, Hasher},
+};
 
 /// Names that are kept by number; of more each stands where it is used.
 const MAX_NAMES: usize = 1 << 14;
 /// Longer names stand where they are used.
 const MAX_BYTES: usize = 512;
+/// Shorter names are never cut where they are compared ([`coldread_artifacts::logins::joiner::known_of_user`]).
+const SHORT: usize = 24;
 
 /// What stands for a name that is missing, and before one that stands where it is used; numbers follow.
 const NONE: u64 = 0;
@@ -33,7 +38,7 @@ pub(super) enum Field {
 const FIELDS: usize = Field::Root as usize + 1;
 
 /// Names with their numbers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     names: Vec<Known>,
     numbers: HashMap<Origin, u64, RandomState>,
@@ -44,8 +49,9 @@ pub(super) struct Names {
 }
 
 /// A name that has a number, ready for use.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Known {
+    number: u64,
     bytes: Origin,
     text: Option<Text>,
 }
@@ -77,6 +83,29 @@ impl<'a> Name<'a> {
         match self {
             Self::Known(KnownName(known)) => known.text.clone(),
             Self::Here(bytes) => std::str::from_utf8(bytes).ok().map(Text::new),
+        }
+    }
+
+    /// Whether it is the same one by its number: others may have the same bytes.
+    pub(super) fn is(self, other: Self) -> bool {
+        matches!((self, other), (Self::Known(KnownName(one)), Self::Known(KnownName(other))) if std::ptr::eq(one, other))
+    }
+
+    /// Hashes `part` of it: equal parts of names are hashed alike.
+    pub(super) fn hash(self, part: impl Fn(&[u8]) -> &[u8], hasher: &mut impl Hasher) {
+        let part = part(self.bytes());
+        match self {
+            // It has its number wherever it stands.
+            Self::Known(KnownName(known)) if part.len() < SHORT => hasher.write_u64(known.number),
+            _ => hasher.write(part),
+        }
+    }
+
+    /// A number for it: the same wherever it stands.
+    pub(super) fn number(self) -> u64 {
+        match self {
+            Self::Known(KnownName(known)) => known.number,
+            Self::Here(bytes) => FixedState::default().hash_one(bytes) | 1 << 63,
         }
     }
 
@@ -124,12 +153,6 @@ impl Names {
         put(number, path, out);
     }
 
-    /// The path that was written last; an empty one where there was none.
-    pub(super) fn last_path(&self) -> Origin {
-        let last = self.last.as_ref().and_then(|(_, number)| self.known(*number));
-        last.map_or_else(|| Origin::from(&[][..]), |known| known.bytes.clone())
-    }
-
     /// Reads what was written; `None` stands for a missing text.
     #[inline]
     pub(super) fn take<'a>(&'a self, rest: &mut &'a [u8]) -> Result<Option<Name<'a>>, Damaged> {
@@ -155,7 +178,7 @@ impl Names {
         let number = self.names.len() as u64 + FIRST;
         let bytes = Origin::from(name);
         let text = std::str::from_utf8(name).ok().map(Text::new);
-        self.names.push(Known { bytes: bytes.clone(), text });
+        self.names.push(Known { number, bytes: bytes.clone(), text });
         self.numbers.insert(bytes, number);
         Some(number)
     }

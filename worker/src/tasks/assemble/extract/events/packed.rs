@@ -1,129 +1,245 @@
 //! Login events in a short form: names by their number, numbers in as few bytes as they need.
 //!
-//! Fields stand in the order in which events compare. A number that may be missing is written plus one, or as zero.
+//! What every event has comes first, then a word that says which of the other fields follow. Optional numbers are
+//! written only where they are.
 
 use super::names::{Field, Name, Names};
-use coldread_model::{
-    Evidence, LoginEvent, LoginKind, LoginSource, Origin, SessionEnd, Text, Timestamp, Zone,
-};
+use coldread_model::{Evidence, LoginEvent, LoginKind, LoginSource, SessionEnd, Text, Timestamp, Zone};
 use std::cmp::Ordering;
 
 /// That bytes are no event's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Damaged;
 
-/// How a field is written.
-enum Form {
-    Time,
-    Number,
-    Name,
+/// Bits of the word, in the order in which the fields follow.
+pub(super) mod has {
+    pub(in super::super) const HOST: u16 = 1;
+    pub(in super::super) const PORT: u16 = 1 << 1;
+    pub(in super::super) const TTY: u16 = 1 << 2;
+    pub(in super::super) const PID: u16 = 1 << 3;
+    pub(in super::super) const SESSION: u16 = 1 << 4;
+    pub(in super::super) const METHOD: u16 = 1 << 5;
+    pub(in super::super) const TARGET: u16 = 1 << 6;
+    pub(in super::super) const DETAIL: u16 = 1 << 7;
+    pub(in super::super) const UNTIL: u16 = 1 << 8;
+    pub(in super::super) const ENDED: u16 = 1 << 9;
+    pub(in super::super) const EVIDENCE: u16 = 1 << 10;
+    /// Another root than the host's own tree.
+    pub(in super::super) const ROOT: u16 = 1 << 11;
+    /// No field of its own: the time exists twice.
+    pub(in super::super) const AMBIGUOUS: u16 = 1 << 12;
+    /// Where the zone stands.
+    pub(in super::super) const ZONE: u32 = 13;
 }
 
-/// The fields up to the evidence.
-const FIELDS: [Form; 19] = {
-    use Form::{Name, Number, Time};
-    [
-        Time, Number, Number, Name, Name, Name, Number, Name, Number, Number, Number, Name, Name, Name, Name,
-        Time, Number, Name, Number,
-    ]
-};
-
-/// Bytes of a whole second, a source and a kind: the first three fields.
-const HEAD: usize = 12;
+/// The root that is not written.
+pub(super) const HOST_ROOT: &str = "/";
 
 /// Appends an event's bytes.
 pub(super) fn pack(event: &LoginEvent, names: &mut Names, out: &mut Vec<u8>) {
     put_time(event.time, out);
     out.extend([event.source as u8, event.kind as u8]);
+    names.put_path(&event.origin, out);
     names.put_text(Field::User, event.user.as_deref(), out);
     names.put_text(Field::From, event.from.as_deref(), out);
-    names.put_text(Field::Host, event.host.as_deref(), out);
-    put_number(event.port.map_or(0, |port| u64::from(port) + 1), out);
-    names.put_text(Field::Tty, event.tty.as_deref(), out);
-    out.extend([event.zone as u8, u8::from(event.ambiguous)]);
-    put_number(event.pid.map_or(0, |pid| u64::from(pid) + 1), out);
-    names.put_text(Field::Session, event.session.as_deref(), out);
-    names.put_text(Field::Method, event.method.as_deref(), out);
-    names.put_text(Field::Target, event.target.as_deref(), out);
-    names.put_text(Field::Detail, event.detail.as_deref(), out);
-    put_time(event.until, out);
-    out.push(event.ended.map_or(0, |ended| ended as u8 + 1));
-    names.put_path(&event.origin, out);
+    let at = out.len();
+    let mut word = (event.zone as u16) << has::ZONE;
+    if event.ambiguous {
+        word |= has::AMBIGUOUS;
+    }
+    out.extend([0; 2]);
+    let mut put = |bit: u16, field: Field, text: &Option<Text>, out: &mut Vec<u8>| {
+        if let Some(text) = text {
+            word |= bit;
+            names.put_text(field, Some(text), out);
+        }
+    };
+    put(has::HOST, Field::Host, &event.host, out);
+    if let Some(port) = event.port {
+        out.extend(port.to_le_bytes());
+    }
+    put(has::TTY, Field::Tty, &event.tty, out);
+    if let Some(pid) = event.pid {
+        put_number(pid.into(), out);
+    }
+    put(has::SESSION, Field::Session, &event.session, out);
+    put(has::METHOD, Field::Method, &event.method, out);
+    put(has::TARGET, Field::Target, &event.target, out);
+    put(has::DETAIL, Field::Detail, &event.detail, out);
+    let mut is = |bit: u16, there: bool| word |= if there { bit } else { 0 };
+    is(has::PORT, event.port.is_some());
+    is(has::PID, event.pid.is_some());
+    is(has::UNTIL, event.until.is_some());
+    is(has::ENDED, event.ended.is_some());
+    is(has::EVIDENCE, !event.evidence.is_empty());
+    is(has::ROOT, event.root != HOST_ROOT);
+    out[at..at + 2].copy_from_slice(&word.to_le_bytes());
+    if event.until.is_some() {
+        put_time(event.until, out);
+    }
+    out.extend(event.ended.map(|ended| ended as u8));
     put_number(event.offset, out);
-    put_number(event.evidence.len() as u64, out);
+    if !event.evidence.is_empty() {
+        put_number(event.evidence.len() as u64, out);
+    }
     for one in &event.evidence {
         out.push(one.source as u8);
         names.put_path(&one.origin, out);
         // Mostly the lines before and after.
         put_number(zigzag(one.offset.wrapping_sub(event.offset)), out);
     }
-    names.put_text(Field::Root, Some(&event.root), out);
+    if event.root != HOST_ROOT {
+        names.put_text(Field::Root, Some(&event.root), out);
+    }
+}
+
+/// What stands before the word, and the word.
+#[derive(Clone, Copy)]
+pub(super) struct Head<'a> {
+    pub(super) time: Option<Timestamp>,
+    pub(super) source: LoginSource,
+    pub(super) kind: LoginKind,
+    pub(super) origin: Name<'a>,
+    pub(super) user: Option<Name<'a>>,
+    pub(super) from: Option<Name<'a>>,
+    pub(super) word: u16,
+}
+
+impl Head<'_> {
+    /// Whether a field follows.
+    #[inline]
+    pub(super) fn has(&self, bit: u16) -> bool {
+        self.word & bit != 0
+    }
+
+    pub(super) fn zone(&self) -> Result<Zone, Damaged> {
+        Zone::ALL.get(usize::from(self.word >> has::ZONE)).copied().ok_or(Damaged)
+    }
+
+    /// Whether all that is told of an attempt is how it begins: no method, and no other record.
+    pub(super) fn begins(&self) -> bool {
+        self.word & (has::PID | has::DETAIL | has::METHOD | has::EVIDENCE) == has::PID | has::DETAIL
+    }
+}
+
+/// Reads a head; `rest` is left behind it.
+#[inline]
+pub(super) fn head<'a>(rest: &mut &'a [u8], names: &'a Names) -> Result<Head<'a>, Damaged> {
+    Ok(Head {
+        time: take_time(rest)?,
+        source: word(LoginSource::ALL, rest)?,
+        kind: word(LoginKind::ALL, rest)?,
+        origin: names.take(rest)?.ok_or(Damaged)?,
+        user: names.take(rest)?,
+        from: names.take(rest)?,
+        word: u16::from_le_bytes(take(rest)?),
+    })
 }
 
 /// The event of such bytes. It is made where it stays, as most of its fields are nothing.
 pub(super) fn unpack(bytes: &[u8], names: &Names) -> Result<Box<LoginEvent>, Damaged> {
     let mut rest = bytes;
     let rest = &mut rest;
-    let time = take_time(rest)?;
-    let source = word(LoginSource::ALL, rest)?;
-    let kind = word(LoginKind::ALL, rest)?;
-    // Its path is known later, and nearly always the last one.
-    let mut event = Box::new(LoginEvent::new(source, kind, time, names.last_path(), 0));
-    for text in [&mut event.user, &mut event.from, &mut event.host] {
-        take_text(rest, names, text)?;
+    let head = head(rest, names)?;
+    let mut event = Box::new(LoginEvent::new(head.source, head.kind, head.time, head.origin.path(), 0));
+    event.user = head.user.and_then(Name::text);
+    event.from = head.from.and_then(Name::text);
+    event.zone = head.zone()?;
+    event.ambiguous = head.has(has::AMBIGUOUS);
+    let text = |bit: u16, to: &mut Option<Text>, rest: &mut _| {
+        if head.has(bit) {
+            *to = names.take(rest)?.and_then(Name::text);
+        }
+        Ok(())
+    };
+    text(has::HOST, &mut event.host, rest)?;
+    if head.has(has::PORT) {
+        event.port = Some(u16::from_le_bytes(take(rest)?));
     }
-    event.port = take_optional(rest)?;
-    take_text(rest, names, &mut event.tty)?;
-    event.zone = word(Zone::ALL, rest)?;
-    event.ambiguous = take_number(rest)? != 0;
-    event.pid = take_optional(rest)?;
-    for text in [&mut event.session, &mut event.method, &mut event.target, &mut event.detail] {
-        take_text(rest, names, text)?;
+    text(has::TTY, &mut event.tty, rest)?;
+    if head.has(has::PID) {
+        event.pid = Some(take_u32(rest)?);
     }
-    event.until = take_time(rest)?;
-    event.ended =
-        take_optional::<u8>(rest)?.and_then(|ended| SessionEnd::ALL.get(usize::from(ended)).copied());
-    take_path(rest, names, &mut event.origin)?;
+    text(has::SESSION, &mut event.session, rest)?;
+    text(has::METHOD, &mut event.method, rest)?;
+    text(has::TARGET, &mut event.target, rest)?;
+    text(has::DETAIL, &mut event.detail, rest)?;
+    if head.has(has::UNTIL) {
+        event.until = take_time(rest)?;
+    }
+    if head.has(has::ENDED) {
+        event.ended = Some(word(SessionEnd::ALL, rest)?);
+    }
     let offset = take_number(rest)?;
     event.offset = offset;
-    let count = usize::try_from(take_number(rest)?).map_err(|_| Damaged)?;
-    event.evidence.reserve_exact(count.min(bytes.len()));
-    for _ in 0..count {
-        let source = word(LoginSource::ALL, rest)?;
-        let mut origin = event.origin.clone();
-        take_path(rest, names, &mut origin)?;
-        let offset = offset.wrapping_add(unzigzag(take_number(rest)?));
-        event.evidence.push(Evidence { source, origin, offset });
+    if head.has(has::EVIDENCE) {
+        let count = usize::try_from(take_number(rest)?).map_err(|_| Damaged)?;
+        event.evidence.reserve_exact(count.min(bytes.len()));
+        for _ in 0..count {
+            let (source, path, offset) = evidence(rest, names, offset)?;
+            let origin = if path.is_path(&event.origin) { event.origin.clone() } else { path.path() };
+            event.evidence.push(Evidence { source, origin, offset });
+        }
     }
-    let root = names.take(rest)?.and_then(Name::text).ok_or(Damaged)?;
-    if event.root != root {
-        event.root = root;
+    if head.has(has::ROOT) {
+        event.root = names.take(rest)?.and_then(Name::text).ok_or(Damaged)?;
     }
     Ok(event)
 }
 
+/// Reads where another record lies, of an event at `offset`.
+#[inline]
+pub(super) fn evidence<'a>(
+    rest: &mut &'a [u8],
+    names: &'a Names,
+    offset: u64,
+) -> Result<(LoginSource, Name<'a>, u64), Damaged> {
+    let source = word(LoginSource::ALL, rest)?;
+    let path = names.take(rest)?.ok_or(Damaged)?;
+    Ok((source, path, offset.wrapping_add(unzigzag(take_number(rest)?))))
+}
+
 /// As the events compare.
 pub(super) fn compare(one: &[u8], other: &[u8], names: &Names) -> Ordering {
-    let (rest, other_rest) = (&mut { one }, &mut { other });
-    let mut fields = &FIELDS[..];
-    // What is compared is mostly of one second, source and kind.
-    if let (Some(start @ [1, .., 0, _, _]), Some(other_start)) =
-        (one.first_chunk::<HEAD>(), other.first_chunk::<HEAD>())
-        && start == other_start
-    {
-        (fields, *rest, *other_rest) = (&FIELDS[3..], &one[HEAD..], &other[HEAD..]);
+    let (mut a, mut b) = (one, other);
+    let (Ok(head_a), Ok(head_b)) = (head(&mut a, names), head(&mut b, names)) else {
+        return one.cmp(other);
+    };
+    let first = head_a.time.cmp(&head_b.time).then_with(|| {
+        (head_a.source, head_a.kind)
+            .cmp(&(head_b.source, head_b.kind))
+            .then_with(|| same(head_a.user, head_b.user).then_with(|| same(head_a.from, head_b.from)))
+    });
+    if first.is_ne() {
+        return first;
     }
-    for form in fields {
-        let order = match form {
-            Form::Time => take_time(rest).cmp(&take_time(other_rest)),
-            Form::Number => take_number(rest).cmp(&take_number(other_rest)),
-            Form::Name => bytes(rest, names).cmp(&bytes(other_rest, names)),
-        };
-        if order.is_ne() {
-            return order;
+    // Mostly it is the port or the process that differs.
+    let plain = has::HOST | has::TTY;
+    if (head_a.word | head_b.word) & plain == 0 && head_a.word == head_b.word {
+        let rest = (a.first_chunk::<2>(), b.first_chunk::<2>());
+        if let (true, (Some(port), Some(other))) = (head_a.has(has::PORT), rest) {
+            let order = u16::from_le_bytes(*port).cmp(&u16::from_le_bytes(*other));
+            if order.is_ne() {
+                return order;
+            }
+            (a, b) = (&a[2..], &b[2..]);
+        }
+        if head_a.has(has::PID) {
+            let order = take_number(&mut a).cmp(&take_number(&mut b));
+            if order.is_ne() {
+                return order;
+            }
         }
     }
     if one == other { Ordering::Equal } else { unpack(one, names).cmp(&unpack(other, names)) }
+}
+
+/// How two names compare, which are mostly the same one.
+fn same(one: Option<Name<'_>>, other: Option<Name<'_>>) -> Ordering {
+    match (one, other) {
+        (Some(one), Some(other)) if one.is(other) => Ordering::Equal,
+        (one, other) => one.map(Name::bytes).cmp(&other.map(Name::bytes)),
+    }
 }
 
 /// The seconds at which packed bytes start, in the order of numbers: what most comparisons need alone.
@@ -141,12 +257,13 @@ fn put_time(time: Option<Timestamp>, out: &mut Vec<u8>) {
     put_number(time.nanos.into(), out);
 }
 
-fn take_time(rest: &mut &[u8]) -> Result<Option<Timestamp>, Damaged> {
+#[inline]
+pub(super) fn take_time(rest: &mut &[u8]) -> Result<Option<Timestamp>, Damaged> {
     if take::<1>(rest)? == [0] {
         return Ok(None);
     }
     let seconds = (u64::from_be_bytes(take(rest)?) ^ 1 << 63) as i64;
-    let nanos = u32::try_from(take_number(rest)?).map_err(|_| Damaged)?;
+    let nanos = take_u32(rest)?;
     Ok(Some(Timestamp { seconds, nanos }))
 }
 
@@ -191,40 +308,19 @@ fn unzigzag(number: u64) -> u64 {
     number >> 1 ^ (number & 1).wrapping_neg()
 }
 
-/// Reads a text, if there is one, to where there is none yet.
-fn take_text<'a>(rest: &mut &'a [u8], names: &'a Names, to: &mut Option<Text>) -> Result<(), Damaged> {
-    if let Some(name) = names.take(rest)? {
-        *to = name.text();
-    }
-    Ok(())
+pub(super) fn take_u32(rest: &mut &[u8]) -> Result<u32, Damaged> {
+    u32::try_from(take_number(rest)?).map_err(|_| Damaged)
 }
 
-/// Reads a path to where another one stands.
-fn take_path<'a>(rest: &mut &'a [u8], names: &'a Names, to: &mut Origin) -> Result<(), Damaged> {
-    let name = names.take(rest)?.ok_or(Damaged)?;
-    if !name.is_path(to) {
-        *to = name.path();
-    }
-    Ok(())
-}
-
-fn bytes<'a>(rest: &mut &'a [u8], names: &'a Names) -> Result<Option<&'a [u8]>, Damaged> {
-    Ok(names.take(rest)?.map(Name::bytes))
-}
-
-/// A number that may be missing.
-fn take_optional<T: TryFrom<u64>>(rest: &mut &[u8]) -> Result<Option<T>, Damaged> {
-    let number = take_number(rest)?.checked_sub(1);
-    number.map(|number| T::try_from(number).map_err(|_| Damaged)).transpose()
-}
-
-fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Damaged> {
+#[inline]
+pub(super) fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Damaged> {
     let (first, after) = rest.split_first_chunk().ok_or(Damaged)?;
     *rest = after;
     Ok(*first)
 }
 
-fn word<T: Copy>(all: &[T], rest: &mut &[u8]) -> Result<T, Damaged> {
+#[inline]
+pub(super) fn word<T: Copy>(all: &[T], rest: &mut &[u8]) -> Result<T, Damaged> {
     let [number] = take(rest)?;
     all.get(usize::from(number)).copied().ok_or(Damaged)
 }
@@ -232,6 +328,7 @@ fn word<T: Copy>(all: &[T], rest: &mut &[u8]) -> Result<T, Damaged> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use coldread_model::Origin;
     use proptest::prelude::*;
 
     fn text() -> impl Strategy<Value = Option<Text>> {
@@ -263,7 +360,7 @@ mod tests {
             ended in prop::option::of(prop::sample::select(SessionEnd::ALL)),
             (origin, offset) in (prop::collection::vec(0u8..3, 0..3), prop::sample::select(vec![0, 127, 128, u64::MAX])),
             evidence in prop::collection::vec((prop::collection::vec(0u8..3, 0..3), 0u64..300), 0..3),
-            root in prop::sample::select(vec!["/", "/x"]),
+            root in prop::sample::select(vec!["/", "", "/x"]),
         ) -> LoginEvent {
             let evidence = evidence.into_iter().map(|(origin, offset)| Evidence { source, origin: Origin::from(origin), offset }).collect();
             LoginEvent {
@@ -297,14 +394,20 @@ mod tests {
             let order = one.cmp(&other);
             prop_assert_eq!(compare(&packed[0], &packed[1], &names), order);
             prop_assert!(order.is_eq() || seconds(&packed[0]).cmp(&seconds(&packed[1])) != order.reverse());
-            prop_assert_eq!(unpack(&packed[0], &names), Ok(Box::new(one)));
-            prop_assert_eq!(unpack(&packed[1], &names), Ok(Box::new(other)));
+            for (packed, event) in packed.iter().zip([one, other]) {
+                let (mut row, mut expected) = (Vec::new(), Vec::new());
+                coldread_model::rows::write(&event, &mut expected);
+                let head = super::super::row::write(packed, &names, &mut row).unwrap();
+                prop_assert_eq!((head.time, head.kind, row), (event.time, event.kind, expected));
+                prop_assert_eq!(unpack(packed, &names), Ok(Box::new(event)));
+            }
         }
 
         #[test]
         fn any_bytes_are_an_event_or_none(bytes in prop::collection::vec(any::<u8>(), 0..200), other in prop::collection::vec(any::<u8>(), 0..200)) {
             let names = Names::default();
             let _ = (unpack(&bytes, &names), compare(&bytes, &other, &names));
+            let _ = super::super::row::write(&bytes, &names, &mut Vec::new());
         }
     }
 }
