@@ -228,6 +228,14 @@ impl<T: Row> BatchWriter<T> {
         let rows = std::mem::take(&mut self.rows);
         (rows > 0).then(|| (std::mem::take(&mut self.bytes), rows))
     }
+
+    /// Gives the room of a batch that is no longer needed to the next one, if that has not begun.
+    pub fn recycle(&mut self, mut bytes: Vec<u8>) {
+        if self.bytes.capacity() == 0 {
+            bytes.clear();
+            self.bytes = bytes;
+        }
+    }
 }
 
 /// Appends a row's encoding.

@@ -12,6 +12,59 @@ pub fn shown(value: impl fmt::Display) -> Text {
     smol_str::ToSmolStr::to_smolstr(&value)
 }
 
+/// The four numbers of an address of version 4 (RFC 791) written as `192.0.2.7`. There is one way alone to write it, so
+/// that [`Dotted`] gives back the same text.
+pub fn dotted(text: &[u8]) -> Option<[u8; 4]> {
+    let (mut numbers, mut rest) = ([0; 4], text);
+    for (place, number) in numbers.iter_mut().enumerate() {
+        if place > 0 {
+            rest = rest.strip_prefix(b".")?;
+        }
+        let digit = |at: usize| rest.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10);
+        let first = digit(0)?;
+        let (value, len) = match (digit(1).filter(|_| first > 0), digit(2)) {
+            (None, _) => (u16::from(first), 1),
+            (Some(second), None) => (u16::from(first) * 10 + u16::from(second), 2),
+            (Some(second), Some(third)) => {
+                (u16::from(first) * 100 + u16::from(second) * 10 + u16::from(third), 3)
+            }
+        };
+        *number = u8::try_from(value).ok()?;
+        rest = &rest[len..];
+    }
+    rest.is_empty().then_some(numbers)
+}
+
+/// The text of an address of version 4, without memory of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Dotted {
+    text: [u8; 16],
+    len: usize,
+}
+
+impl Dotted {
+    /// Of these four numbers.
+    pub fn new(numbers: [u8; 4]) -> Self {
+        let (mut text, mut len) = ([b'.'; 16], 0);
+        for number in numbers {
+            let [hundreds, tens, ones] =
+                [number / 100, number / 10 % 10, number % 10].map(|digit| digit + b'0');
+            let digits = 1 + usize::from(number >= 10) + usize::from(number >= 100);
+            let first = [hundreds, tens, ones].into_iter().skip(3 - digits);
+            for (to, digit) in text[len..].iter_mut().zip(first) {
+                *to = digit;
+            }
+            len += digits + 1;
+        }
+        Self { text, len: len - 1 }
+    }
+
+    /// Its bytes, all of them ASCII.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.text[..self.len]
+    }
+}
+
 /// A file's path in the asset's tree, shared by what was found in the file. Encoded as the list of its bytes.
 #[derive(Clone, Eq)]
 pub struct Origin(Arc<[u8]>);
@@ -125,7 +178,35 @@ mod tests {
     use crate::codec::{from_bytes, to_bytes};
     use proptest::prelude::*;
 
+    #[test]
+    fn what_is_no_address_is_none() {
+        for text in [
+            "",
+            "1.2.3",
+            "1.2.3.4.",
+            "1.2.3.4.5",
+            "256.1.1.1",
+            "1.02.3.4",
+            "1..2.3",
+            "00.1.1.1",
+            "1.2.3.1000",
+            "a.b.c.d",
+            "1.2.3.4 ",
+        ] {
+            assert_eq!(dotted(text.as_bytes()), None, "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn addresses_are_read_and_written_as_the_library_does(numbers in any::<[u8; 4]>(), text in "[0-9.]{0,16}") {
+            let expected = std::net::Ipv4Addr::from(numbers).to_string();
+            let shown = Dotted::new(numbers);
+            prop_assert_eq!(shown.as_bytes(), expected.as_bytes());
+            prop_assert_eq!(dotted(expected.as_bytes()), Some(numbers));
+            prop_assert_eq!(dotted(text.as_bytes()), text.parse::<std::net::Ipv4Addr>().ok().map(|one| one.octets()));
+        }
+
         #[test]
         fn encoded_as_the_strings_and_lists_that_they_stand_for(text in ".{0,40}", path in prop::collection::vec(any::<u8>(), 0..40)) {
             let (short, origin) = (Text::from(&*text), Origin::from(&path[..]));

@@ -22,13 +22,13 @@ struct Memory {
 }
 
 impl TaskContext for Memory {
-    fn put_object(&self, kind: ObjectKind, bytes: Vec<u8>) -> Result<ObjectId, TaskError> {
-        let id = ObjectId::of(kind, &bytes);
+    fn put_object(&self, kind: ObjectKind, bytes: &[u8]) -> Result<ObjectId, TaskError> {
+        let id = ObjectId::of(kind, bytes);
         if kind == ObjectKind::Kept {
-            let (key, _) = Kept::split(&bytes).unwrap();
-            self.kept.lock().unwrap().insert(key, bytes.clone());
+            let (key, _) = Kept::split(bytes).unwrap();
+            self.kept.lock().unwrap().insert(key, bytes.to_vec());
         }
-        self.objects.lock().unwrap().insert(id, bytes);
+        self.objects.lock().unwrap().insert(id, bytes.to_vec());
         Ok(id)
     }
     fn kept(&self, keys: &[KeptKey]) -> Result<Vec<Option<Vec<u8>>>, TaskError> {

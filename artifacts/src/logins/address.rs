@@ -1,17 +1,20 @@
 //! Addresses as records write them.
 
 use super::text_of;
-use coldread_model::{Text, text::shown};
+use coldread_model::{
+    Text,
+    text::{dotted, shown},
+};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An address in its canonical form (RFC 5952; one of version 4 mapped into version 6 is of version 4); a
 /// name as it is.
 pub(super) fn canonical(text: &[u8]) -> Text {
-    match std::str::from_utf8(text) {
-        // There is one way alone to write an address of version 4.
-        Ok(text) if text.parse::<Ipv4Addr>().is_ok() => Text::new(text),
-        _ => parse(text).map_or_else(|| text_of(text), shown),
+    // There is one way alone to write an address of version 4.
+    if dotted(text).is_some() {
+        return text_of(text);
     }
+    parse(text).map_or_else(|| text_of(text), shown)
 }
 
 /// The address that a text is, if it is one. A zone index (`%eth0`) is left out.

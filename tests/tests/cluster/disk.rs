@@ -95,9 +95,9 @@ fn list(context: &dyn TaskContext, inodes: &[u64], hashed: bool) -> Result<Vec<C
         let column = rows.drain(..).map(|inode| (hashed && inode >= 100).then(|| digest(inode).sha256));
         let column = coldread_model::listing::DigestColumn(column.collect()).encode();
         chunks.push(ChunkRef {
-            stable: context.put_object(ObjectKind::ListingStable, chunk.stable)?,
-            volatile: context.put_object(ObjectKind::ListingVolatile, chunk.volatile)?,
-            digests: hashed.then(|| context.put_object(ObjectKind::ListingDigests, column)).transpose()?,
+            stable: context.put_object(ObjectKind::ListingStable, &chunk.stable)?,
+            volatile: context.put_object(ObjectKind::ListingVolatile, &chunk.volatile)?,
+            digests: hashed.then(|| context.put_object(ObjectKind::ListingDigests, &column)).transpose()?,
             rows: chunk.rows,
         });
         Ok::<_, TaskError>(())
@@ -218,7 +218,7 @@ fn found(context: &dyn TaskContext) -> Result<FoundRefs, TaskError> {
     set.push(&Package::new(PackageType::Deb, "bash", "5", origin.clone()));
     set.push(&Package::new(PackageType::Deb, "dash", "1", origin));
     let (bytes, rows) = set.take().unwrap();
-    let packages = vec![RowsRef { id: context.put_object(ObjectKind::PackageSet, bytes)?, rows }];
+    let packages = vec![RowsRef { id: context.put_object(ObjectKind::PackageSet, &bytes)?, rows }];
     let attempt = |second| {
         let time = Some(Timestamp::new(second, 0));
         LoginEvent::new(LoginSource::Btmp, LoginKind::Failed, time, "/var/log/btmp", second as u64)
@@ -231,7 +231,7 @@ fn found(context: &dyn TaskContext) -> Result<FoundRefs, TaskError> {
             writer.push(event);
         }
         let (bytes, rows) = writer.take().unwrap();
-        let batch = RowsRef { id: context.put_object(ObjectKind::LoginBatch, bytes)?, rows };
+        let batch = RowsRef { id: context.put_object(ObjectKind::LoginBatch, &bytes)?, rows };
         let span = part[0].time.zip(part[part.len() - 1].time);
         logins.push(LoginsRef { batch, failed: rows, span });
     }

@@ -36,9 +36,9 @@ impl Context {
 }
 
 impl TaskContext for Context {
-    fn put_object(&self, kind: ObjectKind, bytes: Vec<u8>) -> Result<ObjectId, TaskError> {
+    fn put_object(&self, kind: ObjectKind, bytes: &[u8]) -> Result<ObjectId, TaskError> {
         self.alive()?;
-        let (id, object) = objects::pack(kind, &bytes)?;
+        let (id, object) = objects::pack(kind, bytes)?;
         let gone = |_| TaskError::Connection("objects cannot be sent any more".to_owned());
         self.objects.blocking_send((id, object)).map_err(gone)?;
         Ok(id)

@@ -23,7 +23,7 @@ use std::num::NonZero;
 /// What a running task can ask of its surroundings. Calls may block; they are made from many threads.
 pub trait TaskContext: Send + Sync {
     /// Stores an object (unless the store has it) and gives its name.
-    fn put_object(&self, kind: ObjectKind, bytes: Vec<u8>) -> Result<ObjectId, TaskError>;
+    fn put_object(&self, kind: ObjectKind, bytes: &[u8]) -> Result<ObjectId, TaskError>;
 
     /// Results of extractors that the store has kept, as the objects that they were put as; one answer a key.
     fn kept(&self, keys: &[KeptKey]) -> Result<Vec<Option<Vec<u8>>>, TaskError>;

@@ -87,7 +87,7 @@ impl Written {
                 let (rows, later) = hashed.split_at((chunk.rows as usize).min(hashed.len()));
                 hashed = later;
                 let column = DigestColumn(rows.iter().map(|stream| digests.get(*stream)).collect());
-                chunk.digests = Some(job.context.put_object(ObjectKind::ListingDigests, column.encode())?);
+                chunk.digests = Some(job.context.put_object(ObjectKind::ListingDigests, &column.encode())?);
             }
             Ok(())
         };
@@ -177,10 +177,10 @@ fn send_all(
 
 fn put(cut: Cut, job: &Job<'_>) -> Result<ChunkRef, TaskError> {
     job.check()?;
-    let put = |kind, bytes| job.context.put_object(kind, bytes);
+    let put = |kind, bytes: &[u8]| job.context.put_object(kind, bytes);
     Ok(ChunkRef {
-        stable: put(ObjectKind::ListingStable, cut.chunk.stable)?,
-        volatile: put(ObjectKind::ListingVolatile, cut.chunk.volatile)?,
+        stable: put(ObjectKind::ListingStable, &cut.chunk.stable)?,
+        volatile: put(ObjectKind::ListingVolatile, &cut.chunk.volatile)?,
         digests: None,
         rows: cut.chunk.rows,
     })

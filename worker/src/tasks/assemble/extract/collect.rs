@@ -242,7 +242,9 @@ impl<'j, T: Row> Batches<'j, T> {
     pub(super) fn finish(&mut self) -> Result<Option<RowsRef>, TaskError> {
         let Some((bytes, rows)) = self.writer.take() else { return Ok(None) };
         self.job.check()?;
-        Ok(Some(RowsRef { id: self.job.context.put_object(T::KIND, bytes)?, rows }))
+        let id = self.job.context.put_object(T::KIND, &bytes)?;
+        self.writer.recycle(bytes);
+        Ok(Some(RowsRef { id, rows }))
     }
 }
 
@@ -342,9 +344,9 @@ mod tests {
     struct Objects(Mutex<HashMap<ObjectId, Vec<u8>>>);
 
     impl TaskContext for Objects {
-        fn put_object(&self, kind: ObjectKind, bytes: Vec<u8>) -> Result<ObjectId, TaskError> {
-            let id = ObjectId::of(kind, &bytes);
-            self.0.lock().unwrap().insert(id, bytes);
+        fn put_object(&self, kind: ObjectKind, bytes: &[u8]) -> Result<ObjectId, TaskError> {
+            let id = ObjectId::of(kind, bytes);
+            self.0.lock().unwrap().insert(id, bytes.to_vec());
             Ok(id)
         }
         fn kept(&self, keys: &[KeptKey]) -> Result<Vec<Option<Vec<u8>>>, TaskError> {

@@ -105,7 +105,7 @@ pub(super) fn run<'a>(
     let mut keeper = Keeper::new(&mut out);
     wanted.extractor.extract(&mut input, context, &mut keeper);
     if let Some((kind, bytes)) = keeper.object(key) {
-        all.job.context.put_object(kind, bytes)?;
+        all.job.context.put_object(kind, &bytes)?;
     }
     Ok(())
 }

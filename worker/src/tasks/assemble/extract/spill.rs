@@ -6,8 +6,8 @@ use crate::tasks::TaskError;
 use std::{fs::File, os::unix::fs::FileExt, sync::Arc};
 use zstd::bulk::{Compressor, Decompressor};
 
-/// What is spilled is read once or twice: speed counts.
-const ZSTD_LEVEL: i32 = 1;
+/// What is spilled is read once or twice: speed counts. Levels below zero are faster than 1.
+const ZSTD_LEVEL: i32 = -3;
 
 /// A compressed block's place in the file.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,13 @@
 //! Names that come again and again: users, addresses, words, the files that records lie in, roots.
 
-use super::packed::{Damaged, put_number, take_number};
-use coldread_model::{Origin, Text};
+use super::packed::{Damaged, put_number, take, take_number};
+use coldread_model::{
+    Origin, Text,
+    text::{Dotted, dotted},
+};
 use foldhash::fast::{FixedState, RandomState};
 use std::{
+    cmp::Ordering,
     collections::HashMap,
     hash::{BuildHasher, Hasher},
 };
@@ -18,7 +22,9 @@ const SHORT: usize = 24;
 /// What stands for a name that is missing, and before one that stands where it is used; numbers follow.
 const NONE: u64 = 0;
 const HERE: u64 = 1;
-const FIRST: u64 = 2;
+/// What stands before the four numbers of an address of version 4: an attacker may have any number of them.
+const ADDRESS: u64 = 2;
+const FIRST: u64 = 3;
 
 /// The texts of an event.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +69,8 @@ pub(super) enum Name<'a> {
     Known(KnownName<'a>),
     /// One that stands where it is used.
     Here(&'a [u8]),
+    /// An address of version 4.
+    Address([u8; 4]),
 }
 
 /// A name of [`Names`].
@@ -70,12 +78,19 @@ pub(super) enum Name<'a> {
 pub(super) struct KnownName<'a>(&'a Known);
 
 impl<'a> Name<'a> {
-    /// Its bytes.
-    pub(super) fn bytes(self) -> &'a [u8] {
+    /// What is done with its bytes.
+    #[inline]
+    pub(super) fn with<R>(self, what: impl FnOnce(&[u8]) -> R) -> R {
         match self {
-            Self::Known(KnownName(known)) => &known.bytes,
-            Self::Here(bytes) => bytes,
+            Self::Known(KnownName(known)) => what(&known.bytes),
+            Self::Here(bytes) => what(bytes),
+            Self::Address(numbers) => what(Dotted::new(numbers).as_bytes()),
         }
+    }
+
+    /// As their bytes compare.
+    pub(super) fn compare(self, other: Self) -> Ordering {
+        if self.is(other) { Ordering::Equal } else { self.with(|one| other.with(|other| one.cmp(other))) }
     }
 
     /// The text that it is; `None` where it is none.
@@ -83,21 +98,30 @@ impl<'a> Name<'a> {
         match self {
             Self::Known(KnownName(known)) => known.text.clone(),
             Self::Here(bytes) => std::str::from_utf8(bytes).ok().map(Text::new),
+            Self::Address(numbers) => {
+                std::str::from_utf8(Dotted::new(numbers).as_bytes()).ok().map(Text::new)
+            }
         }
     }
 
     /// Whether it is the same one by its number: others may have the same bytes.
-    pub(super) fn is(self, other: Self) -> bool {
-        matches!((self, other), (Self::Known(KnownName(one)), Self::Known(KnownName(other))) if std::ptr::eq(one, other))
+    fn is(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Known(KnownName(one)), Self::Known(KnownName(other))) => one.number == other.number,
+            (Self::Address(one), Self::Address(other)) => one == other,
+            _ => false,
+        }
     }
 
     /// Hashes `part` of it: equal parts of names are hashed alike.
     pub(super) fn hash(self, part: impl Fn(&[u8]) -> &[u8], hasher: &mut impl Hasher) {
-        let part = part(self.bytes());
         match self {
             // It has its number wherever it stands.
-            Self::Known(KnownName(known)) if part.len() < SHORT => hasher.write_u64(known.number),
-            _ => hasher.write(part),
+            Self::Known(KnownName(known)) if part(&known.bytes).len() < SHORT => {
+                hasher.write_u64(known.number)
+            }
+            Self::Address(numbers) => hasher.write_u32(u32::from_ne_bytes(numbers)),
+            _ => self.with(|bytes| hasher.write(part(bytes))),
         }
     }
 
@@ -105,7 +129,7 @@ impl<'a> Name<'a> {
     pub(super) fn number(self) -> u64 {
         match self {
             Self::Known(KnownName(known)) => known.number,
-            Self::Here(bytes) => FixedState::default().hash_one(bytes) | 1 << 63,
+            _ => self.with(|bytes| FixedState::default().hash_one(bytes)) | 1 << 63,
         }
     }
 
@@ -113,7 +137,7 @@ impl<'a> Name<'a> {
     pub(super) fn is_path(self, path: &Origin) -> bool {
         match self {
             Self::Known(KnownName(known)) => known.bytes == *path,
-            Self::Here(bytes) => **path == *bytes,
+            _ => self.with(|bytes| **path == *bytes),
         }
     }
 
@@ -121,7 +145,7 @@ impl<'a> Name<'a> {
     pub(super) fn path(self) -> Origin {
         match self {
             Self::Known(KnownName(known)) => known.bytes.clone(),
-            Self::Here(bytes) => bytes.into(),
+            _ => self.with(|bytes| bytes.into()),
         }
     }
 }
@@ -137,6 +161,17 @@ impl Names {
         let number = self.number(text);
         self.fields[field as usize] = number.unwrap_or(NONE);
         put(number, text, out);
+    }
+
+    /// Writes an address, or whatever stands in its place.
+    pub(super) fn put_address(&mut self, address: Option<&str>, out: &mut Vec<u8>) {
+        match address.and_then(|address| dotted(address.as_bytes())) {
+            Some(numbers) => {
+                put_number(ADDRESS, out);
+                out.extend(numbers);
+            }
+            None => self.put_text(Field::From, address, out),
+        }
     }
 
     fn known(&self, number: u64) -> Option<&Known> {
@@ -164,6 +199,7 @@ impl Names {
                 *rest = after;
                 Some(Name::Here(name))
             }
+            ADDRESS => Some(Name::Address(take(rest)?)),
             number => Some(Name::Known(KnownName(self.known(number).ok_or(Damaged)?))),
         })
     }

@@ -41,7 +41,7 @@ pub(super) fn pack(event: &LoginEvent, names: &mut Names, out: &mut Vec<u8>) {
     out.extend([event.source as u8, event.kind as u8]);
     names.put_path(&event.origin, out);
     names.put_text(Field::User, event.user.as_deref(), out);
-    names.put_text(Field::From, event.from.as_deref(), out);
+    names.put_address(event.from.as_deref(), out);
     let at = out.len();
     let mut word = (event.zone as u16) << has::ZONE;
     if event.ambiguous {
@@ -234,11 +234,11 @@ pub(super) fn compare(one: &[u8], other: &[u8], names: &Names) -> Ordering {
     if one == other { Ordering::Equal } else { unpack(one, names).cmp(&unpack(other, names)) }
 }
 
-/// How two names compare, which are mostly the same one.
+/// How two names compare that may be missing.
 fn same(one: Option<Name<'_>>, other: Option<Name<'_>>) -> Ordering {
     match (one, other) {
-        (Some(one), Some(other)) if one.is(other) => Ordering::Equal,
-        (one, other) => one.map(Name::bytes).cmp(&other.map(Name::bytes)),
+        (Some(one), Some(other)) => one.compare(other),
+        (one, other) => one.is_some().cmp(&other.is_some()),
     }
 }
 
@@ -342,6 +342,11 @@ mod tests {
         )
     }
 
+    fn address() -> impl Strategy<Value = Option<Text>> {
+        prop::sample::select(vec!["10.0.0.9", "10.0.0.10", "9.0.0.1", "010.0.0.1", "2001:db8::1"])
+            .prop_map(|text| Some(text.into()))
+    }
+
     fn time() -> impl Strategy<Value = Option<Timestamp>> {
         let seconds = prop::sample::select(vec![i64::MIN, -1, 0, 1, 1 << 40, i64::MAX]);
         prop::option::of((seconds, 0u32..2).prop_map(|(seconds, nanos)| Timestamp { seconds, nanos }))
@@ -351,7 +356,8 @@ mod tests {
         fn event()(
             (time, until) in (time(), time()),
             (source, kind) in (prop::sample::select(LoginSource::ALL), prop::sample::select(LoginKind::ALL)),
-            [user, from, host, tty] in [text(), text(), text(), text()],
+            [user, host, tty] in [text(), text(), text()],
+            from in prop_oneof![text(), address()],
             [session, method, target, detail] in [text(), text(), text(), text()],
             port in prop::option::of(prop::sample::select(vec![0u16, 1, 255, 256, u16::MAX])),
             pid in prop::option::of(prop::sample::select(vec![0u32, 1, 65_536, u32::MAX])),

@@ -47,7 +47,7 @@ pub(super) fn write<'a>(packed: &'a [u8], names: &'a Names, out: &mut Vec<u8>) -
     } else {
         out.push(0);
     }
-    put_bytes(head.origin.bytes(), out);
+    head.origin.with(|path| put_bytes(path, out));
     let offset = take_number(rest)?;
     put_number(offset, out);
     let count = if head.has(has::EVIDENCE) { take_number(rest)? } else { 0 };
@@ -55,11 +55,14 @@ pub(super) fn write<'a>(packed: &'a [u8], names: &'a Names, out: &mut Vec<u8>) -
     for _ in 0..count {
         let (source, origin, offset): (LoginSource, Name<'_>, u64) = evidence(rest, names, offset)?;
         out.push(source as u8);
-        put_bytes(origin.bytes(), out);
+        origin.with(|path| put_bytes(path, out));
         put_number(offset, out);
     }
-    let root = if head.has(has::ROOT) { Some(names.take(rest)?.ok_or(Damaged)?) } else { None };
-    put_bytes(root.map_or(HOST_ROOT.as_bytes(), Name::bytes), out);
+    if head.has(has::ROOT) {
+        names.take(rest)?.ok_or(Damaged)?.with(|root| put_bytes(root, out));
+    } else {
+        put_bytes(HOST_ROOT.as_bytes(), out);
+    }
     Ok(head)
 }
 
@@ -75,7 +78,7 @@ fn put_text(name: Option<Name<'_>>, out: &mut Vec<u8>) {
     match name {
         Some(name) => {
             out.push(1);
-            put_bytes(name.bytes(), out);
+            name.with(|bytes| put_bytes(bytes, out));
         }
         None => out.push(0),
     }
