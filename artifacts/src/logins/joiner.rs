@@ -20,6 +20,10 @@ pub trait Joiner {
     /// Whether an event that leaves, the first of all that came and have not left, is joined to none.
     fn leaves(&mut self, seen: &Seen) -> bool;
 
+    /// Gives what no event of `time` or later can belong to: those that are alone are not pushed, so that nothing else
+    /// tells how far time has come.
+    fn settle(&mut self, time: Timestamp, emit: &mut dyn FnMut(Box<LoginEvent>));
+
     /// The next event. Gives what is ready to `emit`.
     fn push(&mut self, event: Box<LoginEvent>, emit: &mut dyn FnMut(Box<LoginEvent>));
 
@@ -38,6 +42,10 @@ impl Joiner for Joining {
 
     fn leaves(&mut self, seen: &Seen) -> bool {
         Self::leaves(self, seen)
+    }
+
+    fn settle(&mut self, time: Timestamp, emit: &mut dyn FnMut(Box<LoginEvent>)) {
+        Self::settle(self, time, emit);
     }
 
     fn push(&mut self, event: Box<LoginEvent>, emit: &mut dyn FnMut(Box<LoginEvent>)) {

@@ -139,23 +139,27 @@ mod tests {
         events.sort();
         let (mut joining, mut out, mut left) = (Joining::default(), Vec::new(), 0);
         let mut near: VecDeque<(Seen, LoginEvent)> = VecDeque::new();
-        let mut leave = |joining: &mut Joining, (seen, event): (Seen, LoginEvent)| {
-            if alone && joining.leaves(&seen) {
-                left += 1;
-                out.push(event);
-            } else {
-                joining.push(Box::new(event), &mut |event| out.push(*event));
-            }
-        };
+        let mut leave =
+            |joining: &mut Joining, out: &mut Vec<LoginEvent>, (seen, event): (Seen, LoginEvent)| {
+                if alone && joining.leaves(&seen) {
+                    left += 1;
+                    out.push(event);
+                } else {
+                    joining.push(Box::new(event), &mut |event| out.push(*event));
+                }
+            };
         for (event, number) in events.into_iter().zip(1..) {
             let seen = seen(&event, number);
             joining.comes(&seen, near.front().map_or(number, |(first, _)| first.number));
             near.push_back((seen, event));
+            if let (true, Some(time)) = (alone, near.front().and_then(|(first, _)| first.time)) {
+                joining.settle(time, &mut |event| out.push(*event));
+            }
             while near.front().is_some_and(|(first, _)| first.is_far_from(seen.time)) {
-                near.pop_front().into_iter().for_each(|first| leave(&mut joining, first));
+                near.pop_front().into_iter().for_each(|first| leave(&mut joining, &mut out, first));
             }
         }
-        near.into_iter().for_each(|first| leave(&mut joining, first));
+        near.into_iter().for_each(|first| leave(&mut joining, &mut out, first));
         joining.finish(&mut |event| out.push(*event));
         out.sort();
         (out, left)

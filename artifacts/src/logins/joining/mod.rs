@@ -62,6 +62,15 @@ impl Joining {
         self.alone.leaves(seen)
     }
 
+    /// Gives what no event of `time` or later can belong to.
+    pub fn settle(&mut self, time: Timestamp, emit: &mut dyn FnMut(Box<LoginEvent>)) {
+        let sessions = &mut self.sessions;
+        self.same.settle(time, &mut |joined| sessions.push(joined, emit));
+        // What waits there comes to the sessions later.
+        let time = self.same.holds_from().map_or(time, |held| held.min(time));
+        self.sessions.settle(time, emit);
+    }
+
     /// Takes the next event and gives those that are complete.
     pub fn push(&mut self, event: Box<LoginEvent>, emit: &mut dyn FnMut(Box<LoginEvent>)) {
         let sessions = &mut self.sessions;

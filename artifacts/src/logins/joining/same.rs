@@ -75,15 +75,10 @@ pub(super) struct Same {
 impl Same {
     pub(super) fn push(&mut self, mut event: Box<LoginEvent>, emit: &mut dyn FnMut(Joined)) {
         let Some(time) = event.time else { return emit(Joined::new(event)) };
-        while self.held.len() >= MAX_HELD
-            || self
-                .held
-                .front()
-                .and_then(|held| held.joined.event.time)
-                .is_some_and(|first| apart(first, time) > HOLD)
-        {
+        while self.held.len() >= MAX_HELD {
             self.release(emit);
         }
+        self.settle(time, emit);
         let mut keys = keys_of(&event);
         if !self.rotated.is_empty() && self.rotated.take(&event, time, keys[1]) {
             event.kind = LoginKind::Other;
@@ -110,6 +105,14 @@ impl Same {
             }
         } else {
             self.hold(event, keys);
+        }
+    }
+
+    /// Gives what is too old to be one with an event of `time`.
+    pub(super) fn settle(&mut self, time: Timestamp, emit: &mut dyn FnMut(Joined)) {
+        let is_old = |held: &Held| held.joined.event.time.is_some_and(|first| apart(first, time) > HOLD);
+        while self.held.front().is_some_and(is_old) {
+            self.release(emit);
         }
     }
 

@@ -77,6 +77,15 @@ impl Sessions {
         }
     }
 
+    /// Gives what no record of `time` or later can belong to.
+    pub(super) fn settle(&mut self, time: Timestamp, emit: &mut dyn FnMut(Box<LoginEvent>)) {
+        for machine in self.roots.values_mut() {
+            let before = machine.held();
+            machine.forget(time, emit);
+            self.held = self.held - before + machine.held();
+        }
+    }
+
     pub(super) fn finish(&mut self, emit: &mut dyn FnMut(Box<LoginEvent>)) {
         let mut names: Vec<Text> = self.roots.keys().cloned().collect();
         names.sort_unstable();

@@ -165,7 +165,7 @@ fn send_all(
             continue;
         }
         let place = cut.place;
-        match put(cut, job) {
+        match put(&cut, job) {
             Ok(chunk) => list.push((place, chunk)),
             Err(error) => {
                 failed.store(true, Ordering::Relaxed);
@@ -175,7 +175,7 @@ fn send_all(
     }
 }
 
-fn put(cut: Cut, job: &Job<'_>) -> Result<ChunkRef, TaskError> {
+fn put(cut: &Cut, job: &Job<'_>) -> Result<ChunkRef, TaskError> {
     job.check()?;
     let put = |kind, bytes: &[u8]| job.context.put_object(kind, bytes);
     Ok(ChunkRef {

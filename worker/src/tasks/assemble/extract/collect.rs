@@ -382,6 +382,7 @@ mod tests {
 
     impl Joiner for Late {
         fn comes(&mut self, _: &Seen, _: u64) {}
+        fn settle(&mut self, _: Timestamp, _: &mut dyn FnMut(Box<LoginEvent>)) {}
         fn leaves(&mut self, seen: &Seen) -> bool {
             // So that half of them are kept as they are.
             seen.number.is_multiple_of(2)

@@ -52,6 +52,9 @@ pub(super) fn write(
         if out.ready() >= out.ask_at {
             // Of what comes later none is of before the first event that is near.
             let first = near.front().map_or(seen.time, |first| first.time);
+            if let Some(time) = first {
+                joiner.settle(time, &mut |event| out.joined.push(event));
+            }
             out.advance(joiner.holds_from().map_or(first, |held| first.min(Some(held))))?;
         }
     }

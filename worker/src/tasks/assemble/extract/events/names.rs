@@ -77,7 +77,7 @@ pub(super) enum Name<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct KnownName<'a>(&'a Known);
 
-impl<'a> Name<'a> {
+impl Name<'_> {
     /// What is done with its bytes.
     #[inline]
     pub(super) fn with<R>(self, what: impl FnOnce(&[u8]) -> R) -> R {
@@ -118,7 +118,7 @@ impl<'a> Name<'a> {
         match self {
             // It has its number wherever it stands.
             Self::Known(KnownName(known)) if part(&known.bytes).len() < SHORT => {
-                hasher.write_u64(known.number)
+                hasher.write_u64(known.number);
             }
             Self::Address(numbers) => hasher.write_u32(u32::from_ne_bytes(numbers)),
             _ => self.with(|bytes| hasher.write(part(bytes))),
