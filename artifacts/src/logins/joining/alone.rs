@@ -156,10 +156,14 @@ mod tests {
                 joining.settle(time, &mut |event| out.push(*event));
             }
             while near.front().is_some_and(|(first, _)| first.is_far_from(seen.time)) {
-                near.pop_front().into_iter().for_each(|first| leave(&mut joining, &mut out, first));
+                if let Some(first) = near.pop_front() {
+                    leave(&mut joining, &mut out, first);
+                }
             }
         }
-        near.into_iter().for_each(|first| leave(&mut joining, &mut out, first));
+        for first in near {
+            leave(&mut joining, &mut out, first);
+        }
         joining.finish(&mut |event| out.push(*event));
         out.sort();
         (out, left)

@@ -201,37 +201,46 @@ pub(super) fn evidence<'a>(
 
 /// As the events compare.
 pub(super) fn compare(one: &[u8], other: &[u8], names: &Names) -> Ordering {
-    let (mut a, mut b) = (one, other);
-    let (Ok(head_a), Ok(head_b)) = (head(&mut a, names), head(&mut b, names)) else {
-        return one.cmp(other);
-    };
-    let first = head_a.time.cmp(&head_b.time).then_with(|| {
-        (head_a.source, head_a.kind)
-            .cmp(&(head_b.source, head_b.kind))
-            .then_with(|| same(head_a.user, head_b.user).then_with(|| same(head_a.from, head_b.from)))
-    });
+    match (compare_heads(one, other, names), one == other) {
+        (Ok(Ordering::Equal), false) => unpack(one, names).cmp(&unpack(other, names)),
+        (Ok(order), _) => order,
+        (Err(Damaged), _) => one.cmp(other),
+    }
+}
+
+/// As far as most events differ, a field at a time: what is compared is of one second, and mostly of other users,
+/// addresses, ports or processes.
+fn compare_heads(one: &[u8], other: &[u8], names: &Names) -> Result<Ordering, Damaged> {
+    let (a, b) = (&mut { one }, &mut { other });
+    let first = take_time(a)?.cmp(&take_time(b)?);
+    // Sources and kinds are numbered in their order.
+    let first = first.then(take::<2>(a)?.cmp(&take::<2>(b)?));
     if first.is_ne() {
-        return first;
+        return Ok(first);
     }
-    // Mostly it is the port or the process that differs.
-    let plain = has::HOST | has::TTY;
-    if (head_a.word | head_b.word) & plain == 0 && head_a.word == head_b.word {
-        let rest = (a.first_chunk::<2>(), b.first_chunk::<2>());
-        if let (true, (Some(port), Some(other))) = (head_a.has(has::PORT), rest) {
-            let order = u16::from_le_bytes(*port).cmp(&u16::from_le_bytes(*other));
-            if order.is_ne() {
-                return order;
-            }
-            (a, b) = (&a[2..], &b[2..]);
-        }
-        if head_a.has(has::PID) {
-            let order = take_number(&mut a).cmp(&take_number(&mut b));
-            if order.is_ne() {
-                return order;
-            }
+    // Paths come later in the order.
+    names.take(a)?;
+    names.take(b)?;
+    for _user_then_address in 0..2 {
+        let order = same(names.take(a)?, names.take(b)?);
+        if order.is_ne() {
+            return Ok(order);
         }
     }
-    if one == other { Ordering::Equal } else { unpack(one, names).cmp(&unpack(other, names)) }
+    let (word, other_word) = (u16::from_le_bytes(take(a)?), u16::from_le_bytes(take(b)?));
+    if word != other_word || word & (has::HOST | has::TTY) != 0 {
+        return Ok(Ordering::Equal);
+    }
+    if word & has::PORT != 0 {
+        let [port, other_port] = [take(a)?, take(b)?].map(u16::from_le_bytes);
+        if port != other_port {
+            return Ok(port.cmp(&other_port));
+        }
+    }
+    if word & has::PID != 0 {
+        return Ok(take_number(a)?.cmp(&take_number(b)?));
+    }
+    Ok(Ordering::Equal)
 }
 
 /// How two names compare that may be missing.
