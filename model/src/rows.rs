@@ -202,7 +202,7 @@ impl<T: Row> BatchWriter<T> {
         self.end_row(start)
     }
 
-    /// Adds the next row, which `write` appends as [`write`] does; true where the batch ends with it. After an error the
+    /// Adds the next row, which `write` appends as [`write()`] does; true where the batch ends with it. After an error the
     /// batch is as it was.
     pub fn push_written<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<bool, E> {
         let start = self.bytes.len();
