@@ -25,6 +25,7 @@ mod superblock;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod trees;
 mod xattr;
 
 use super::{Filesystem, ProbeMachine, SurveyMachine};
