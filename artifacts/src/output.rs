@@ -3,6 +3,7 @@
 use crate::{
     Context, accounts,
     identity::boot::{BootDefault, BootEntry},
+    logins::logged::Logged,
 };
 use coldread_model::{
     Account, Findings, Gap, Kernel, Key, LogWindow, LoginEvent, Package, Setting, SystemIdentity, Timestamp,
@@ -17,6 +18,10 @@ pub trait Output {
     fn package(&mut self, package: Package);
     /// A login event.
     fn login(&mut self, event: LoginEvent);
+    /// A login event of a log's lines.
+    fn logged(&mut self, event: &Logged<'_>) {
+        self.login(event.event());
+    }
     /// Begins a stretch of login events that can be taken back, until the next one begins: a log may tell at its end
     /// what its beginning was to be read by.
     fn mark(&mut self) -> Mark;

@@ -26,6 +26,7 @@ pub mod rows;
 pub mod task;
 pub mod text;
 pub mod time;
+pub mod varint;
 pub mod version;
 
 pub use account::{Account, AccountKind, Key, KeyKind, PasswordState, Setting};

@@ -8,6 +8,7 @@ pub mod joiner;
 pub mod joining;
 pub mod journal;
 pub mod lastlog;
+pub mod logged;
 mod message;
 pub mod syslog;
 pub mod tallies;

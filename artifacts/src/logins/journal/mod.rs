@@ -106,11 +106,10 @@ impl Extractor for Journal {
                 Ok(header) => {
                     let gaps = place.gaps(STRUCTURE);
                     let mut pass = Pass {
-                        origin: &origin,
                         bytes,
                         header,
                         interest: Interest::default(),
-                        attempts: Attempts::default(),
+                        attempts: Attempts::new(LoginSource::Journal, &origin),
                         repeats: Repeats::default(),
                         gaps,
                         events: 0,
@@ -119,7 +118,7 @@ impl Extractor for Journal {
                     if let Err(error) = pass.run(out) {
                         out.gap(place.gap(error.gap_kind(), STRUCTURE, error));
                     }
-                    pass.attempts.finish(&mut |event| out.login(event));
+                    pass.attempts.finish(&mut |event| out.logged(event));
                     if let Some(reason) = pass.repeats.left_out() {
                         out.gap(place.gap(GapKind::Limit, STRUCTURE, reason));
                     }
@@ -135,11 +134,10 @@ impl Extractor for Journal {
 
 /// One pass over a file.
 struct Pass<'a> {
-    origin: &'a Origin,
     bytes: Bytes<'a>,
     header: Header,
     interest: Interest,
-    attempts: Attempts,
+    attempts: Attempts<'a>,
     repeats: Repeats,
     gaps: FileGaps<'a>,
     events: u64,
@@ -327,17 +325,10 @@ impl Pass<'_> {
         if self.events > EVENTS_PER_FILE {
             return Err(JournalError::Full(format!("byte {at}: more than {EVENTS_PER_FILE} events")));
         }
-        let said = Said {
-            pid: fields.pid(),
-            time: Some(time),
-            zone: Zone::Log,
-            ambiguous: false,
-            source: LoginSource::Journal,
-            path: self.origin,
-            offset: at,
-        };
+        let said =
+            Said { pid: fields.pid(), time: Some(time), zone: Zone::Log, ambiguous: false, offset: at };
         for _ in 0..times {
-            self.attempts.take(&told, said, &mut |event| out.login(event));
+            self.attempts.take(&told, said, &mut |event| out.logged(event));
         }
         Ok(())
     }

@@ -5,9 +5,15 @@
 //! told of it. Where its lines lie in two files, as the log was rotated between them, each file has a failure of the
 //! attempt: the joining of events makes one of them.
 
-use super::{Step, Told};
-use crate::logins::{address, text_of};
-use coldread_model::{Evidence, LoginEvent, LoginKind, LoginSource, Origin, Text, Timestamp, Zone};
+use super::{
+    Step, Told,
+    open::{Open, is_of, is_soon},
+};
+use crate::logins::{
+    address,
+    logged::{Logged, LoggedTexts},
+};
+use coldread_model::{LoginKind, LoginSource, Origin, Text, Timestamp, Zone};
 use std::collections::HashMap;
 
 /// Attempts that are under way at once; of more the oldest is given as it is.
@@ -19,27 +25,53 @@ const GIVEN: usize = 16_384;
 /// Lines that are joined to one attempt; a process that writes more of them is none that sshd starts.
 const LINES: usize = 16;
 
-/// Seconds between two lines of one attempt: with the same number later it is another process. sshd gives a client two
-/// minutes to log in.
-const APART: i64 = 600;
-
 /// What is known of a message beside its words.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::logins) struct Said<'a> {
+pub(in crate::logins) struct Said {
     pub pid: Option<u32>,
     pub time: Option<Timestamp>,
     pub zone: Zone,
     pub ambiguous: bool,
-    pub source: LoginSource,
-    pub path: &'a Origin,
     pub offset: u64,
 }
 
-/// The attempts that are under way.
-pub(in crate::logins) struct Attempts {
+/// Takes the events that are complete.
+type Emit<'e> = &'e mut dyn FnMut(&Logged<'_>);
+
+/// What all events of a log have in common.
+#[derive(Debug)]
+pub(super) struct Log<'a> {
+    source: LoginSource,
+    origin: &'a Origin,
+    root: Text,
+}
+
+impl Log<'_> {
+    /// An event of one line.
+    pub(super) fn logged<'b>(
+        &'b self,
+        kind: LoginKind,
+        texts: LoggedTexts<'b>,
+        port: Option<u16>,
+        said: Said,
+    ) -> Logged<'b> {
+        let Said { pid, time, zone, ambiguous, offset } = said;
+        let Self { source, origin, ref root } = *self;
+        Logged { time, source, kind, zone, ambiguous, pid, port, texts, origin, offset, lines: &[], root }
+    }
+
+    /// The event that a message alone is.
+    fn event<'b>(&'b self, told: &Told<'b>, said: Said) -> Logged<'b> {
+        self.logged(told.kind, told.texts, told.port, said)
+    }
+}
+
+/// The attempts of a log that are under way.
+pub(in crate::logins) struct Attempts<'a> {
+    log: Log<'a>,
     /// Their processes; 0 where none is. The slot that is filled next holds the oldest.
     pids: [u32; OPEN],
-    events: Vec<Option<LoginEvent>>,
+    open: Vec<Open>,
     /// Which of them are of users whom sshd refuses.
     refused: [bool; OPEN],
     next: usize,
@@ -47,32 +79,27 @@ pub(in crate::logins) struct Attempts {
     given: HashMap<u32, (Option<Text>, Option<Timestamp>)>,
 }
 
-impl Default for Attempts {
-    fn default() -> Self {
+impl<'a> Attempts<'a> {
+    /// Of a log with this path.
+    pub(in crate::logins) fn new(source: LoginSource, origin: &'a Origin) -> Self {
         Self {
+            log: Log { source, origin, root: Text::new_static("/") },
             pids: [0; OPEN],
-            events: vec![None; OPEN],
+            open: (0..OPEN).map(|_| Open::default()).collect(),
             refused: [false; OPEN],
             next: 0,
             given: HashMap::new(),
         }
     }
-}
 
-impl Attempts {
     /// Takes a message; gives the events that are complete, of which it may be one.
-    pub(in crate::logins) fn take(
-        &mut self,
-        told: &Told<'_>,
-        said: Said<'_>,
-        emit: &mut dyn FnMut(LoginEvent),
-    ) {
+    pub(in crate::logins) fn take(&mut self, told: &Told<'_>, said: Said, emit: Emit<'_>) {
         let pid = said.pid.filter(|pid| *pid > 0 && told.step != Step::Alone);
-        let Some(pid) = pid else { return emit(event(told, said)) };
+        let Some(pid) = pid else { return emit(&self.log.event(told, said)) };
         let slot = self.slot(pid);
         let slot = slot.filter(|slot| {
-            let open = self.events[*slot].as_ref();
-            let same = open.is_some_and(|open| is_of(open.from.as_ref(), open.time, told, said));
+            let open = &self.open[*slot];
+            let same = is_of(open.from(), open.time(), told, said);
             if !same {
                 self.release(*slot, emit);
             }
@@ -81,12 +108,12 @@ impl Attempts {
         match slot {
             Some(slot) => self.go_on(slot, told, said, emit),
             None if self.was_given(pid, told, said) => {
-                emit(LoginEvent { kind: LoginKind::Other, ..event(told, said) });
+                emit(&Logged { kind: LoginKind::Other, ..self.log.event(told, said) });
             }
             None => match told.step {
                 Step::Before | Step::Refused | Step::Failed => self.hold(pid, told, said, emit),
-                Step::End => emit(LoginEvent { kind: LoginKind::Failed, ..event(told, said) }),
-                Step::Alone | Step::After | Step::Accepted => emit(event(told, said)),
+                Step::End => emit(&Logged { kind: LoginKind::Failed, ..self.log.event(told, said) }),
+                Step::Alone | Step::After | Step::Accepted => emit(&self.log.event(told, said)),
             },
         }
     }
@@ -102,56 +129,55 @@ impl Attempts {
     }
 
     /// Takes a message of an attempt that is under way.
-    fn go_on(&mut self, slot: usize, told: &Told<'_>, said: Said<'_>, emit: &mut dyn FnMut(LoginEvent)) {
-        let Some(open) = &mut self.events[slot] else { return };
-        let has_failed = open.kind == LoginKind::Failed;
+    fn go_on(&mut self, slot: usize, told: &Told<'_>, said: Said, emit: Emit<'_>) {
+        let open = &mut self.open[slot];
         let is_refused = told.step == Step::Refused;
         match told.step {
             // The next attempt of one connection.
-            Step::Before | Step::Refused | Step::Failed if has_failed => {
+            Step::Before | Step::Refused | Step::Failed if open.has_failed() => {
                 self.refused[slot] = is_refused;
-                emit(std::mem::replace(open, event(told, said)));
+                emit(&open.logged(&self.log));
+                open.begin(told, said);
             }
-            Step::Failed => fail(open, told, said),
+            Step::Failed => open.fail(told, said),
             Step::End => {
-                if has_failed {
-                    join(open, told, said);
+                if open.has_failed() {
+                    open.join(told, said);
                 } else {
-                    fail(open, told, said);
+                    open.fail(told, said);
                 }
                 self.release(slot, emit);
             }
-            Step::Before | Step::Refused | Step::After if open.evidence.len() < LINES => {
+            Step::Before | Step::Refused | Step::After if open.others() < LINES => {
                 self.refused[slot] |= is_refused;
-                join(open, told, said);
+                open.join(told, said);
             }
-            Step::Before | Step::Refused | Step::After => emit(event(told, said)),
+            Step::Before | Step::Refused | Step::After => emit(&self.log.event(told, said)),
             Step::Alone | Step::Accepted => {
                 self.release(slot, emit);
-                emit(event(told, said));
+                emit(&self.log.event(told, said));
             }
         }
     }
 
     /// After the last message: gives what is under way.
-    pub(in crate::logins) fn finish(&mut self, emit: &mut dyn FnMut(LoginEvent)) {
+    pub(in crate::logins) fn finish(&mut self, emit: Emit<'_>) {
         for slot in 0..OPEN {
             self.release(slot, emit);
         }
     }
 
     /// Holds an attempt. The oldest makes room for it: one that was refused counts, and what comes of it does not.
-    fn hold(&mut self, pid: u32, told: &Told<'_>, said: Said<'_>, emit: &mut dyn FnMut(LoginEvent)) {
+    fn hold(&mut self, pid: u32, told: &Told<'_>, said: Said, emit: Emit<'_>) {
         let slot = self.next;
-        if self.refused[slot]
-            && let Some(open) = &self.events[slot]
-            && open.kind == LoginKind::Other
-        {
+        let open = &self.open[slot];
+        if self.refused[slot] && !open.has_failed() {
             if self.given.len() >= GIVEN {
                 self.given.retain(|_, (_, time)| is_soon(*time, said.time));
             }
             if self.given.len() < GIVEN {
-                self.given.insert(self.pids[slot], (open.from.clone(), open.time));
+                let from = open.from().map(address::canonical);
+                self.given.insert(self.pids[slot], (from, open.time()));
             } else {
                 self.refused[slot] = false;
             }
@@ -159,99 +185,29 @@ impl Attempts {
         self.release(slot, emit);
         self.pids[slot] = pid;
         self.refused[slot] = told.step == Step::Refused;
-        self.events[slot] = Some(event(told, said));
+        self.open[slot].begin(told, said);
         self.next = (slot + 1) % OPEN;
     }
 
-    fn release(&mut self, slot: usize, emit: &mut dyn FnMut(LoginEvent)) {
-        self.pids[slot] = 0;
-        let refused = std::mem::take(&mut self.refused[slot]);
-        if let Some(mut event) = self.events[slot].take() {
-            if refused {
-                event.kind = LoginKind::Failed;
+    /// Gives an attempt, if the slot holds one.
+    fn release(&mut self, slot: usize, emit: Emit<'_>) {
+        let is_refused = std::mem::take(&mut self.refused[slot]);
+        if std::mem::take(&mut self.pids[slot]) != 0 {
+            let open = &mut self.open[slot];
+            if is_refused {
+                open.refuse();
             }
-            emit(event);
+            emit(&open.logged(&self.log));
         }
     }
 
     /// Whether a message tells the end of an attempt that was given as a failure already.
-    fn was_given(&mut self, pid: u32, told: &Told<'_>, said: Said<'_>) -> bool {
+    fn was_given(&mut self, pid: u32, told: &Told<'_>, said: Said) -> bool {
         if self.given.is_empty() {
             return false;
         }
         let Some((from, time)) = self.given.remove(&pid) else { return false };
-        matches!(told.step, Step::Failed | Step::End) && is_of(from.as_ref(), time, told, said)
+        let from = from.as_ref().map(|from| from.as_bytes());
+        matches!(told.step, Step::Failed | Step::End) && is_of(from, time, told, said)
     }
-}
-
-/// Whether two times can be of one attempt.
-fn is_soon(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => one.seconds.abs_diff(other.seconds) <= APART.unsigned_abs(),
-        _ => true,
-    }
-}
-
-/// Whether a message can be of the attempt: soon after it, and from the same address.
-fn is_of(from: Option<&Text>, time: Option<Timestamp>, told: &Told<'_>, said: Said<'_>) -> bool {
-    let same_place = match (from, told.from) {
-        (Some(one), Some(other)) => one.as_bytes() == other || *one == address::canonical(other),
-        _ => true,
-    };
-    is_soon(time, said.time) && same_place
-}
-
-/// The event that a message alone is.
-fn event(told: &Told<'_>, said: Said<'_>) -> LoginEvent {
-    LoginEvent {
-        user: text(told.user),
-        from: told.from.map(address::canonical),
-        port: told.port,
-        tty: text(told.tty),
-        zone: said.zone,
-        ambiguous: said.ambiguous,
-        pid: said.pid,
-        session: text(told.session),
-        method: text(told.method),
-        target: text(told.target),
-        detail: text(told.detail),
-        ..LoginEvent::new(said.source, told.kind, said.time, said.path, said.offset)
-    }
-}
-
-fn text(field: Option<&[u8]>) -> Option<Text> {
-    field.map(text_of)
-}
-
-/// Joins a message that says more of an attempt.
-fn join(open: &mut LoginEvent, told: &Told<'_>, said: Said<'_>) {
-    let origin = said.path.clone();
-    open.evidence.push(Evidence { source: said.source, origin, offset: said.offset });
-    fill(&mut open.user, told.user, text_of);
-    fill(&mut open.from, told.from, address::canonical);
-    fill(&mut open.detail, told.detail, text_of);
-    open.port = open.port.or(told.port);
-}
-
-fn fill(field: &mut Option<Text>, told: Option<&[u8]>, make: impl Fn(&[u8]) -> Text) {
-    if field.is_none() {
-        *field = told.map(make);
-    }
-}
-
-/// What led to it becomes evidence of the failure that a message tells.
-fn fail(open: &mut LoginEvent, told: &Told<'_>, said: Said<'_>) {
-    join(open, told, said);
-    if let Some(last) = open.evidence.last_mut() {
-        std::mem::swap(&mut last.offset, &mut open.offset);
-    }
-    if told.user.is_some_and(|user| open.user.as_ref().is_none_or(|known| known.as_bytes() != user)) {
-        open.user = text(told.user);
-    }
-    if told.detail.is_some() {
-        open.detail = text(told.detail);
-    }
-    open.kind = LoginKind::Failed;
-    (open.time, open.zone, open.ambiguous) = (said.time, said.zone, said.ambiguous);
-    (open.tty, open.method) = (text(told.tty), text(told.method));
 }

@@ -14,6 +14,7 @@
 mod accounts;
 mod attempts;
 mod console;
+mod open;
 mod pam;
 mod repeats;
 mod rights;
@@ -21,6 +22,7 @@ mod servers;
 mod sshd;
 mod text;
 
+use super::logged::LoggedTexts;
 use coldread_model::LoginKind;
 use text::number;
 
@@ -32,14 +34,8 @@ pub(super) use text::number as whole_number;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Told<'a> {
     pub kind: LoginKind,
-    pub user: Option<&'a [u8]>,
-    pub from: Option<&'a [u8]>,
+    pub texts: LoggedTexts<'a>,
     pub port: Option<u16>,
-    pub tty: Option<&'a [u8]>,
-    pub session: Option<&'a [u8]>,
-    pub method: Option<&'a [u8]>,
-    pub target: Option<&'a [u8]>,
-    pub detail: Option<&'a [u8]>,
     /// What it is of its process's attempt.
     pub step: Step,
     /// How many equal events the message sums up.
@@ -67,19 +63,7 @@ pub(super) enum Step {
 
 impl<'a> Told<'a> {
     fn new(kind: LoginKind) -> Self {
-        Self {
-            kind,
-            user: None,
-            from: None,
-            port: None,
-            tty: None,
-            session: None,
-            method: None,
-            target: None,
-            detail: None,
-            step: Step::Alone,
-            times: 1,
-        }
+        Self { kind, texts: LoggedTexts::default(), port: None, step: Step::Alone, times: 1 }
     }
 
     fn step(mut self, step: Step) -> Self {
@@ -88,12 +72,12 @@ impl<'a> Told<'a> {
     }
 
     fn user(mut self, user: &'a [u8]) -> Self {
-        self.user = Some(user).filter(|user| !user.is_empty());
+        self.texts.user = Some(user).filter(|user| !user.is_empty());
         self
     }
 
     fn from(mut self, from: &'a [u8]) -> Self {
-        self.from = Some(from).filter(|from| !from.is_empty());
+        self.texts.from = Some(from).filter(|from| !from.is_empty());
         self
     }
 
@@ -104,27 +88,27 @@ impl<'a> Told<'a> {
 
     fn tty(mut self, tty: &'a [u8]) -> Self {
         let tty = tty.strip_prefix(b"/dev/").unwrap_or(tty);
-        self.tty = Some(tty).filter(|tty| !tty.is_empty());
+        self.texts.tty = Some(tty).filter(|tty| !tty.is_empty());
         self
     }
 
     fn method(mut self, method: &'a [u8]) -> Self {
-        self.method = Some(method).filter(|method| !method.is_empty());
+        self.texts.method = Some(method).filter(|method| !method.is_empty());
         self
     }
 
     fn session(mut self, session: &'a [u8]) -> Self {
-        self.session = Some(session).filter(|session| !session.is_empty());
+        self.texts.session = Some(session).filter(|session| !session.is_empty());
         self
     }
 
     fn target(mut self, target: &'a [u8]) -> Self {
-        self.target = Some(target).filter(|target| !target.is_empty());
+        self.texts.target = Some(target).filter(|target| !target.is_empty());
         self
     }
 
     fn detail(mut self, detail: &'a [u8]) -> Self {
-        self.detail = Some(detail).filter(|detail| !detail.is_empty());
+        self.texts.detail = Some(detail).filter(|detail| !detail.is_empty());
         self
     }
 }

@@ -9,12 +9,12 @@ fn shown(program: &str, message: &str) -> Option<String> {
     Some(format!(
         "{} {} {} {} {} {}{}{}",
         told.kind,
-        text(told.user),
-        text(told.from),
-        text(told.tty),
-        text(told.session),
-        text(told.method),
-        told.target.map_or(String::new(), |target| format!(" >{}", String::from_utf8_lossy(target))),
+        text(told.texts.user),
+        text(told.texts.from),
+        text(told.texts.tty),
+        text(told.texts.session),
+        text(told.texts.method),
+        told.texts.target.map_or(String::new(), |target| format!(" >{}", String::from_utf8_lossy(target))),
         if told.step == Step::End { " !" } else { "" }
     ))
 }
@@ -157,7 +157,7 @@ fn each_message_by_its_meaning() {
 fn ports_keys_and_reasons() {
     let told = |program: &str, message: &str| {
         let told = tell(program.as_bytes(), message.as_bytes()).unwrap();
-        let detail = told.detail.map(|detail| String::from_utf8_lossy(detail).into_owned());
+        let detail = told.texts.detail.map(|detail| String::from_utf8_lossy(detail).into_owned());
         (told.kind.name(), told.port.unwrap_or(0), detail.unwrap_or_default(), told.times)
     };
     let key = "RSA SHA256:5xyQ+PG1Z3CIiShclJ2iNya5TOdKDgE/HrOXr21IdOo";

@@ -69,9 +69,8 @@ pub(super) struct Heads {
 impl Heads {
     /// Takes the next line apart; `None` where it does not begin with a time.
     pub(super) fn parse<'a>(&mut self, line: &'a [u8]) -> Option<Header<'a>> {
-        if let Some(stamp) = self.stamp
-            && let Some(after) = line.strip_prefix(&self.head[..])
-            && let Some((pid, message)) = process(after)
+        if let Some(stamp) = self.known(line)
+            && let Some((pid, message)) = process(&line[self.head.len()..])
         {
             let program = &line[self.program..self.head.len() - 1];
             return Some(Header { stamp, program, pid, message });
@@ -111,6 +110,25 @@ impl Heads {
         })
     }
 
+    /// The time of a line that begins as the last one does, or as it does but for the clock in `Nov 14 06:39:01`.
+    fn known(&mut self, line: &[u8]) -> Option<Stamp> {
+        let stamp = self.stamp?;
+        let start = line.get(..self.head.len())?;
+        if start == self.head {
+            return Some(stamp);
+        }
+        let (Stamp::Yearless(last), [day, now, rest]) = (stamp, split_clock(start)?) else { return None };
+        let [last_day, _, last_rest] = split_clock(&self.head)?;
+        if (day, rest) != (last_day, last_rest) {
+            return None;
+        }
+        let (clock, _, []) = clock(now)? else { return None };
+        let stamp = Stamp::Yearless(Yearless { clock, ..last });
+        self.head[CLOCK].copy_from_slice(now);
+        self.stamp = Some(stamp);
+        Some(stamp)
+    }
+
     /// Keeps a head, which ends with a program and `[`.
     fn remember(&mut self, head: &[u8], stamp: Stamp, program: &[u8]) {
         self.head.clear();
@@ -118,6 +136,16 @@ impl Heads {
         self.stamp = Some(stamp);
         self.program = head.len() - 1 - program.len();
     }
+}
+
+/// Where the clock stands in `Nov 14 06:39:01 `.
+const CLOCK: std::ops::Range<usize> = 7..15;
+
+/// The day and the clock of a line that may begin as `Nov 14 06:39:01 `, and what follows, the space included.
+fn split_clock(line: &[u8]) -> Option<[&[u8]; 3]> {
+    let (day, rest) = line.split_at_checked(CLOCK.start)?;
+    let (clock, rest) = rest.split_at_checked(CLOCK.len())?;
+    (day.ends_with(b" ") && rest.starts_with(b" ")).then_some([day, clock, rest])
 }
 
 /// The number and the message in `N]: message`.
@@ -250,6 +278,19 @@ mod tests {
         "Nov 14 06:39:02 ",
     ];
 
+    const TIMES: &[&str] = &[
+        "Nov 14 06:39:01 ",
+        "Nov 14 06:39:02 ",
+        "Nov 14 16:59:60 ",
+        "Nov 14 24:39:02 ",
+        "Nov 14 06:39:0 2",
+        "Nov 14 06:39:01.",
+        "Nov 14 06:39:01:",
+        "Nov  4 06:39:01 ",
+        "Nov 4 06:39:01 w",
+        "<1>Nov 14 06:39:02 ",
+    ];
+
     fn yearless_of(month: u8, day: u8, clock: (u8, u8, u8), nanos: u32) -> Stamp {
         Stamp::Yearless(Yearless { month, day, clock, nanos })
     }
@@ -323,10 +364,11 @@ mod tests {
         fn what_the_line_before_was_changes_nothing(
             lines in prop::collection::vec(prop::collection::vec(prop::sample::select(PIECES), 0..9), 0..9),
             cuts in prop::collection::vec(0usize..50, 9),
+            times in prop::collection::vec(prop::sample::select(TIMES), 9),
         ) {
             let mut heads = Heads::default();
-            for (line, cut) in lines.iter().map(|pieces| pieces.concat()).zip(cuts) {
-                let line = [&b"Nov 14 06:39:01 "[..], line.as_bytes()].concat();
+            for ((line, cut), time) in lines.iter().map(|pieces| pieces.concat()).zip(cuts).zip(times) {
+                let line = [time.as_bytes(), line.as_bytes()].concat();
                 prop_assert_eq!(heads.parse(&line), parse(&line));
                 // Nearly the same again.
                 let shorter = &line[..line.len() - cut.min(line.len())];

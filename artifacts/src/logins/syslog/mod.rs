@@ -18,10 +18,10 @@ use crate::{
     Context, Extractor, Input, Output,
     compressed::streams,
     input::EVENTS_PER_FILE,
-    lines::{Line, Lines, StreamError},
+    lines::{Line, Lines, MAX_LINE, StreamError},
     view::FileView,
     wants::{Reading, Want},
-    zone::{Converter, DiskZone},
+    zone::{Converter, DiskZone, LocalSeconds},
 };
 use coldread_model::{GapKind, LoginSource, Origin, Timestamp, Zone};
 use header::{Heads, Stamp, Yearless};
@@ -89,9 +89,15 @@ impl Extractor for Syslog {
         if let Some(reason) = log.repeats.left_out() {
             out.gap(place.gap(GapKind::Limit, STRUCTURE, reason));
         }
-        if let (count @ 1.., offset) = log.unread {
-            let reason = format!("{count} lines without a time that is known, the first at byte {offset}");
+        if let Some(Lacking { lines, first }) = log.unread {
+            let reason = format!("{lines} lines without a time that is known, the first at byte {first}");
             out.gap(place.gap(GapKind::Corrupt, STRUCTURE, reason));
+        }
+        if let Some(Lacking { lines, first }) = log.cut {
+            let reason = format!(
+                "{lines} lines of more than {MAX_LINE} bytes, the first at byte {first}: their ends are not read"
+            );
+            out.gap(place.gap(GapKind::Limit, STRUCTURE, reason));
         }
         log.span.finish(&place, out);
     }
@@ -137,10 +143,22 @@ fn strip_nuls(line: &[u8]) -> &[u8] {
     &line[line.iter().position(|byte| *byte != 0).unwrap_or(line.len())..]
 }
 
+/// Lines that could not be read, or not to their ends.
+#[derive(Clone, Copy)]
+struct Lacking {
+    lines: u64,
+    /// Where the first of them is.
+    first: u64,
+}
+
+impl Lacking {
+    fn add(of: &mut Option<Self>, offset: u64) {
+        of.get_or_insert(Self { lines: 0, first: offset }).lines += 1;
+    }
+}
+
 /// One pass over a log.
 struct Log<'a> {
-    origin: &'a Origin,
-    source: LoginSource,
     zone: &'a DiskZone,
     /// When its last line was written at the latest.
     end: Timestamp,
@@ -152,13 +170,15 @@ struct Log<'a> {
     /// The last second that was read of the disk's clock, as the line has it, and when that was: in a busy log many
     /// lines are of one.
     second: Option<(Stamp, Option<(Timestamp, bool)>)>,
-    attempts: Attempts,
+    /// The last day without a year that was read, in the year that it is of, and its midnight.
+    midnight: Option<((i32, u8, u8), LocalSeconds)>,
+    attempts: Attempts<'a>,
     repeats: Repeats,
     /// The line before if it told of logins, for `last message repeated`.
     last: Vec<u8>,
     events: u64,
-    /// How many lines could not be read, and where the first is.
-    unread: (u64, u64),
+    unread: Option<Lacking>,
+    cut: Option<Lacking>,
     /// Whether the line before was read, so that an indented one goes on with it.
     in_record: bool,
     span: Span,
@@ -168,8 +188,6 @@ impl<'a> Log<'a> {
     fn new(origin: &'a Origin, zone: &'a DiskZone, end: Timestamp) -> Self {
         let source = source_of(origin);
         Self {
-            origin,
-            source,
             zone,
             end,
             first_year: None,
@@ -177,12 +195,14 @@ impl<'a> Log<'a> {
             years: YearCounter::default(),
             heads: Heads::default(),
             second: None,
-            attempts: Attempts::default(),
+            midnight: None,
+            attempts: Attempts::new(source, origin),
             repeats: Repeats::default(),
             last: Vec::new(),
             events: 0,
             span: Span::new(source),
-            unread: (0, 0),
+            unread: None,
+            cut: None,
             in_record: false,
         }
     }
@@ -190,7 +210,7 @@ impl<'a> Log<'a> {
     /// Reads all of it.
     fn read(&mut self, view: &mut dyn FileView, out: &mut dyn Output) -> Result<(), StreamError> {
         let read = each_line(view, &mut |line| self.line(line, out));
-        self.attempts.finish(&mut |event| out.login(event));
+        self.attempts.finish(&mut |event| out.logged(event));
         read
     }
 
@@ -204,24 +224,16 @@ impl<'a> Log<'a> {
                 return Ok(());
             }
             self.in_record = false;
-            if self.unread.0 == 0 {
-                self.unread.1 = line.offset;
-            }
-            self.unread.0 += 1;
+            Lacking::add(&mut self.unread, line.offset);
             return Ok(());
         };
         self.in_record = true;
+        if line.cut {
+            Lacking::add(&mut self.cut, line.offset);
+        }
         let (time, zone, ambiguous) = self.time(header.stamp);
         self.span.take(time);
-        let said = Said {
-            pid: header.pid,
-            time,
-            zone,
-            ambiguous,
-            source: self.source,
-            path: self.origin,
-            offset: line.offset,
-        };
+        let said = Said { pid: header.pid, time, zone, ambiguous, offset: line.offset };
         if header.program.is_empty()
             && let Some(count) = message::last_repeated(header.message)
         {
@@ -242,7 +254,7 @@ impl<'a> Log<'a> {
         &mut self,
         last: &[u8],
         count: u32,
-        said: Said<'_>,
+        said: Said,
         out: &mut dyn Output,
     ) -> Result<(), StreamError> {
         let Some(header) = header::parse(last) else { return Ok(()) };
@@ -258,7 +270,7 @@ impl<'a> Log<'a> {
         &mut self,
         told: &Told<'_>,
         count: u32,
-        said: Said<'_>,
+        said: Said,
         out: &mut dyn Output,
     ) -> Result<(), StreamError> {
         let count = self.repeats.take(count.saturating_mul(told.times), said.offset);
@@ -268,7 +280,7 @@ impl<'a> Log<'a> {
             return Err(StreamError::Limit(reason));
         }
         for _ in 0..count {
-            self.attempts.take(told, said, &mut |event| out.login(event));
+            self.attempts.take(told, said, &mut |event| out.logged(event));
         }
         Ok(())
     }
@@ -295,7 +307,15 @@ impl<'a> Log<'a> {
             Stamp::Yearless(stamp) => {
                 let years = self.years.next(stamp);
                 let told = || self.years.first_year(self.end, &self.converter);
-                year::local(stamp, self.first_year.get_or_insert_with(told).saturating_add(years))?
+                let day =
+                    (self.first_year.get_or_insert_with(told).saturating_add(years), stamp.month, stamp.day);
+                let midnight = match self.midnight {
+                    Some((known, midnight)) if known == day => midnight,
+                    _ => year::local(Yearless { clock: (0, 0, 0), ..stamp }, day.0)?,
+                };
+                self.midnight = Some((day, midnight));
+                let (hour, minute, second) = stamp.clock;
+                LocalSeconds(midnight.0 + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second))
             }
         };
         self.converter.to_utc(local, 0)

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{context::ContextFile, view::MemoryView};
-use coldread_model::{Findings, LoginKind};
+use coldread_model::{Findings, GapKind, LoginKind};
 use proptest::prelude::*;
 
 /// 2024-01-02T00:00:00Z.
@@ -191,6 +191,17 @@ fn lines_that_say_nothing_are_counted() {
     assert_eq!(found.logins.len(), 1);
     let reasons: Vec<_> = found.gaps.iter().map(|gap| gap.reason.as_str()).collect();
     assert_eq!(reasons, ["3 lines without a time that is known, the first at byte 49"]);
+}
+
+#[test]
+fn a_line_that_is_too_long_is_told() {
+    let said = "Jan  1 00:00:00 h su: (to root) al on pts/0";
+    let long = format!("Jan  1 00:00:01 h x: {}", "y".repeat(crate::lines::MAX_LINE));
+    let found = read(format!("{said}\n{long}\n{long}\n{said}\n").as_bytes(), "UTC");
+    assert_eq!(found.logins.len(), 2);
+    let reasons: Vec<_> = found.gaps.iter().map(|gap| (gap.kind, gap.reason.as_str())).collect();
+    let wanted = "2 lines of more than 65536 bytes, the first at byte 44: their ends are not read";
+    assert_eq!(reasons, [(GapKind::Limit, wanted)]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::{
 use coldread_artifacts::{
     Output, accounts,
     identity::boot::{BootDefault, BootEntry, BootMenu},
-    logins::joiner::Joiner,
+    logins::{joiner::Joiner, logged::Logged},
     output::{InstallTime, Mark},
 };
 use coldread_model::{
@@ -158,6 +158,13 @@ impl Output for Collector {
             self.keep(pushed);
         }
     }
+    fn logged(&mut self, event: &Logged<'_>) {
+        self.events += 1;
+        if self.events <= MAX_EVENTS && self.failed.is_none() {
+            let pushed = self.logins.push_logged(event);
+            self.keep(pushed);
+        }
+    }
     fn mark(&mut self) -> Mark {
         self.logins.mark();
         Mark(self.events)
@@ -215,7 +222,7 @@ impl Output for Collector {
 }
 
 /// Batches on their way to the store.
-pub(super) struct Batches<'j, T> {
+pub(super) struct Batches<'j, T: Row> {
     job: &'j Job<'j>,
     writer: BatchWriter<T>,
 }
@@ -230,10 +237,10 @@ impl<'j, T: Row> Batches<'j, T> {
         if self.writer.push(row) { self.finish() } else { Ok(None) }
     }
 
-    /// Adds a row that `write` appends, as [`coldread_model::rows::write`] would; gives the batch that ends with it.
+    /// Adds a row that `write` appends, and of which it gives the hash; gives the batch that ends with it.
     pub(super) fn push_written(
         &mut self,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<(), TaskError>,
+        write: impl FnOnce(&mut T::Writer, &mut Vec<u8>) -> Result<u64, TaskError>,
     ) -> Result<Option<RowsRef>, TaskError> {
         if self.writer.push_written(write)? { self.finish() } else { Ok(None) }
     }

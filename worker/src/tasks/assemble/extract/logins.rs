@@ -229,10 +229,10 @@ impl Written<'_> {
     /// The same for a packed event.
     fn push_packed(&mut self, event: &[u8], known: &Known) -> Result<(), TaskError> {
         let next = &mut self.next;
-        let batch = self.batches.push_written(|out| {
-            let (time, kind) = known.write_row(event, out)?;
+        let batch = self.batches.push_written(|writer, bytes| {
+            let (time, kind, hash) = known.write_row(event, writer, bytes)?;
             next.add(time, kind);
-            Ok(())
+            Ok(hash)
         })?;
         self.end(batch);
         Ok(())

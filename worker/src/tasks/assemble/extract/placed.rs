@@ -4,6 +4,7 @@ use super::roots::Root;
 use coldread_artifacts::{
     Output,
     identity::boot::{BootDefault, BootEntry},
+    logins::logged::Logged,
     output::{InstallTime, Mark},
 };
 use coldread_model::{
@@ -69,6 +70,11 @@ impl Output for Placed<'_, '_> {
             self.origin(&mut evidence.origin);
         }
         self.out.login(event);
+    }
+    fn logged(&mut self, event: &Logged<'_>) {
+        let mut origin = event.origin.clone();
+        self.origin(&mut origin);
+        self.out.logged(&Logged { origin: &origin, root: &self.name, ..*event });
     }
     fn mark(&mut self) -> Mark {
         self.out.mark()

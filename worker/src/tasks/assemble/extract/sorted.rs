@@ -4,7 +4,7 @@
 
 use super::spill::{Block, BlockReader, Spill, failed};
 use crate::tasks::TaskError;
-use coldread_model::rows::{self, Row, RowsIter};
+use coldread_model::rows::{Row, RowsIter, WriteRow};
 use std::collections::{BinaryHeap, VecDeque};
 
 /// Runs of one level that are merged into one of the next.
@@ -27,11 +27,13 @@ fn write_run<T: Row>(
 ) -> Result<SortedRun, TaskError> {
     let mut run = SortedRun { level, ..SortedRun::default() };
     let mut bytes = Vec::with_capacity(BLOCK_BYTES + 1024);
+    let mut writer = T::Writer::default();
     for row in rows {
-        rows::write(&row?, &mut bytes);
+        writer.write(&row?, &mut bytes);
         if bytes.len() >= BLOCK_BYTES {
             run.blocks.push_back(spill.write(&bytes)?);
             bytes.clear();
+            writer = T::Writer::default();
         }
     }
     if !bytes.is_empty() {
@@ -41,7 +43,7 @@ fn write_run<T: Row>(
 }
 
 /// A run being read.
-struct RunReader<T> {
+struct RunReader<T: Row> {
     reader: BlockReader,
     blocks: VecDeque<Block>,
     rows: RowsIter<T>,

@@ -4,14 +4,19 @@
 //! to a file as a sorted run, and the runs are merged. Where they compare, bytes are compared: an event is made again
 //! only when its turn has come.
 
+mod fields;
 mod names;
 mod packed;
 mod row;
 
 use super::spill::{Block, BlockReader, Spill, failed};
 use crate::tasks::TaskError;
-use coldread_artifacts::logins::joiner::{Seen, known_of_user};
-use coldread_model::{LoginEvent, LoginKind, Timestamp};
+use coldread_artifacts::logins::{
+    joiner::{Seen, known_of_user},
+    logged::Logged,
+};
+use coldread_model::{LoginEvent, LoginKind, Timestamp, rows::login::LoginWriter, varint};
+use fields::Fields;
 use foldhash::fast::FixedState;
 use names::Names;
 use std::{
@@ -108,8 +113,17 @@ impl EventSorter {
 
     /// Adds an event.
     pub(super) fn push(&mut self, event: &LoginEvent) -> Result<(), TaskError> {
+        self.pack(&Fields::of(event))
+    }
+
+    /// Adds an event of a log's lines.
+    pub(super) fn push_logged(&mut self, event: &Logged<'_>) -> Result<(), TaskError> {
+        self.pack(&Fields::of_logged(event, event.place().as_ref()))
+    }
+
+    fn pack(&mut self, fields: &Fields<'_>) -> Result<(), TaskError> {
         let start = self.bytes.len();
-        packed::pack(event, &mut self.names, &mut self.bytes);
+        packed::pack(fields, &mut self.names, &mut self.bytes);
         self.place(start)
     }
 
@@ -138,8 +152,17 @@ impl EventSorter {
         let places = self.places.get_mut(part).unwrap_or_default();
         // Records come nearly in the order of time: a stable sort finds what is in order already.
         places.sort_by_key(|place| place.seconds);
+        let mut keyed = Vec::new();
         for second in places.chunk_by_mut(|one, other| one.seconds == other.seconds) {
-            second.sort_unstable_by(|one, other| one.of(bytes).compare(other.of(bytes), names));
+            if second.len() > 1 {
+                keyed.extend(second.iter().map(|place| (packed::key(place.of(bytes).bytes, names), *place)));
+                keyed.sort_unstable_by(|(key, place), (other_key, other)| {
+                    key.cmp(other_key).then_with(|| place.of(bytes).compare(other.of(bytes), names))
+                });
+                for (place, (_, sorted)) in second.iter_mut().zip(keyed.drain(..)) {
+                    *place = sorted;
+                }
+            }
         }
     }
 
@@ -216,7 +239,7 @@ impl<'a> RunWriter<'a> {
     }
 
     fn push(&mut self, event: Packed<'_>) -> Result<(), TaskError> {
-        packed::put_number(event.bytes.len() as u64, &mut self.bytes);
+        varint::put(event.bytes.len() as u64, &mut self.bytes);
         self.bytes.extend_from_slice(event.bytes);
         if self.bytes.len() >= BLOCK_BYTES { self.block() } else { Ok(()) }
     }
@@ -381,14 +404,15 @@ impl Known {
         packed::unpack(event, &self.0).map_err(damaged)
     }
 
-    /// Appends the event's row; gives its time and what happened.
+    /// Appends the event's row to a batch; gives its time, what happened, and the row's hash.
     pub(super) fn write_row(
         &self,
         event: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<(Option<Timestamp>, LoginKind), TaskError> {
-        let head = row::write(event, &self.0, out).map_err(damaged)?;
-        Ok((head.time, head.kind))
+        writer: &mut LoginWriter,
+        batch: &mut Vec<u8>,
+    ) -> Result<(Option<Timestamp>, LoginKind, u64), TaskError> {
+        let (head, hash) = row::write(event, &self.0, writer, batch).map_err(damaged)?;
+        Ok((head.time, head.kind, hash))
     }
 
     /// What sorts events of these names and others.

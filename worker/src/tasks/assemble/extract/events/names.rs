@@ -1,10 +1,7 @@
 //! Names that come again and again: users, addresses, words, the files that records lie in, roots.
 
-use super::packed::{Damaged, put_number, take, take_number};
-use coldread_model::{
-    Origin, Text,
-    text::{Dotted, dotted},
-};
+use super::packed::{Damaged, take, take_number};
+use coldread_model::{Origin, Text, rows::login::Word, text::Dotted, varint::put as put_number};
 use foldhash::fast::{FixedState, RandomState};
 use std::{
     cmp::Ordering,
@@ -77,7 +74,17 @@ pub(super) enum Name<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct KnownName<'a>(&'a Known);
 
-impl Name<'_> {
+impl<'a> Name<'a> {
+    /// As rows have it.
+    #[inline]
+    pub(super) fn word(self) -> Word<'a> {
+        match self {
+            Self::Known(KnownName(known)) => Word::Text(&known.bytes),
+            Self::Here(bytes) => Word::Text(bytes),
+            Self::Address(numbers) => Word::Address(numbers),
+        }
+    }
+
     /// What is done with its bytes.
     #[inline]
     pub(super) fn with<R>(self, what: impl FnOnce(&[u8]) -> R) -> R {
@@ -151,27 +158,24 @@ impl Name<'_> {
 }
 
 impl Names {
-    /// Writes a field's text, if there is one.
-    pub(super) fn put_text(&mut self, field: Field, text: Option<&str>, out: &mut Vec<u8>) {
-        let Some(text) = text.map(str::as_bytes) else { return put_number(NONE, out) };
+    /// Writes a field's text, if there is one; what is no UTF-8 of it is replaced.
+    pub(super) fn put_text(&mut self, field: Field, text: Option<&[u8]>, out: &mut Vec<u8>) {
+        let Some(text) = text else { return put_number(NONE, out) };
         let last = self.fields[field as usize];
         if self.known(last).is_some_and(|known| *known.bytes == *text) {
             return put_number(last, out);
         }
-        let number = self.number(text);
+        // A path that has a number may be other than UTF-8, but then is found by no text.
+        let text = String::from_utf8_lossy(text);
+        let number = self.number(text.as_bytes());
         self.fields[field as usize] = number.unwrap_or(NONE);
-        put(number, text, out);
+        put(number, text.as_bytes(), out);
     }
 
-    /// Writes an address, or whatever stands in its place.
-    pub(super) fn put_address(&mut self, address: Option<&str>, out: &mut Vec<u8>) {
-        match address.and_then(|address| dotted(address.as_bytes())) {
-            Some(numbers) => {
-                put_number(ADDRESS, out);
-                out.extend(numbers);
-            }
-            None => self.put_text(Field::From, address, out),
-        }
+    /// Writes an address of version 4.
+    pub(super) fn put_address(numbers: [u8; 4], out: &mut Vec<u8>) {
+        put_number(ADDRESS, out);
+        out.extend(numbers);
     }
 
     fn known(&self, number: u64) -> Option<&Known> {
@@ -242,7 +246,7 @@ mod tests {
         let long = "x".repeat(MAX_BYTES + 1);
         let each = || [&long].into_iter().chain(&all).chain(&all);
         for name in each() {
-            names.put_text(Field::User, Some(name), &mut bytes);
+            names.put_text(Field::User, Some(name.as_bytes()), &mut bytes);
             names.put_path(&name.as_str().into(), &mut bytes);
             names.put_text(Field::Host, None, &mut bytes);
         }

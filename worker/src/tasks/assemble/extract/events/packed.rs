@@ -3,8 +3,14 @@
 //! What every event has comes first, then a word that says which of the other fields follow. Optional numbers are
 //! written only where they are.
 
-use super::names::{Field, Name, Names};
-use coldread_model::{Evidence, LoginEvent, LoginKind, LoginSource, SessionEnd, Text, Timestamp, Zone};
+use super::{
+    fields::{Fields, From},
+    names::{Field, Name, Names},
+};
+use coldread_model::{
+    Evidence, LoginEvent, LoginKind, LoginSource, SessionEnd, Text, Timestamp, Zone,
+    varint::{self, put as put_number, unzigzag, zigzag},
+};
 use std::cmp::Ordering;
 
 /// That bytes are no event's.
@@ -36,42 +42,46 @@ pub(super) mod has {
 pub(super) const HOST_ROOT: &str = "/";
 
 /// Appends an event's bytes.
-pub(super) fn pack(event: &LoginEvent, names: &mut Names, out: &mut Vec<u8>) {
+pub(super) fn pack(event: &Fields<'_>, names: &mut Names, out: &mut Vec<u8>) {
     put_time(event.time, out);
     out.extend([event.source as u8, event.kind as u8]);
-    names.put_path(&event.origin, out);
-    names.put_text(Field::User, event.user.as_deref(), out);
-    names.put_address(event.from.as_deref(), out);
+    names.put_path(event.origin, out);
+    names.put_text(Field::User, event.user, out);
+    match event.from {
+        From::Four(numbers) => Names::put_address(numbers, out),
+        From::Text(text) => names.put_text(Field::From, text, out),
+    }
     let at = out.len();
     let mut word = (event.zone as u16) << has::ZONE;
     if event.ambiguous {
         word |= has::AMBIGUOUS;
     }
     out.extend([0; 2]);
-    let mut put = |bit: u16, field: Field, text: &Option<Text>, out: &mut Vec<u8>| {
-        if let Some(text) = text {
+    let mut put = |bit: u16, field: Field, text: Option<&[u8]>, out: &mut Vec<u8>| {
+        if text.is_some() {
             word |= bit;
-            names.put_text(field, Some(text), out);
+            names.put_text(field, text, out);
         }
     };
-    put(has::HOST, Field::Host, &event.host, out);
+    put(has::HOST, Field::Host, event.host, out);
     if let Some(port) = event.port {
         out.extend(port.to_le_bytes());
     }
-    put(has::TTY, Field::Tty, &event.tty, out);
+    put(has::TTY, Field::Tty, event.tty, out);
     if let Some(pid) = event.pid {
         put_number(pid.into(), out);
     }
-    put(has::SESSION, Field::Session, &event.session, out);
-    put(has::METHOD, Field::Method, &event.method, out);
-    put(has::TARGET, Field::Target, &event.target, out);
-    put(has::DETAIL, Field::Detail, &event.detail, out);
+    put(has::SESSION, Field::Session, event.session, out);
+    put(has::METHOD, Field::Method, event.method, out);
+    put(has::TARGET, Field::Target, event.target, out);
+    put(has::DETAIL, Field::Detail, event.detail, out);
+    let records = event.evidence.len();
     let mut is = |bit: u16, there: bool| word |= if there { bit } else { 0 };
     is(has::PORT, event.port.is_some());
     is(has::PID, event.pid.is_some());
     is(has::UNTIL, event.until.is_some());
     is(has::ENDED, event.ended.is_some());
-    is(has::EVIDENCE, !event.evidence.is_empty());
+    is(has::EVIDENCE, records > 0);
     is(has::ROOT, event.root != HOST_ROOT);
     out[at..at + 2].copy_from_slice(&word.to_le_bytes());
     if event.until.is_some() {
@@ -79,17 +89,17 @@ pub(super) fn pack(event: &LoginEvent, names: &mut Names, out: &mut Vec<u8>) {
     }
     out.extend(event.ended.map(|ended| ended as u8));
     put_number(event.offset, out);
-    if !event.evidence.is_empty() {
-        put_number(event.evidence.len() as u64, out);
+    if records > 0 {
+        put_number(records as u64, out);
     }
-    for one in &event.evidence {
-        out.push(one.source as u8);
-        names.put_path(&one.origin, out);
+    event.evidence.each(event, |source, origin, offset| {
+        out.push(source as u8);
+        names.put_path(origin, out);
         // Mostly the lines before and after.
-        put_number(zigzag(one.offset.wrapping_sub(event.offset)), out);
-    }
+        put_number(zigzag(offset.wrapping_sub(event.offset)), out);
+    });
     if event.root != HOST_ROOT {
-        names.put_text(Field::Root, Some(&event.root), out);
+        names.put_text(Field::Root, Some(event.root.as_bytes()), out);
     }
 }
 
@@ -208,6 +218,32 @@ pub(super) fn compare(one: &[u8], other: &[u8], names: &Names) -> Ordering {
     }
 }
 
+/// Bytes of a user's name in a [`key`].
+const KEY_NAME: usize = 11;
+/// Each has four bits there.
+const _: () = assert!(LoginSource::ALL.len() <= 16 && LoginKind::ALL.len() <= 16);
+
+/// Orders events of one second as far as most differ; those whose keys are equal still compare. It has whether there is a
+/// time, nanoseconds, source, kind, then the user's first bytes.
+pub(super) fn key(event: &[u8], names: &Names) -> u128 {
+    take_key(&mut { event }, names).unwrap_or(0)
+}
+
+fn take_key<'a>(rest: &mut &'a [u8], names: &'a Names) -> Result<u128, Damaged> {
+    let time = take_time(rest)?.map_or(0, |time| 1 << 30 | time.nanos);
+    let [source, kind] = take(rest)?;
+    names.take(rest)?;
+    let mut start = [0; 16];
+    if let Some(user) = names.take(rest)? {
+        user.with(|user| {
+            let len = user.len().min(KEY_NAME);
+            start[16 - KEY_NAME..][..len].copy_from_slice(&user[..len]);
+        });
+    }
+    let before = u64::from(time) << 8 | u64::from(source << 4 | kind);
+    Ok(u128::from(before) << (8 * KEY_NAME) | u128::from_be_bytes(start))
+}
+
 /// As far as most events differ, a field at a time: what is compared is of one second, and mostly of other users,
 /// addresses, ports or processes.
 fn compare_heads(one: &[u8], other: &[u8], names: &Names) -> Result<Ordering, Damaged> {
@@ -276,45 +312,9 @@ pub(super) fn take_time(rest: &mut &[u8]) -> Result<Option<Timestamp>, Damaged> 
     Ok(Some(Timestamp { seconds, nanos }))
 }
 
-/// Seven bits a byte, the lowest first.
-#[inline]
-pub(super) fn put_number(mut number: u64, out: &mut Vec<u8>) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
 #[inline]
 pub(super) fn take_number(rest: &mut &[u8]) -> Result<u64, Damaged> {
-    // Nearly all are of one byte.
-    if let [byte @ ..0x80, after @ ..] = *rest {
-        *rest = after;
-        return Ok(u64::from(*byte));
-    }
-    take_long_number(rest)
-}
-
-fn take_long_number(rest: &mut &[u8]) -> Result<u64, Damaged> {
-    let mut number = 0;
-    for shift in (0..64).step_by(7) {
-        let [byte] = take(rest)?;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Ok(number);
-        }
-    }
-    Err(Damaged)
-}
-
-/// A small difference as a small number, whichever way it goes.
-fn zigzag(difference: u64) -> u64 {
-    difference << 1 ^ (difference as i64 >> 63) as u64
-}
-
-fn unzigzag(number: u64) -> u64 {
-    number >> 1 ^ (number & 1).wrapping_neg()
+    varint::take(rest).ok_or(Damaged)
 }
 
 pub(super) fn take_u32(rest: &mut &[u8]) -> Result<u32, Damaged> {
@@ -337,7 +337,10 @@ pub(super) fn word<T: Copy>(all: &[T], rest: &mut &[u8]) -> Result<T, Damaged> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use coldread_model::Origin;
+    use coldread_model::{
+        Origin,
+        rows::{WriteRow, login::LoginWriter},
+    };
     use proptest::prelude::*;
 
     fn text() -> impl Strategy<Value = Option<Text>> {
@@ -404,16 +407,19 @@ mod tests {
             if pick(9) { other.origin = fields.origin; }
             let mut names = Names::default();
             let mut packed = [Vec::new(), Vec::new()];
-            pack(&one, &mut names, &mut packed[0]);
-            pack(&other, &mut names, &mut packed[1]);
+            pack(&Fields::of(&one), &mut names, &mut packed[0]);
+            pack(&Fields::of(&other), &mut names, &mut packed[1]);
             let order = one.cmp(&other);
             prop_assert_eq!(compare(&packed[0], &packed[1], &names), order);
+            let keys = key(&packed[0], &names).cmp(&key(&packed[1], &names));
+            prop_assert!(seconds(&packed[0]) != seconds(&packed[1]) || keys == order || keys.is_eq());
             prop_assert!(order.is_eq() || seconds(&packed[0]).cmp(&seconds(&packed[1])) != order.reverse());
+            let (mut writers, mut batches) = <([LoginWriter; 2], [Vec<u8>; 2])>::default();
             for (packed, event) in packed.iter().zip([one, other]) {
-                let (mut row, mut expected) = (Vec::new(), Vec::new());
-                coldread_model::rows::write(&event, &mut expected);
-                let head = super::super::row::write(packed, &names, &mut row).unwrap();
-                prop_assert_eq!((head.time, head.kind, row), (event.time, event.kind, expected));
+                let wanted = writers[0].write(&event, &mut batches[0]);
+                let (head, hash) = super::super::row::write(packed, &names, &mut writers[1], &mut batches[1]).unwrap();
+                prop_assert_eq!((head.time, head.kind, hash), (event.time, event.kind, wanted));
+                prop_assert_eq!(&batches[0], &batches[1]);
                 prop_assert_eq!(unpack(packed, &names), Ok(Box::new(event)));
             }
         }
@@ -422,7 +428,7 @@ mod tests {
         fn any_bytes_are_an_event_or_none(bytes in prop::collection::vec(any::<u8>(), 0..200), other in prop::collection::vec(any::<u8>(), 0..200)) {
             let names = Names::default();
             let _ = (unpack(&bytes, &names), compare(&bytes, &other, &names));
-            let _ = super::super::row::write(&bytes, &names, &mut Vec::new());
+            let _ = super::super::row::write(&bytes, &names, &mut LoginWriter::default(), &mut Vec::new());
         }
     }
 }

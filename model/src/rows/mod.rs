@@ -4,6 +4,8 @@
 //! than its bytes and one row. Where a batch ends depends on its rows alone, so that the same rows of another disk, or
 //! of the same disk a day later, are the same objects.
 
+pub mod login;
+
 use crate::{
     account::{Account, Key, Setting},
     boundary,
@@ -13,8 +15,8 @@ use crate::{
     package::Package,
     time::Timestamp,
 };
+use login::{LoginReader, LoginWriter};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::marker::PhantomData;
 
 /// No batch ends before so many rows …
 const MIN_ROWS: u32 = 8 << 10;
@@ -32,8 +34,47 @@ pub trait Row: Serialize + DeserializeOwned + Ord + 'static {
     /// The word for a batch in errors.
     const NAME: &'static str;
 
+    /// What writes the rows of a batch.
+    type Writer: WriteRow<Self>;
+    /// What reads them.
+    type Reader: ReadRow<Self>;
+
     /// About how many bytes of memory it takes.
     fn weight(&self) -> usize;
+}
+
+/// Writes the rows of one batch.
+pub trait WriteRow<T>: Default {
+    /// Appends a row to the batch, which is `bytes`; gives a hash of this row alone.
+    fn write(&mut self, row: &T, bytes: &mut Vec<u8>) -> u64;
+}
+
+/// Reads the rows of one batch.
+pub trait ReadRow<T>: Default {
+    /// Takes the next row from the rest of the batch, which is not empty. The error says why there is none.
+    fn read(&mut self, rest: &mut &[u8]) -> Result<T, String>;
+}
+
+/// Rows that are written each by itself, as their type says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Each;
+
+impl<T: Serialize> WriteRow<T> for Each {
+    fn write(&mut self, row: &T, bytes: &mut Vec<u8>) -> u64 {
+        let start = bytes.len();
+        // Serialising to a growing vector fails only for types without a postcard form; ours have one.
+        postcard::serialize_with_flavor(row, Appended(bytes))
+            .unwrap_or_else(|error| unreachable!("a row without an encoding: {error}"));
+        boundary::hash(&bytes[start..])
+    }
+}
+
+impl<T: DeserializeOwned> ReadRow<T> for Each {
+    fn read(&mut self, rest: &mut &[u8]) -> Result<T, String> {
+        let (row, left) = postcard::take_from_bytes(rest).map_err(|error| error.to_string())?;
+        *rest = left;
+        Ok(row)
+    }
 }
 
 fn texts<'a, T: AsRef<str> + 'a>(texts: impl IntoIterator<Item = &'a Option<T>>) -> usize {
@@ -43,6 +84,8 @@ fn texts<'a, T: AsRef<str> + 'a>(texts: impl IntoIterator<Item = &'a Option<T>>)
 impl Row for Package {
     const KIND: ObjectKind = ObjectKind::PackageSet;
     const NAME: &'static str = "package set";
+    type Writer = Each;
+    type Reader = Each;
 
     fn weight(&self) -> usize {
         let more =
@@ -55,6 +98,8 @@ impl Row for Package {
 impl Row for LoginEvent {
     const KIND: ObjectKind = ObjectKind::LoginBatch;
     const NAME: &'static str = "login batch";
+    type Writer = LoginWriter;
+    type Reader = LoginReader;
 
     fn weight(&self) -> usize {
         let named = [&self.user, &self.from, &self.host, &self.tty];
@@ -67,6 +112,8 @@ impl Row for LoginEvent {
 impl Row for LogWindow {
     const KIND: ObjectKind = ObjectKind::LogWindows;
     const NAME: &'static str = "log windows";
+    type Writer = Each;
+    type Reader = Each;
 
     fn weight(&self) -> usize {
         size_of::<Self>() + self.origin.len() + self.root.len()
@@ -76,6 +123,8 @@ impl Row for LogWindow {
 impl Row for Account {
     const KIND: ObjectKind = ObjectKind::Accounts;
     const NAME: &'static str = "accounts";
+    type Writer = Each;
+    type Reader = Each;
 
     fn weight(&self) -> usize {
         let lists: usize = self.related.iter().chain(&self.privileges).map(|text| text.len() + 32).sum();
@@ -87,6 +136,8 @@ impl Row for Account {
 impl Row for Key {
     const KIND: ObjectKind = ObjectKind::Keys;
     const NAME: &'static str = "keys";
+    type Writer = Each;
+    type Reader = Each;
 
     fn weight(&self) -> usize {
         let options: usize = self.options.iter().map(|text| text.len() + 32).sum();
@@ -98,6 +149,8 @@ impl Row for Key {
 impl Row for Setting {
     const KIND: ObjectKind = ObjectKind::Settings;
     const NAME: &'static str = "settings";
+    type Writer = Each;
+    type Reader = Each;
 
     fn weight(&self) -> usize {
         let fixed = self.subject.len() + self.name.len() + self.value.len();
@@ -182,50 +235,47 @@ pub fn is_failed(kind: LoginKind) -> bool {
 
 /// A batch being written.
 #[derive(Debug)]
-pub struct BatchWriter<T> {
+pub struct BatchWriter<T: Row> {
     bytes: Vec<u8>,
     rows: u32,
-    of: PhantomData<T>,
+    writer: T::Writer,
 }
 
 impl<T: Row> Default for BatchWriter<T> {
     fn default() -> Self {
-        Self { bytes: Vec::new(), rows: 0, of: PhantomData }
+        Self { bytes: Vec::new(), rows: 0, writer: T::Writer::default() }
     }
 }
 
 impl<T: Row> BatchWriter<T> {
     /// Adds the next row; true where the batch ends with it.
     pub fn push(&mut self, row: &T) -> bool {
-        let start = self.bytes.len();
-        write(row, &mut self.bytes);
-        self.end_row(start)
+        let hash = self.writer.write(row, &mut self.bytes);
+        self.end_row(hash)
     }
 
-    /// Adds the next row, which `write` appends as [`write()`] does; true where the batch ends with it. After an error the
-    /// batch is as it was.
-    pub fn push_written<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<bool, E> {
-        let start = self.bytes.len();
-        match write(&mut self.bytes) {
-            Ok(()) => Ok(self.end_row(start)),
-            Err(error) => {
-                self.bytes.truncate(start);
-                Err(error)
-            }
-        }
+    /// Adds the next row, which `write` appends and of which it gives the hash; true where the batch ends with it. After
+    /// an error the batch is of no use.
+    pub fn push_written<E>(
+        &mut self,
+        write: impl FnOnce(&mut T::Writer, &mut Vec<u8>) -> Result<u64, E>,
+    ) -> Result<bool, E> {
+        let hash = write(&mut self.writer, &mut self.bytes)?;
+        Ok(self.end_row(hash))
     }
 
-    /// Takes in the row that lies from `start` on.
-    fn end_row(&mut self, start: usize) -> bool {
+    /// Takes in a row that was appended.
+    fn end_row(&mut self, hash: u64) -> bool {
         self.rows += 1;
         self.rows >= MAX_ROWS
             || self.bytes.len() >= MAX_BYTES
-            || self.rows >= MIN_ROWS && boundary::hash(&self.bytes[start..]).is_multiple_of(ROWS_PER_CUT)
+            || self.rows >= MIN_ROWS && hash.is_multiple_of(ROWS_PER_CUT)
     }
 
     /// The batch's bytes and the number of its rows, if there are any. The next one begins.
     pub fn take(&mut self) -> Option<(Vec<u8>, u32)> {
         let rows = std::mem::take(&mut self.rows);
+        self.writer = T::Writer::default();
         (rows > 0).then(|| (std::mem::take(&mut self.bytes), rows))
     }
 
@@ -236,13 +286,6 @@ impl<T: Row> BatchWriter<T> {
             self.bytes = bytes;
         }
     }
-}
-
-/// Appends a row's encoding.
-pub fn write<T: Row>(row: &T, bytes: &mut Vec<u8>) {
-    // Serialising to a growing vector fails only for types without a postcard form; ours have one.
-    postcard::serialize_with_flavor(row, Appended(bytes))
-        .unwrap_or_else(|error| unreachable!("a row without an encoding: {error}"));
 }
 
 /// Where encodings are appended, a field at a time.
@@ -268,16 +311,16 @@ impl postcard::ser_flavors::Flavor for Appended<'_> {
 
 /// The rows of a batch, decoded one by one.
 #[derive(Debug)]
-pub struct RowsIter<T> {
+pub struct RowsIter<T: Row> {
     bytes: Vec<u8>,
     at: usize,
-    of: PhantomData<T>,
+    reader: T::Reader,
 }
 
 impl<T: Row> RowsIter<T> {
     /// Over a batch's bytes.
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes, at: 0, of: PhantomData }
+        Self { bytes, at: 0, reader: T::Reader::default() }
     }
 }
 
@@ -286,17 +329,10 @@ impl<T: Row> Iterator for RowsIter<T> {
 
     /// After an error nothing more comes.
     fn next(&mut self) -> Option<Self::Item> {
-        let rest = self.bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
-        match postcard::take_from_bytes(rest) {
-            Ok((row, left)) => {
-                self.at = self.bytes.len() - left.len();
-                Some(Ok(row))
-            }
-            Err(error) => {
-                self.at = self.bytes.len();
-                Some(Err(DecodeError::Invalid { structure: T::NAME, reason: error.to_string() }))
-            }
-        }
+        let mut rest = self.bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
+        let row = self.reader.read(&mut rest);
+        self.at = if row.is_ok() { self.bytes.len() - rest.len() } else { self.bytes.len() };
+        Some(row.map_err(|reason| DecodeError::Invalid { structure: T::NAME, reason }))
     }
 }
 
