@@ -27,9 +27,9 @@ impl Memory {
         (self.0 / 4 / threads.max(1) as u64).clamp(MIN_AHEAD, MAX_AHEAD)
     }
 
-    /// Bytes of login events that wait in memory: three quarters. Large logs are read through a window, in the rest.
+    /// Bytes of login events that wait in memory: seven eighths. Large logs are read through a window, in the rest.
     pub(crate) fn events(self) -> usize {
-        usize::try_from(self.0 / 4 * 3).unwrap_or(usize::MAX).clamp(MIN_EVENTS, MAX_EVENTS)
+        usize::try_from(self.0 / 8 * 7).unwrap_or(usize::MAX).clamp(MIN_EVENTS, MAX_EVENTS)
     }
 }
 
@@ -50,7 +50,7 @@ mod tests {
         assert_eq!(Memory::of(256 << 20).ahead(8), 8 << 20);
         assert_eq!(Memory::of(1).ahead(4), MIN_AHEAD);
         assert_eq!(Memory::of(u64::MAX).ahead(0), MAX_AHEAD);
-        assert_eq!(Memory::default().events(), 96 << 20);
+        assert_eq!(Memory::default().events(), 112 << 20);
         assert_eq!((Memory::of(1).events(), Memory::of(u64::MAX).events()), (MIN_EVENTS, MAX_EVENTS));
     }
 }

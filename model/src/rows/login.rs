@@ -79,6 +79,9 @@ pub enum Field {
 
 /// How many there are.
 const FIELDS: usize = Field::Origin as usize + 1;
+/// How many are a row's own, and how many it may have in common with others.
+const OWN: usize = Field::Host as usize;
+const COMMON: usize = FIELDS - OWN;
 
 /// A text of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,8 +90,8 @@ pub enum Word<'a> {
     Missing,
     /// These bytes.
     Text(&'a [u8]),
-    /// The address of version 4 with these numbers, which is never given as a text.
-    Address([u8; 4]),
+    /// The address of version 4 with these numbers, the first the highest byte. It is never given as a text.
+    Address(u32),
 }
 
 impl<'a> Word<'a> {
@@ -99,15 +102,13 @@ impl<'a> Word<'a> {
     /// Where an address may stand.
     fn address(text: Option<&'a Text>) -> Self {
         let address = text.and_then(|text| dotted(text.as_bytes()));
-        address.map_or_else(|| Self::text(text), Self::Address)
+        address.map_or_else(|| Self::text(text), |numbers| Self::Address(u32::from_be_bytes(numbers)))
     }
 }
 
-/// A row whose texts lie elsewhere. Its evidence comes beside it.
+/// What rows of one log mostly have in common. Texts lie elsewhere.
 #[derive(Clone, Copy, Debug)]
-pub struct LoginRow<'a> {
-    /// [`LoginEvent::time`]
-    pub time: Option<Timestamp>,
+pub struct Common<'a> {
     /// [`LoginEvent::source`]
     pub source: LoginSource,
     /// [`LoginEvent::kind`]
@@ -116,8 +117,19 @@ pub struct LoginRow<'a> {
     pub zone: Zone,
     /// [`LoginEvent::ambiguous`]
     pub ambiguous: bool,
-    /// By their [`Field`].
-    pub texts: [Word<'a>; FIELDS],
+    /// In the order of [`Field`], from [`Field::Host`] on.
+    pub texts: [Word<'a>; COMMON],
+}
+
+/// What a row has of its own. Its evidence comes beside it.
+#[derive(Clone, Copy, Debug)]
+pub struct Own<'a> {
+    /// [`LoginEvent::time`]
+    pub time: Option<Timestamp>,
+    /// [`LoginEvent::user`]
+    pub user: Word<'a>,
+    /// [`LoginEvent::from`]
+    pub from: Word<'a>,
     /// [`LoginEvent::port`]
     pub port: Option<u16>,
     /// [`LoginEvent::pid`]
@@ -130,48 +142,44 @@ pub struct LoginRow<'a> {
     pub ended: Option<SessionEnd>,
 }
 
-impl<'a> LoginRow<'a> {
-    /// Of an event.
-    fn of(event: &'a LoginEvent) -> Self {
-        Self {
-            time: event.time,
-            source: event.source,
-            kind: event.kind,
-            zone: event.zone,
-            ambiguous: event.ambiguous,
-            texts: [
-                Word::text(event.user.as_ref()),
-                Word::address(event.from.as_ref()),
-                Word::text(event.host.as_ref()),
-                Word::text(event.tty.as_ref()),
-                Word::text(event.session.as_ref()),
-                Word::text(event.method.as_ref()),
-                Word::text(event.target.as_ref()),
-                Word::text(event.detail.as_ref()),
-                Word::text(Some(&event.root)),
-                Word::Text(&event.origin),
-            ],
-            port: event.port,
-            pid: event.pid,
-            offset: event.offset,
-            until: event.until,
-            ended: event.ended,
-        }
-    }
+/// Another record of a row: its source, its path if it is not the row's own, its offset.
+pub type Record<'a> = (LoginSource, Option<&'a [u8]>, u64);
 
-    /// A hash of what tells it from others: the row before does not count.
-    fn hash(&self) -> u64 {
-        let (seconds, nanos) = self.time.map_or((0, 0), |time| (time.seconds, time.nanos));
-        let (port, pid) = (self.port.unwrap_or(0), self.pid.unwrap_or(0));
-        let words = u64::from(nanos) << 32 | (self.source as u64) << 16 | self.kind as u64;
-        let process = u64::from(pid) << 16 | u64::from(port);
-        [words, self.offset, process].into_iter().fold(boundary::mix(0, seconds as u64), boundary::mix)
-    }
+fn parts(event: &LoginEvent) -> (Common<'_>, Own<'_>) {
+    let common = Common {
+        source: event.source,
+        kind: event.kind,
+        zone: event.zone,
+        ambiguous: event.ambiguous,
+        texts: [
+            Word::text(event.host.as_ref()),
+            Word::text(event.tty.as_ref()),
+            Word::text(event.session.as_ref()),
+            Word::text(event.method.as_ref()),
+            Word::text(event.target.as_ref()),
+            Word::text(event.detail.as_ref()),
+            Word::text(Some(&event.root)),
+            Word::Text(&event.origin),
+        ],
+    };
+    let own = Own {
+        time: event.time,
+        user: Word::text(event.user.as_ref()),
+        from: Word::address(event.from.as_ref()),
+        port: event.port,
+        pid: event.pid,
+        offset: event.offset,
+        until: event.until,
+        ended: event.ended,
+    };
+    (common, own)
 }
 
 /// Writes the rows of one batch.
 #[derive(Debug, Default)]
 pub struct LoginWriter {
+    /// What the caller knows the common part of the last row by.
+    pub like: Option<u64>,
     words: Option<[u8; 3]>,
     /// The texts of the last row: addresses, or where they lie in the batch.
     texts: [Last; FIELDS],
@@ -185,16 +193,17 @@ enum Last {
     #[default]
     Missing,
     Text(usize, usize),
-    Address([u8; 4]),
+    Address(u32),
 }
 
 impl LoginWriter {
-    /// Appends a row and its evidence: the source, path and offset of each; gives the row's hash. After an error of the
-    /// evidence the batch is of no use.
+    /// Appends a row and its evidence; without `common` it has that of the row before, which is there. Gives a hash of the
+    /// row alone: the one before does not count. After an error of the evidence the batch is of no use.
     pub fn append<'e, E>(
         &mut self,
-        row: &LoginRow<'_>,
-        evidence: impl ExactSizeIterator<Item = Result<(LoginSource, &'e [u8], u64), E>>,
+        common: Option<&Common<'_>>,
+        row: &Own<'_>,
+        evidence: impl ExactSizeIterator<Item = Result<Record<'e>, E>>,
         bytes: &mut Vec<u8>,
     ) -> Result<u64, E> {
         if bytes.is_empty() {
@@ -207,11 +216,14 @@ impl LoginWriter {
             flags |= flag::MORE;
             bytes.push(0);
         }
-        let words = [row.source as u8, row.kind as u8, (row.zone as u8) << 1 | u8::from(row.ambiguous)];
-        if self.words != Some(words) {
-            flags |= flag::WORDS;
-            self.words = Some(words);
-            bytes.extend(words);
+        if let Some(common) = common {
+            let Common { source, kind, zone, ambiguous, .. } = *common;
+            let words = [source as u8, kind as u8, (zone as u8) << 1 | u8::from(ambiguous)];
+            if self.words != Some(words) {
+                flags |= flag::WORDS;
+                self.words = Some(words);
+                bytes.extend(words);
+            }
         }
         match row.time {
             Some(time) => {
@@ -224,10 +236,11 @@ impl LoginWriter {
             }
             None => rare |= more::TIMELESS,
         }
-        for (field, (text, last)) in row.texts.iter().zip(&mut self.texts).enumerate() {
-            if !last.is(*text, bytes) {
-                flags |= 1 << field;
-                *last = put_text(*text, bytes);
+        flags |= self.put(Field::User as usize, row.user, bytes);
+        flags |= self.put(Field::From as usize, row.from, bytes);
+        if let Some(common) = common {
+            for (text, field) in common.texts.iter().zip(OWN..) {
+                flags |= self.put(field, *text, bytes);
             }
         }
         if let Some(port) = row.port {
@@ -257,23 +270,52 @@ impl LoginWriter {
         for one in evidence {
             let (source, path, offset) = one?;
             bytes.push(source as u8);
-            let origin = row.texts[Field::Origin as usize];
-            put_text(if origin == Word::Text(path) { Word::Missing } else { Word::Text(path) }, bytes);
+            put_text(path.map_or(Word::Missing, Word::Text), bytes);
             put_difference(offset, row.offset, bytes);
         }
         bytes[at..at + 2].copy_from_slice(&flags.to_le_bytes());
         if rare != 0 {
             bytes[at + 2] = rare;
         }
-        Ok(row.hash())
+        Ok(self.hash(row))
+    }
+
+    /// Writes a text, unless it is that of the row before; gives its flag if it did.
+    #[inline]
+    fn put(&mut self, field: usize, text: Word<'_>, bytes: &mut Vec<u8>) -> u16 {
+        let last = &mut self.texts[field];
+        if last.is(text, bytes) {
+            return 0;
+        }
+        put_text(text, bytes);
+        *last = match text {
+            Word::Missing => Last::Missing,
+            Word::Address(numbers) => Last::Address(numbers),
+            Word::Text(text) => Last::Text(bytes.len() - text.len(), bytes.len()),
+        };
+        1 << field
+    }
+
+    /// A hash of what tells a row from others.
+    fn hash(&self, row: &Own<'_>) -> u64 {
+        let (seconds, nanos) = row.time.map_or((0, 0), |time| (time.seconds, time.nanos));
+        let (port, pid) = (row.port.unwrap_or(0), row.pid.unwrap_or(0));
+        let [source, kind, _] = self.words.unwrap_or_default();
+        let words = u64::from(nanos) << 32 | u64::from(source) << 16 | u64::from(kind);
+        let process = u64::from(pid) << 16 | u64::from(port);
+        [words, row.offset, process].into_iter().fold(boundary::mix(0, seconds as u64), boundary::mix)
     }
 }
 
 impl WriteRow<LoginEvent> for LoginWriter {
     fn write(&mut self, event: &LoginEvent, bytes: &mut Vec<u8>) -> u64 {
-        let evidence =
-            event.evidence.iter().map(|one| Ok::<_, Infallible>((one.source, &*one.origin, one.offset)));
-        match self.append(&LoginRow::of(event), evidence, bytes) {
+        let evidence = event.evidence.iter().map(|one| {
+            let path = (one.origin != event.origin).then_some(&*one.origin);
+            Ok::<_, Infallible>((one.source, path, one.offset))
+        });
+        let (common, row) = parts(event);
+        self.like = None;
+        match self.append(Some(&common), &row, evidence, bytes) {
             Ok(hash) => hash,
             Err(never) => match never {},
         }
@@ -295,23 +337,17 @@ fn put_difference(number: u64, before: u64, bytes: &mut Vec<u8>) {
     varint::put(zigzag(number.wrapping_sub(before)), bytes);
 }
 
-/// Appends a text; gives what it is found by while the batch grows.
-fn put_text(text: Word<'_>, bytes: &mut Vec<u8>) -> Last {
+#[inline]
+fn put_text(text: Word<'_>, bytes: &mut Vec<u8>) {
     match text {
-        Word::Missing => {
-            varint::put(0, bytes);
-            Last::Missing
-        }
+        Word::Missing => varint::put(0, bytes),
         Word::Address(numbers) => {
             varint::put(1, bytes);
-            bytes.extend(numbers);
-            Last::Address(numbers)
+            bytes.extend(numbers.to_be_bytes());
         }
         Word::Text(text) => {
             varint::put(text.len() as u64 + 2, bytes);
-            let start = bytes.len();
             bytes.extend_from_slice(text);
-            Last::Text(start, bytes.len())
         }
     }
 }
@@ -528,7 +564,11 @@ mod tests {
             prop_assert_eq!(back, Ok(events.clone()));
             // A row alone decides where a batch ends.
             let hash = |event: &LoginEvent, bytes: Vec<u8>| LoginWriter::default().write(event, &mut { bytes });
-            prop_assert!(events.iter().all(|event| hash(event, Vec::new()) == LoginRow::of(event).hash()));
+            let mut writer = LoginWriter::default();
+            let mut before = Vec::new();
+            for event in &events {
+                prop_assert_eq!(writer.write(event, &mut before), hash(event, Vec::new()));
+            }
             for len in 0..bytes.len() {
                 let rows: Vec<Result<LoginEvent, _>> = RowsIter::new(bytes[..len].to_vec()).collect();
                 let whole = rows.iter().filter(|row| row.is_ok()).count();

@@ -39,8 +39,7 @@ pub(super) fn split<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u
 
 /// What stands before and after the last `mark`.
 pub(super) fn rsplit<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let (first, last) = (mark.first()?, mark.last()?);
-    let is_mark = |part: &[u8]| part.first() == Some(first) && part.last() == Some(last) && part == mark;
-    let at = text.windows(mark.len()).rposition(is_mark)?;
+    let first = *mark.first()?;
+    let at = memchr::memrchr_iter(first, text).find(|at| text[*at..].starts_with(mark))?;
     Some((&text[..at], &text[at + mark.len()..]))
 }

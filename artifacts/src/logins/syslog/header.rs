@@ -68,6 +68,7 @@ pub(super) struct Heads {
 
 impl Heads {
     /// Takes the next line apart; `None` where it does not begin with a time.
+    #[inline]
     pub(super) fn parse<'a>(&mut self, line: &'a [u8]) -> Option<Header<'a>> {
         if let Some(stamp) = self.known(line)
             && let Some((pid, message)) = process(&line[self.head.len()..])
@@ -75,6 +76,10 @@ impl Heads {
             let program = &line[self.program..self.head.len() - 1];
             return Some(Header { stamp, program, pid, message });
         }
+        self.parse_all(line)
+    }
+
+    fn parse_all<'a>(&mut self, line: &'a [u8]) -> Option<Header<'a>> {
         self.stamp = None;
         if let Some(line) = structured::version_1(priority(line)) {
             return structured::parse(line);

@@ -7,7 +7,7 @@ mod queue;
 
 use super::{
     collect::Batches,
-    events::{EventSorter, Known, SortedEvents},
+    events::{EventSorter, Known, Packed, SortedEvents},
 };
 use crate::tasks::{Job, TaskError};
 use coldread_artifacts::logins::joiner::{Joiner, Seen};
@@ -42,7 +42,7 @@ pub(super) fn write(
     while let Some(event) = events.peek() {
         number += 1;
         let seen = known.see(number, event)?;
-        packed.push(seen.time, event);
+        packed.push(seen.time, event.bytes());
         events.pass()?;
         joiner.comes(&seen, near.front().map_or(number, |first| first.number));
         near.push_back(seen);
@@ -97,7 +97,12 @@ impl<'j> Ordered<'j> {
             ask_at: AT_ONCE,
             beyond: None,
             last_beyond: None,
-            out: Written { batches: Batches::new(job), next: Tally::default(), written: Vec::new() },
+            out: Written {
+                batches: Batches::new(job),
+                next: Tally::default(),
+                written: Vec::new(),
+                known: None,
+            },
         }
     }
 
@@ -116,7 +121,8 @@ impl<'j> Ordered<'j> {
             if joiner.leaves(&seen) {
                 self.alone.push(time, event);
             } else {
-                joiner.push(self.known.unpack(event)?, &mut |event| self.joined.push(event));
+                joiner
+                    .push(self.known.unpack(Packed::at(time, event))?, &mut |event| self.joined.push(event));
             }
             packed.pop();
         }
@@ -149,17 +155,18 @@ impl<'j> Ordered<'j> {
         for event in self.joined.drain(..joined) {
             while left > 0
                 && let Some((time, other)) = self.alone.first()
-                && (time < event.time || time == event.time && *self.known.unpack(other)? < *event)
+                && (time < event.time
+                    || time == event.time && *self.known.unpack(Packed::at(time, other))? < *event)
             {
-                self.out.push_packed(other, &self.known)?;
+                self.out.push_packed(Packed::at(time, other), &self.known)?;
                 self.alone.pop();
                 left -= 1;
             }
             self.out.push(&event)?;
         }
         for _ in 0..left {
-            if let Some((_, event)) = self.alone.first() {
-                self.out.push_packed(event, &self.known)?;
+            if let Some((time, event)) = self.alone.first() {
+                self.out.push_packed(Packed::at(time, event), &self.known)?;
             }
             self.alone.pop();
         }
@@ -176,7 +183,7 @@ impl<'j> Ordered<'j> {
         for _ in 0..alone {
             if let Some((time, event)) = self.alone.first() {
                 self.last_beyond = self.last_beyond.max(time);
-                beyond.push_packed(event)?;
+                beyond.push_packed(Packed::at(time, event))?;
             }
             self.alone.pop();
         }
@@ -215,6 +222,8 @@ struct Written<'j> {
     batches: Batches<'j, LoginEvent>,
     next: Tally,
     written: Vec<LoginsRef>,
+    /// What the last packed event was read with.
+    known: Option<Known>,
 }
 
 impl Written<'_> {
@@ -227,9 +236,17 @@ impl Written<'_> {
     }
 
     /// The same for a packed event.
-    fn push_packed(&mut self, event: &[u8], known: &Known) -> Result<(), TaskError> {
+    fn push_packed(&mut self, event: Packed<'_>, known: &Known) -> Result<(), TaskError> {
         let next = &mut self.next;
+        let is_other = self.known.as_ref().is_none_or(|last| !last.is(known));
+        if is_other {
+            self.known = Some(known.clone());
+        }
         let batch = self.batches.push_written(|writer, bytes| {
+            if is_other {
+                // Its numbers may mean something else.
+                writer.like = None;
+            }
             let (time, kind, hash) = known.write_row(event, writer, bytes)?;
             next.add(time, kind);
             Ok(hash)

@@ -143,7 +143,10 @@ impl Records<'_> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{names::Names, packed},
+        super::{
+            names::Names,
+            packed::{self, Packed},
+        },
         *,
     };
     use coldread_artifacts::logins::logged::LoggedTexts;
@@ -182,7 +185,8 @@ mod tests {
             let event = logged.event();
             packed::pack(&Fields::of(&event), &mut names, &mut of_event);
             assert_eq!(of_lines, of_event, "{from:?}");
-            assert_eq!(packed::unpack(&of_lines, &names), Ok(Box::new(event)));
+            let packed = Packed::at(event.time, &of_lines);
+            assert_eq!(packed::unpack(packed, &names), Ok(Box::new(event)));
         }
     }
 }

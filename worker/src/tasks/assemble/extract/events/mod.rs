@@ -8,6 +8,7 @@ mod fields;
 mod names;
 mod packed;
 mod row;
+mod shape;
 
 use super::spill::{Block, BlockReader, Spill, failed};
 use crate::tasks::TaskError;
@@ -18,7 +19,9 @@ use coldread_artifacts::logins::{
 use coldread_model::{LoginEvent, LoginKind, Timestamp, rows::login::LoginWriter, varint};
 use fields::Fields;
 use foldhash::fast::FixedState;
-use names::Names;
+use names::{Name, Names};
+pub(super) use packed::Packed;
+use shape::Field;
 use std::{
     cmp::Ordering,
     collections::VecDeque,
@@ -47,17 +50,10 @@ impl Place {
     }
 }
 
-/// A packed event.
-#[derive(Clone, Copy)]
-struct Packed<'a> {
-    seconds: u64,
-    bytes: &'a [u8],
-}
-
 impl Packed<'_> {
     /// As the events compare.
     fn compare(self, other: Self, names: &Names) -> Ordering {
-        self.seconds.cmp(&other.seconds).then_with(|| packed::compare(self.bytes, other.bytes, names))
+        self.seconds.cmp(&other.seconds).then_with(|| packed::compare(self, other, names))
     }
 }
 
@@ -124,24 +120,20 @@ impl EventSorter {
     fn pack(&mut self, fields: &Fields<'_>) -> Result<(), TaskError> {
         let start = self.bytes.len();
         packed::pack(fields, &mut self.names, &mut self.bytes);
-        self.place(start)
+        self.place(packed::seconds(fields.time), start)
     }
 
     /// Adds a packed event of which this one knows the names.
-    pub(super) fn push_packed(&mut self, event: &[u8]) -> Result<(), TaskError> {
+    pub(super) fn push_packed(&mut self, event: Packed<'_>) -> Result<(), TaskError> {
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(event);
-        self.place(start)
+        self.bytes.extend_from_slice(event.bytes);
+        self.place(event.seconds, start)
     }
 
-    /// Takes in the event that lies from `start` on.
-    fn place(&mut self, start: usize) -> Result<(), TaskError> {
+    /// Takes in the event of such seconds that lies from `start` on.
+    fn place(&mut self, seconds: u64, start: usize) -> Result<(), TaskError> {
         let number = |number: usize| u32::try_from(number).map_err(failed);
-        self.places.push(Place {
-            seconds: packed::seconds(&self.bytes[start..]),
-            start: number(start)?,
-            len: number(self.bytes.len() - start)?,
-        });
+        self.places.push(Place { seconds, start: number(start)?, len: number(self.bytes.len() - start)? });
         let held = self.bytes.len() + self.places.len() * size_of::<Place>();
         if held >= self.limit { self.spill() } else { Ok(()) }
     }
@@ -155,7 +147,7 @@ impl EventSorter {
         let mut keyed = Vec::new();
         for second in places.chunk_by_mut(|one, other| one.seconds == other.seconds) {
             if second.len() > 1 {
-                keyed.extend(second.iter().map(|place| (packed::key(place.of(bytes).bytes, names), *place)));
+                keyed.extend(second.iter().map(|place| (packed::key(place.of(bytes), names), *place)));
                 keyed.sort_unstable_by(|(key, place), (other_key, other)| {
                     key.cmp(other_key).then_with(|| place.of(bytes).compare(other.of(bytes), names))
                 });
@@ -229,17 +221,21 @@ fn full_level(runs: &[Run]) -> Option<u32> {
 struct RunWriter<'a> {
     spill: &'a mut Spill,
     run: Run,
+    /// The block that is being filled: before each event the difference of its seconds to the last one's and its length.
     bytes: Vec<u8>,
+    seconds: u64,
 }
 
 impl<'a> RunWriter<'a> {
     fn new(spill: &'a mut Spill, level: u32) -> Self {
         let bytes = Vec::with_capacity(BLOCK_BYTES + 1024);
-        Self { spill, run: Run { level, blocks: VecDeque::new() }, bytes }
+        Self { spill, run: Run { level, blocks: VecDeque::new() }, bytes, seconds: 0 }
     }
 
     fn push(&mut self, event: Packed<'_>) -> Result<(), TaskError> {
+        varint::put(event.seconds.wrapping_sub(self.seconds), &mut self.bytes);
         varint::put(event.bytes.len() as u64, &mut self.bytes);
+        self.seconds = event.seconds;
         self.bytes.extend_from_slice(event.bytes);
         if self.bytes.len() >= BLOCK_BYTES { self.block() } else { Ok(()) }
     }
@@ -247,6 +243,7 @@ impl<'a> RunWriter<'a> {
     fn block(&mut self) -> Result<(), TaskError> {
         self.run.blocks.push_back(self.spill.write(&self.bytes)?);
         self.bytes.clear();
+        self.seconds = 0;
         Ok(())
     }
 
@@ -280,19 +277,20 @@ impl Source {
                 places.next();
             }
             Self::Run { reader, blocks, bytes, at, next } => {
-                *next = None;
+                let mut last = next.take().map_or(0, |place| place.seconds);
                 if *at >= bytes.len() {
                     let Some(block) = blocks.pop_front() else { return Ok(()) };
                     *bytes = reader.read(block)?;
-                    *at = 0;
+                    (*at, last) = (0, 0);
                 }
                 let mut rest = &bytes[*at..];
-                let len = packed::take_number(&mut rest).ok();
+                let (seconds, len) = (varint::take(&mut rest), varint::take(&mut rest));
                 let (start, room) = (bytes.len() - rest.len(), rest.len() as u64);
-                let Some(len) = len.filter(|len| *len <= room) else {
+                let (Some(seconds), Some(len)) = (seconds, len.filter(|len| *len <= room)) else {
                     return Err(failed("what was written does not come back"));
                 };
-                let place = Place { seconds: packed::seconds(rest), start: start as u32, len: len as u32 };
+                let seconds = last.wrapping_add(seconds);
+                let place = Place { seconds, start: start as u32, len: len as u32 };
                 *at = start + len as usize;
                 *next = Some(place);
             }
@@ -364,8 +362,8 @@ impl SortedEvents {
     }
 
     /// The next event, packed.
-    pub(super) fn peek(&self) -> Option<&[u8]> {
-        self.merge.peek().map(|event| event.bytes)
+    pub(super) fn peek(&self) -> Option<Packed<'_>> {
+        self.merge.peek()
     }
 
     /// Passes over the next event; there is none after an error.
@@ -383,9 +381,15 @@ impl SortedEvents {
 pub(super) struct Known(Rc<Names>);
 
 impl Known {
+    /// Whether its numbers mean the same.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
     /// What is looked at of an event to see whether it is joined to others.
-    pub(super) fn see(&self, number: u64, event: &[u8]) -> Result<Seen, TaskError> {
-        let head = packed::head(&mut { event }, &self.0).map_err(damaged)?;
+    pub(super) fn see(&self, number: u64, event: Packed<'_>) -> Result<Seen, TaskError> {
+        let (head, _) = packed::head(event, &self.0).map_err(damaged)?;
+        let origin = head.shape.name(Field::Origin).map_err(damaged)?;
         let mut hasher = FixedState::default().build_hasher();
         match head.user {
             Some(user) => user.hash(known_of_user, &mut hasher),
@@ -395,24 +399,25 @@ impl Known {
             Some(from) => from.hash(|whole| whole, &mut hasher),
             None => hasher.write_u8(0),
         }
-        let (time, kind, begins) = (head.time, head.kind, head.begins());
-        Ok(Seen { number, time, kind, who: hasher.finish(), origin: head.origin.number(), begins })
+        let (time, kind, begins) = (head.time, head.shape.kind, head.begins());
+        let origin = origin.map_or(0, Name::number);
+        Ok(Seen { number, time, kind, who: hasher.finish(), origin, begins })
     }
 
     /// The event.
-    pub(super) fn unpack(&self, event: &[u8]) -> Result<Box<LoginEvent>, TaskError> {
+    pub(super) fn unpack(&self, event: Packed<'_>) -> Result<Box<LoginEvent>, TaskError> {
         packed::unpack(event, &self.0).map_err(damaged)
     }
 
     /// Appends the event's row to a batch; gives its time, what happened, and the row's hash.
     pub(super) fn write_row(
         &self,
-        event: &[u8],
+        event: Packed<'_>,
         writer: &mut LoginWriter,
         batch: &mut Vec<u8>,
     ) -> Result<(Option<Timestamp>, LoginKind, u64), TaskError> {
         let (head, hash) = row::write(event, &self.0, writer, batch).map_err(damaged)?;
-        Ok((head.time, head.kind, hash))
+        Ok((head.time, head.shape.kind, hash))
     }
 
     /// What sorts events of these names and others.

@@ -1,6 +1,9 @@
 //! Names that come again and again: users, addresses, words, the files that records lie in, roots.
 
-use super::packed::{Damaged, take, take_number};
+use super::{
+    packed::{Damaged, take, take_number},
+    shape::{Field, Shapes},
+};
 use coldread_model::{Origin, Text, rows::login::Word, text::Dotted, varint::put as put_number};
 use foldhash::fast::{FixedState, RandomState};
 use std::{
@@ -17,44 +20,47 @@ const MAX_BYTES: usize = 512;
 const SHORT: usize = 24;
 
 /// What stands for a name that is missing, and before one that stands where it is used; numbers follow.
-const NONE: u64 = 0;
-const HERE: u64 = 1;
+pub(super) const NONE: u16 = 0;
+pub(super) const HERE: u16 = 1;
 /// What stands before the four numbers of an address of version 4: an attacker may have any number of them.
-const ADDRESS: u64 = 2;
-const FIRST: u64 = 3;
+const ADDRESS: u16 = 2;
+const FIRST: u16 = 3;
+const _: () = assert!(MAX_NAMES + FIRST as usize <= u16::MAX as usize);
 
-/// The texts of an event.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Field {
-    User,
-    From,
-    Host,
-    Tty,
-    Session,
-    Method,
-    Target,
-    Detail,
-    Root,
-}
+/// Places for names that were used lately.
+const RECENT: usize = 1 << 13;
 
-/// How many there are.
-const FIELDS: usize = Field::Root as usize + 1;
-
-/// Names with their numbers.
-#[derive(Clone, Debug, Default)]
+/// Names with their numbers, and the shapes made of them.
+#[derive(Clone, Debug)]
 pub(super) struct Names {
     names: Vec<Known>,
-    numbers: HashMap<Origin, u64, RandomState>,
+    numbers: HashMap<Origin, u16, RandomState>,
+    /// Of names that begin and end alike the number of the last one, by a hash of that.
+    recent: Box<[u16; RECENT]>,
     /// The number of each field's last name: most say the same in event after event.
-    fields: [u64; FIELDS],
+    fields: [u16; Field::ALL.len()],
     /// The path that was used last, and its number: that of the log that is being read.
-    last: Option<(Origin, u64)>,
+    last: Option<(Origin, u16)>,
+    pub(super) shapes: Shapes,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self {
+            names: Vec::new(),
+            numbers: HashMap::default(),
+            recent: Box::new([NONE; RECENT]),
+            fields: [NONE; Field::ALL.len()],
+            last: None,
+            shapes: Shapes::default(),
+        }
+    }
 }
 
 /// A name that has a number, ready for use.
 #[derive(Clone, Debug)]
 struct Known {
-    number: u64,
+    number: u16,
     bytes: Origin,
     text: Option<Text>,
 }
@@ -66,8 +72,8 @@ pub(super) enum Name<'a> {
     Known(KnownName<'a>),
     /// One that stands where it is used.
     Here(&'a [u8]),
-    /// An address of version 4.
-    Address([u8; 4]),
+    /// An address of version 4: its numbers, the first the highest byte.
+    Address(u32),
 }
 
 /// A name of [`Names`].
@@ -91,7 +97,7 @@ impl<'a> Name<'a> {
         match self {
             Self::Known(KnownName(known)) => what(&known.bytes),
             Self::Here(bytes) => what(bytes),
-            Self::Address(numbers) => what(Dotted::new(numbers).as_bytes()),
+            Self::Address(numbers) => what(Dotted::new(numbers.to_be_bytes()).as_bytes()),
         }
     }
 
@@ -106,7 +112,7 @@ impl<'a> Name<'a> {
             Self::Known(KnownName(known)) => known.text.clone(),
             Self::Here(bytes) => std::str::from_utf8(bytes).ok().map(Text::new),
             Self::Address(numbers) => {
-                std::str::from_utf8(Dotted::new(numbers).as_bytes()).ok().map(Text::new)
+                std::str::from_utf8(Dotted::new(numbers.to_be_bytes()).as_bytes()).ok().map(Text::new)
             }
         }
     }
@@ -125,9 +131,9 @@ impl<'a> Name<'a> {
         match self {
             // It has its number wherever it stands.
             Self::Known(KnownName(known)) if part(&known.bytes).len() < SHORT => {
-                hasher.write_u64(known.number);
+                hasher.write_u64(known.number.into());
             }
-            Self::Address(numbers) => hasher.write_u32(u32::from_ne_bytes(numbers)),
+            Self::Address(numbers) => hasher.write_u32(numbers),
             _ => self.with(|bytes| hasher.write(part(bytes))),
         }
     }
@@ -135,7 +141,7 @@ impl<'a> Name<'a> {
     /// A number for it: the same wherever it stands.
     pub(super) fn number(self) -> u64 {
         match self {
-            Self::Known(KnownName(known)) => known.number,
+            Self::Known(KnownName(known)) => known.number.into(),
             _ => self.with(|bytes| FixedState::default().hash_one(bytes)) | 1 << 63,
         }
     }
@@ -158,43 +164,74 @@ impl<'a> Name<'a> {
 }
 
 impl Names {
-    /// Writes a field's text, if there is one; what is no UTF-8 of it is replaced.
-    pub(super) fn put_text(&mut self, field: Field, text: Option<&[u8]>, out: &mut Vec<u8>) {
-        let Some(text) = text else { return put_number(NONE, out) };
+    /// The number of a shape's text, [`NONE`] or [`HERE`].
+    #[inline]
+    pub(super) fn id(&mut self, field: Field, text: Option<&[u8]>) -> u16 {
+        let Some(text) = text else { return NONE };
         let last = self.fields[field as usize];
-        if self.known(last).is_some_and(|known| *known.bytes == *text) {
-            return put_number(last, out);
+        if self.known(last).is_some_and(|known| known.is(text)) {
+            return last;
         }
-        // A path that has a number may be other than UTF-8, but then is found by no text.
-        let text = String::from_utf8_lossy(text);
-        let number = self.number(text.as_bytes());
+        let number = self.number(&String::from_utf8_lossy(text));
         self.fields[field as usize] = number.unwrap_or(NONE);
-        put(number, text.as_bytes(), out);
+        number.unwrap_or(HERE)
+    }
+
+    /// The number of a path, or [`HERE`].
+    pub(super) fn path_id(&mut self, path: &Origin) -> u16 {
+        if let Some((_, number)) = self.last.as_ref().filter(|(last, _)| last == path) {
+            return *number;
+        }
+        let number = self.number_of(path);
+        self.last = number.map(|number| (path.clone(), number));
+        number.unwrap_or(HERE)
+    }
+
+    /// Writes a text, if there is one; what is no UTF-8 of it is replaced.
+    pub(super) fn put_text(&mut self, text: Option<&[u8]>, out: &mut Vec<u8>) {
+        let Some(text) = text else { return put_number(NONE.into(), out) };
+        let recent = self.recent[recent(text)];
+        if self.known(recent).is_some_and(|known| known.is(text)) {
+            return put_number(recent.into(), out);
+        }
+        let lossy = String::from_utf8_lossy(text);
+        match self.number(&lossy) {
+            Some(number) => put_number(number.into(), out),
+            None => put_here(lossy.as_bytes(), out),
+        }
     }
 
     /// Writes an address of version 4.
     pub(super) fn put_address(numbers: [u8; 4], out: &mut Vec<u8>) {
-        put_number(ADDRESS, out);
+        put_number(ADDRESS.into(), out);
         out.extend(numbers);
-    }
-
-    fn known(&self, number: u64) -> Option<&Known> {
-        self.names.get(usize::try_from(number.checked_sub(FIRST)?).ok()?)
     }
 
     /// Writes a path.
     pub(super) fn put_path(&mut self, path: &Origin, out: &mut Vec<u8>) {
-        if let Some((_, number)) = self.last.as_ref().filter(|(last, _)| last == path) {
-            return put_number(*number, out);
+        match self.path_id(path) {
+            HERE => put_here(path, out),
+            number => put_number(number.into(), out),
         }
-        let number = self.number(path);
-        self.last = number.map(|number| (path.clone(), number));
-        put(number, path, out);
+    }
+
+    fn known(&self, number: u16) -> Option<&Known> {
+        self.names.get(usize::from(number.checked_sub(FIRST)?))
+    }
+
+    /// The name with this number.
+    #[inline]
+    pub(super) fn get(&self, number: u64) -> Result<Name<'_>, Damaged> {
+        let known = u16::try_from(number).ok().and_then(|number| self.known(number));
+        Ok(Name::Known(KnownName(known.ok_or(Damaged)?)))
     }
 
     /// Reads what was written; `None` stands for a missing text.
     #[inline]
     pub(super) fn take<'a>(&'a self, rest: &mut &'a [u8]) -> Result<Option<Name<'a>>, Damaged> {
+        const NONE: u64 = self::NONE as u64;
+        const HERE: u64 = self::HERE as u64;
+        const ADDRESS: u64 = self::ADDRESS as u64;
         Ok(match take_number(rest)? {
             NONE => None,
             HERE => {
@@ -203,19 +240,25 @@ impl Names {
                 *rest = after;
                 Some(Name::Here(name))
             }
-            ADDRESS => Some(Name::Address(take(rest)?)),
-            number => Some(Name::Known(KnownName(self.known(number).ok_or(Damaged)?))),
+            ADDRESS => Some(Name::Address(u32::from_be_bytes(take(rest)?))),
+            number => Some(self.get(number)?),
         })
     }
 
-    fn number(&mut self, name: &[u8]) -> Option<u64> {
+    fn number(&mut self, text: &str) -> Option<u16> {
+        let number = self.number_of(text.as_bytes())?;
+        self.recent[recent(text.as_bytes())] = number;
+        Some(number)
+    }
+
+    fn number_of(&mut self, name: &[u8]) -> Option<u16> {
         if let Some(number) = self.numbers.get(name) {
             return Some(*number);
         }
         if self.names.len() >= MAX_NAMES || name.len() > MAX_BYTES {
             return None;
         }
-        let number = self.names.len() as u64 + FIRST;
+        let number = self.names.len() as u16 + FIRST;
         let bytes = Origin::from(name);
         let text = std::str::from_utf8(name).ok().map(Text::new);
         self.names.push(Known { number, bytes: bytes.clone(), text });
@@ -224,12 +267,27 @@ impl Names {
     }
 }
 
-/// Writes a name's number, else the name.
-fn put(number: Option<u64>, name: &[u8], out: &mut Vec<u8>) {
-    if let Some(number) = number {
-        return put_number(number, out);
+impl Known {
+    /// Whether it is this text. Paths that are no UTF-8 are none.
+    fn is(&self, text: &[u8]) -> bool {
+        self.text.as_ref().is_some_and(|known| known.as_bytes() == text)
     }
-    put_number(HERE, out);
+}
+
+/// Where a text stands among those that were used lately.
+fn recent(text: &[u8]) -> usize {
+    let word = |part: Option<&[u8; 8]>| part.map_or(0, |part| u64::from_le_bytes(*part));
+    let hash = match text {
+        // As many as there are, else the first and the last eight, which may overlap.
+        [_, _, _, _, _, _, _, _, ..] => word(text.first_chunk()) ^ word(text.last_chunk()).rotate_left(32),
+        short => short.iter().fold(0, |hash, byte| hash << 8 | u64::from(*byte)),
+    };
+    (hash ^ text.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) as usize >> (usize::BITS - RECENT.ilog2())
+}
+
+/// Writes a name where it is used.
+pub(super) fn put_here(name: &[u8], out: &mut Vec<u8>) {
+    put_number(HERE.into(), out);
     put_number(name.len() as u64, out);
     out.extend_from_slice(name);
 }
@@ -246,9 +304,9 @@ mod tests {
         let long = "x".repeat(MAX_BYTES + 1);
         let each = || [&long].into_iter().chain(&all).chain(&all);
         for name in each() {
-            names.put_text(Field::User, Some(name.as_bytes()), &mut bytes);
+            names.put_text(Some(name.as_bytes()), &mut bytes);
             names.put_path(&name.as_str().into(), &mut bytes);
-            names.put_text(Field::Host, None, &mut bytes);
+            names.put_text(None, &mut bytes);
         }
         assert_eq!(names.names.len(), MAX_NAMES);
         let mut rest = &bytes[..];
@@ -259,5 +317,6 @@ mod tests {
             assert!(none.is_none());
         }
         assert!(rest.is_empty());
+        assert_eq!((names.id(Field::Method, Some(b"7")), names.id(Field::Method, Some(b"new"))), (10, HERE));
     }
 }

@@ -1,14 +1,15 @@
-//! Login events in a short form: names by their number, numbers in as few bytes as they need.
+//! Login events in a short form: what most have in common by its number ([`super::shape`]), names by theirs, numbers in as
+//! few bytes as they need.
 //!
-//! What every event has comes first, then a word that says which of the other fields follow. Optional numbers are
-//! written only where they are.
+//! An event is its shape, its nanoseconds, user and address, then what else the shape says that it has.
 
 use super::{
     fields::{Fields, From},
-    names::{Field, Name, Names},
+    names::{HERE, NONE, Name, Names, put_here},
+    shape::{Field, Shape, Shaped, has},
 };
 use coldread_model::{
-    Evidence, LoginEvent, LoginKind, LoginSource, SessionEnd, Text, Timestamp, Zone,
+    Evidence, LoginEvent, LoginKind, LoginSource, SessionEnd, Timestamp,
     varint::{self, put as put_number, unzigzag, zigzag},
 };
 use std::cmp::Ordering;
@@ -17,75 +18,63 @@ use std::cmp::Ordering;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Damaged;
 
-/// Bits of the word, in the order in which the fields follow.
-pub(super) mod has {
-    pub(in super::super) const HOST: u16 = 1;
-    pub(in super::super) const PORT: u16 = 1 << 1;
-    pub(in super::super) const TTY: u16 = 1 << 2;
-    pub(in super::super) const PID: u16 = 1 << 3;
-    pub(in super::super) const SESSION: u16 = 1 << 4;
-    pub(in super::super) const METHOD: u16 = 1 << 5;
-    pub(in super::super) const TARGET: u16 = 1 << 6;
-    pub(in super::super) const DETAIL: u16 = 1 << 7;
-    pub(in super::super) const UNTIL: u16 = 1 << 8;
-    pub(in super::super) const ENDED: u16 = 1 << 9;
-    pub(in super::super) const EVIDENCE: u16 = 1 << 10;
-    /// Another root than the host's own tree.
-    pub(in super::super) const ROOT: u16 = 1 << 11;
-    /// No field of its own: the time exists twice.
-    pub(in super::super) const AMBIGUOUS: u16 = 1 << 12;
-    /// Where the zone stands.
-    pub(in super::super) const ZONE: u32 = 13;
-}
-
-/// The root that is not written.
-pub(super) const HOST_ROOT: &str = "/";
-
-/// Appends an event's bytes.
+/// Appends an event's bytes. Its seconds are kept beside them ([`seconds`]).
 pub(super) fn pack(event: &Fields<'_>, names: &mut Names, out: &mut Vec<u8>) {
-    put_time(event.time, out);
-    out.extend([event.source as u8, event.kind as u8]);
-    names.put_path(event.origin, out);
-    names.put_text(Field::User, event.user, out);
+    let nanos = event.time.map_or(0, |time| time.nanos);
+    let records = event.evidence.len();
+    let is = |bit: u8, there: bool| if there { bit } else { 0 };
+    let has = is(has::TIME, event.time.is_some())
+        | is(has::NANOS, nanos > 0)
+        | is(has::PORT, event.port.is_some())
+        | is(has::PID, event.pid.is_some())
+        | is(has::UNTIL, event.until.is_some())
+        | is(has::ENDED, event.ended.is_some())
+        | is(has::EVIDENCE, records > 0)
+        | is(has::AMBIGUOUS, event.ambiguous);
+    let texts = [
+        (Field::Host, event.host),
+        (Field::Tty, event.tty),
+        (Field::Session, event.session),
+        (Field::Method, event.method),
+        (Field::Target, event.target),
+        (Field::Detail, event.detail),
+        (Field::Root, Some(event.root.as_bytes())),
+    ];
+    let mut ids = [NONE; Field::ALL.len()];
+    ids[Field::Origin as usize] = names.path_id(event.origin);
+    for (field, text) in texts {
+        ids[field as usize] = names.id(field, text);
+    }
+    names
+        .shapes
+        .put(Shape { source: event.source, kind: event.kind, zone: event.zone, has, names: ids }, out);
+    if ids.contains(&HERE) {
+        if ids[Field::Origin as usize] == HERE {
+            put_here(event.origin, out);
+        }
+        for (field, text) in texts {
+            if let (HERE, Some(text)) = (ids[field as usize], text) {
+                put_here(String::from_utf8_lossy(text).as_bytes(), out);
+            }
+        }
+    }
+    if nanos > 0 {
+        put_number(nanos.into(), out);
+    }
+    names.put_text(event.user, out);
     match event.from {
         From::Four(numbers) => Names::put_address(numbers, out),
-        From::Text(text) => names.put_text(Field::From, text, out),
+        From::Text(text) => names.put_text(text, out),
     }
-    let at = out.len();
-    let mut word = (event.zone as u16) << has::ZONE;
-    if event.ambiguous {
-        word |= has::AMBIGUOUS;
-    }
-    out.extend([0; 2]);
-    let mut put = |bit: u16, field: Field, text: Option<&[u8]>, out: &mut Vec<u8>| {
-        if text.is_some() {
-            word |= bit;
-            names.put_text(field, text, out);
-        }
-    };
-    put(has::HOST, Field::Host, event.host, out);
     if let Some(port) = event.port {
         out.extend(port.to_le_bytes());
     }
-    put(has::TTY, Field::Tty, event.tty, out);
     if let Some(pid) = event.pid {
         put_number(pid.into(), out);
     }
-    put(has::SESSION, Field::Session, event.session, out);
-    put(has::METHOD, Field::Method, event.method, out);
-    put(has::TARGET, Field::Target, event.target, out);
-    put(has::DETAIL, Field::Detail, event.detail, out);
-    let records = event.evidence.len();
-    let mut is = |bit: u16, there: bool| word |= if there { bit } else { 0 };
-    is(has::PORT, event.port.is_some());
-    is(has::PID, event.pid.is_some());
-    is(has::UNTIL, event.until.is_some());
-    is(has::ENDED, event.ended.is_some());
-    is(has::EVIDENCE, records > 0);
-    is(has::ROOT, event.root != HOST_ROOT);
-    out[at..at + 2].copy_from_slice(&word.to_le_bytes());
-    if event.until.is_some() {
-        put_time(event.until, out);
+    if let Some(until) = event.until {
+        out.extend(until.seconds.to_le_bytes());
+        put_number(until.nanos.into(), out);
     }
     out.extend(event.ended.map(|ended| ended as u8));
     put_number(event.offset, out);
@@ -98,101 +87,128 @@ pub(super) fn pack(event: &Fields<'_>, names: &mut Names, out: &mut Vec<u8>) {
         // Mostly the lines before and after.
         put_number(zigzag(offset.wrapping_sub(event.offset)), out);
     });
-    if event.root != HOST_ROOT {
-        names.put_text(Field::Root, Some(event.root.as_bytes()), out);
+}
+
+/// A packed event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Packed<'a> {
+    /// Its time's [`seconds`].
+    pub(super) seconds: u64,
+    pub(super) bytes: &'a [u8],
+}
+
+impl<'a> Packed<'a> {
+    /// Of a time and an event's bytes.
+    pub(crate) fn at(time: Option<Timestamp>, bytes: &'a [u8]) -> Self {
+        Self { seconds: seconds(time), bytes }
+    }
+
+    /// The event's bytes.
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        self.bytes
     }
 }
 
-/// What stands before the word, and the word.
+/// The seconds of a time, in the order of numbers: what most comparisons need alone.
+pub(super) fn seconds(time: Option<Timestamp>) -> u64 {
+    time.map_or(0, |time| time.seconds as u64 ^ 1 << 63)
+}
+
+/// What stands first of an event.
 #[derive(Clone, Copy)]
 pub(super) struct Head<'a> {
+    pub(super) shape: Shaped<'a>,
     pub(super) time: Option<Timestamp>,
-    pub(super) source: LoginSource,
-    pub(super) kind: LoginKind,
-    pub(super) origin: Name<'a>,
     pub(super) user: Option<Name<'a>>,
     pub(super) from: Option<Name<'a>>,
-    pub(super) word: u16,
 }
 
 impl Head<'_> {
-    /// Whether a field follows.
-    #[inline]
-    pub(super) fn has(&self, bit: u16) -> bool {
-        self.word & bit != 0
-    }
-
-    pub(super) fn zone(&self) -> Result<Zone, Damaged> {
-        Zone::ALL.get(usize::from(self.word >> has::ZONE)).copied().ok_or(Damaged)
-    }
-
     /// Whether all that is told of an attempt is how it begins: no method, and no other record.
     pub(super) fn begins(&self) -> bool {
-        self.word & (has::PID | has::DETAIL | has::METHOD | has::EVIDENCE) == has::PID | has::DETAIL
+        let shape = &self.shape;
+        shape.has(has::PID)
+            && !shape.has(has::EVIDENCE)
+            && shape.lacks(Field::Method)
+            && !shape.lacks(Field::Detail)
     }
 }
 
-/// Reads a head; `rest` is left behind it.
-#[inline]
-pub(super) fn head<'a>(rest: &mut &'a [u8], names: &'a Names) -> Result<Head<'a>, Damaged> {
-    Ok(Head {
-        time: take_time(rest)?,
-        source: word(LoginSource::ALL, rest)?,
-        kind: word(LoginKind::ALL, rest)?,
-        origin: names.take(rest)?.ok_or(Damaged)?,
-        user: names.take(rest)?,
-        from: names.take(rest)?,
-        word: u16::from_le_bytes(take(rest)?),
+/// Reads a head; also gives what stands behind it.
+#[inline(always)]
+#[allow(clippy::inline_always)] // to hand it over in memory takes longer than to read it
+pub(super) fn head<'a>(event: Packed<'a>, names: &'a Names) -> Result<(Head<'a>, &'a [u8]), Damaged> {
+    let mut rest = event.bytes;
+    let rest = &mut rest;
+    let shape = Shaped::take(rest, names)?;
+    let time = if shape.has(has::TIME) {
+        let nanos = if shape.has(has::NANOS) { take_u32(rest)? } else { 0 };
+        Some(Timestamp { seconds: (event.seconds ^ 1 << 63) as i64, nanos })
+    } else {
+        None
+    };
+    let (user, from) = (names.take(rest)?, names.take(rest)?);
+    Ok((Head { shape, time, user, from }, rest))
+}
+
+/// What stands behind the head, without the evidence.
+pub(super) struct Tail {
+    pub(super) port: Option<u16>,
+    pub(super) pid: Option<u32>,
+    pub(super) until: Option<Timestamp>,
+    pub(super) ended: Option<SessionEnd>,
+    pub(super) offset: u64,
+    /// How many records follow, each to be read with [`evidence`].
+    pub(super) evidence: u64,
+}
+
+/// Reads it; `rest` is left behind it.
+#[inline(always)]
+#[allow(clippy::inline_always)] // as above
+pub(super) fn tail(shape: &Shape, rest: &mut &[u8]) -> Result<Tail, Damaged> {
+    Ok(Tail {
+        port: if shape.has(has::PORT) { Some(u16::from_le_bytes(take(rest)?)) } else { None },
+        pid: if shape.has(has::PID) { Some(take_u32(rest)?) } else { None },
+        until: if shape.has(has::UNTIL) {
+            let seconds = i64::from_le_bytes(take(rest)?);
+            Some(Timestamp { seconds, nanos: take_u32(rest)? })
+        } else {
+            None
+        },
+        ended: if shape.has(has::ENDED) { Some(word(SessionEnd::ALL, rest)?) } else { None },
+        offset: take_number(rest)?,
+        evidence: if shape.has(has::EVIDENCE) { take_number(rest)? } else { 0 },
     })
 }
 
 /// The event of such bytes. It is made where it stays, as most of its fields are nothing.
-pub(super) fn unpack(bytes: &[u8], names: &Names) -> Result<Box<LoginEvent>, Damaged> {
-    let mut rest = bytes;
-    let rest = &mut rest;
-    let head = head(rest, names)?;
-    let mut event = Box::new(LoginEvent::new(head.source, head.kind, head.time, head.origin.path(), 0));
+pub(super) fn unpack(packed: Packed<'_>, names: &Names) -> Result<Box<LoginEvent>, Damaged> {
+    let (head, mut rest) = head(packed, names)?;
+    let shape = &head.shape;
+    let tail = tail(shape, &mut rest)?;
+    let origin = shape.name(Field::Origin)?.ok_or(Damaged)?.path();
+    let mut event = Box::new(LoginEvent::new(shape.source, shape.kind, head.time, origin, tail.offset));
     event.user = head.user.and_then(Name::text);
     event.from = head.from.and_then(Name::text);
-    event.zone = head.zone()?;
-    event.ambiguous = head.has(has::AMBIGUOUS);
-    let text = |bit: u16, to: &mut Option<Text>, rest: &mut _| {
-        if head.has(bit) {
-            *to = names.take(rest)?.and_then(Name::text);
-        }
-        Ok(())
-    };
-    text(has::HOST, &mut event.host, rest)?;
-    if head.has(has::PORT) {
-        event.port = Some(u16::from_le_bytes(take(rest)?));
-    }
-    text(has::TTY, &mut event.tty, rest)?;
-    if head.has(has::PID) {
-        event.pid = Some(take_u32(rest)?);
-    }
-    text(has::SESSION, &mut event.session, rest)?;
-    text(has::METHOD, &mut event.method, rest)?;
-    text(has::TARGET, &mut event.target, rest)?;
-    text(has::DETAIL, &mut event.detail, rest)?;
-    if head.has(has::UNTIL) {
-        event.until = take_time(rest)?;
-    }
-    if head.has(has::ENDED) {
-        event.ended = Some(word(SessionEnd::ALL, rest)?);
-    }
-    let offset = take_number(rest)?;
-    event.offset = offset;
-    if head.has(has::EVIDENCE) {
-        let count = usize::try_from(take_number(rest)?).map_err(|_| Damaged)?;
-        event.evidence.reserve_exact(count.min(bytes.len()));
+    event.zone = shape.zone;
+    event.ambiguous = shape.has(has::AMBIGUOUS);
+    let text = |field| Ok(shape.name(field)?.and_then(Name::text));
+    event.host = text(Field::Host)?;
+    event.tty = text(Field::Tty)?;
+    event.session = text(Field::Session)?;
+    event.method = text(Field::Method)?;
+    event.target = text(Field::Target)?;
+    event.detail = text(Field::Detail)?;
+    event.root = text(Field::Root)?.ok_or(Damaged)?;
+    (event.port, event.pid, event.until, event.ended) = (tail.port, tail.pid, tail.until, tail.ended);
+    if tail.evidence > 0 {
+        let count = usize::try_from(tail.evidence).map_err(|_| Damaged)?;
+        event.evidence.reserve_exact(count.min(rest.len()));
         for _ in 0..count {
-            let (source, path, offset) = evidence(rest, names, offset)?;
+            let (source, path, offset) = evidence(&mut rest, names, tail.offset)?;
             let origin = if path.is_path(&event.origin) { event.origin.clone() } else { path.path() };
             event.evidence.push(Evidence { source, origin, offset });
         }
-    }
-    if head.has(has::ROOT) {
-        event.root = names.take(rest)?.and_then(Name::text).ok_or(Damaged)?;
     }
     Ok(event)
 }
@@ -209,12 +225,12 @@ pub(super) fn evidence<'a>(
     Ok((source, path, offset.wrapping_add(unzigzag(take_number(rest)?))))
 }
 
-/// As the events compare.
-pub(super) fn compare(one: &[u8], other: &[u8], names: &Names) -> Ordering {
-    match (compare_heads(one, other, names), one == other) {
+/// As the events compare, which are of one second.
+pub(super) fn compare(one: Packed<'_>, other: Packed<'_>, names: &Names) -> Ordering {
+    match (compare_heads(one, other, names), one.bytes == other.bytes) {
         (Ok(Ordering::Equal), false) => unpack(one, names).cmp(&unpack(other, names)),
         (Ok(order), _) => order,
-        (Err(Damaged), _) => one.cmp(other),
+        (Err(Damaged), _) => one.bytes.cmp(other.bytes),
     }
 }
 
@@ -225,58 +241,37 @@ const _: () = assert!(LoginSource::ALL.len() <= 16 && LoginKind::ALL.len() <= 16
 
 /// Orders events of one second as far as most differ; those whose keys are equal still compare. It has whether there is a
 /// time, nanoseconds, source, kind, then the user's first bytes.
-pub(super) fn key(event: &[u8], names: &Names) -> u128 {
-    take_key(&mut { event }, names).unwrap_or(0)
+pub(super) fn key(event: Packed<'_>, names: &Names) -> u128 {
+    take_key(event, names).unwrap_or(0)
 }
 
-fn take_key<'a>(rest: &mut &'a [u8], names: &'a Names) -> Result<u128, Damaged> {
-    let time = take_time(rest)?.map_or(0, |time| 1 << 30 | time.nanos);
-    let [source, kind] = take(rest)?;
-    names.take(rest)?;
+fn take_key(event: Packed<'_>, names: &Names) -> Result<u128, Damaged> {
+    let (head, _) = head(event, names)?;
+    let time = head.time.map_or(0, |time| 1 << 30 | time.nanos);
     let mut start = [0; 16];
-    if let Some(user) = names.take(rest)? {
+    if let Some(user) = head.user {
         user.with(|user| {
             let len = user.len().min(KEY_NAME);
             start[16 - KEY_NAME..][..len].copy_from_slice(&user[..len]);
         });
     }
-    let before = u64::from(time) << 8 | u64::from(source << 4 | kind);
-    Ok(u128::from(before) << (8 * KEY_NAME) | u128::from_be_bytes(start))
+    let words = (head.shape.source as u64) << 4 | head.shape.kind as u64;
+    Ok(u128::from(u64::from(time) << 8 | words) << (8 * KEY_NAME) | u128::from_be_bytes(start))
 }
 
 /// As far as most events differ, a field at a time: what is compared is of one second, and mostly of other users,
 /// addresses, ports or processes.
-fn compare_heads(one: &[u8], other: &[u8], names: &Names) -> Result<Ordering, Damaged> {
-    let (a, b) = (&mut { one }, &mut { other });
-    let first = take_time(a)?.cmp(&take_time(b)?);
-    // Sources and kinds are numbered in their order.
-    let first = first.then(take::<2>(a)?.cmp(&take::<2>(b)?));
-    if first.is_ne() {
+fn compare_heads(one: Packed<'_>, other: Packed<'_>, names: &Names) -> Result<Ordering, Damaged> {
+    let ((a, mut rest), (b, mut other_rest)) = (head(one, names)?, head(other, names)?);
+    let first = a.time.cmp(&b.time).then(a.shape.source.cmp(&b.shape.source));
+    let first = first.then(a.shape.kind.cmp(&b.shape.kind)).then_with(|| same(a.user, b.user));
+    let first = first.then_with(|| same(a.from, b.from));
+    let is_one = a.shape.number().is_some() && a.shape.number() == b.shape.number();
+    if first.is_ne() || !is_one || !a.shape.lacks(Field::Tty) || !a.shape.lacks(Field::Host) {
         return Ok(first);
     }
-    // Paths come later in the order.
-    names.take(a)?;
-    names.take(b)?;
-    for _user_then_address in 0..2 {
-        let order = same(names.take(a)?, names.take(b)?);
-        if order.is_ne() {
-            return Ok(order);
-        }
-    }
-    let (word, other_word) = (u16::from_le_bytes(take(a)?), u16::from_le_bytes(take(b)?));
-    if word != other_word || word & (has::HOST | has::TTY) != 0 {
-        return Ok(Ordering::Equal);
-    }
-    if word & has::PORT != 0 {
-        let [port, other_port] = [take(a)?, take(b)?].map(u16::from_le_bytes);
-        if port != other_port {
-            return Ok(port.cmp(&other_port));
-        }
-    }
-    if word & has::PID != 0 {
-        return Ok(take_number(a)?.cmp(&take_number(b)?));
-    }
-    Ok(Ordering::Equal)
+    let (one, other) = (tail(&a.shape, &mut rest)?, tail(&b.shape, &mut other_rest)?);
+    Ok(one.port.cmp(&other.port).then(one.pid.cmp(&other.pid)))
 }
 
 /// How two names compare that may be missing.
@@ -285,31 +280,6 @@ fn same(one: Option<Name<'_>>, other: Option<Name<'_>>) -> Ordering {
         (Some(one), Some(other)) => one.compare(other),
         (one, other) => one.is_some().cmp(&other.is_some()),
     }
-}
-
-/// The seconds at which packed bytes start, in the order of numbers: what most comparisons need alone.
-pub(super) fn seconds(packed: &[u8]) -> u64 {
-    match packed {
-        [1, seconds @ ..] => seconds.first_chunk().map_or(0, |seconds| u64::from_be_bytes(*seconds)),
-        _ => 0,
-    }
-}
-
-fn put_time(time: Option<Timestamp>, out: &mut Vec<u8>) {
-    let Some(time) = time else { return out.push(0) };
-    out.push(1);
-    out.extend((time.seconds as u64 ^ 1 << 63).to_be_bytes());
-    put_number(time.nanos.into(), out);
-}
-
-#[inline]
-pub(super) fn take_time(rest: &mut &[u8]) -> Result<Option<Timestamp>, Damaged> {
-    if take::<1>(rest)? == [0] {
-        return Ok(None);
-    }
-    let seconds = (u64::from_be_bytes(take(rest)?) ^ 1 << 63) as i64;
-    let nanos = take_u32(rest)?;
-    Ok(Some(Timestamp { seconds, nanos }))
 }
 
 #[inline]
@@ -338,7 +308,7 @@ pub(super) fn word<T: Copy>(all: &[T], rest: &mut &[u8]) -> Result<T, Damaged> {
 mod tests {
     use super::*;
     use coldread_model::{
-        Origin,
+        Origin, Text, Zone,
         rows::{WriteRow, login::LoginWriter},
     };
     use proptest::prelude::*;
@@ -406,29 +376,31 @@ mod tests {
             if pick(8) { other.evidence = fields.evidence; }
             if pick(9) { other.origin = fields.origin; }
             let mut names = Names::default();
-            let mut packed = [Vec::new(), Vec::new()];
-            pack(&Fields::of(&one), &mut names, &mut packed[0]);
-            pack(&Fields::of(&other), &mut names, &mut packed[1]);
+            let mut bytes = [Vec::new(), Vec::new()];
+            pack(&Fields::of(&one), &mut names, &mut bytes[0]);
+            pack(&Fields::of(&other), &mut names, &mut bytes[1]);
+            let packed = [Packed::at(one.time, &bytes[0]), Packed::at(other.time, &bytes[1])];
             let order = one.cmp(&other);
-            prop_assert_eq!(compare(&packed[0], &packed[1], &names), order);
-            let keys = key(&packed[0], &names).cmp(&key(&packed[1], &names));
-            prop_assert!(seconds(&packed[0]) != seconds(&packed[1]) || keys == order || keys.is_eq());
-            prop_assert!(order.is_eq() || seconds(&packed[0]).cmp(&seconds(&packed[1])) != order.reverse());
+            prop_assert_eq!(packed[0].compare(packed[1], &names), order);
+            let keys = key(packed[0], &names).cmp(&key(packed[1], &names));
+            prop_assert!(packed[0].seconds != packed[1].seconds || keys == order || keys.is_eq());
+            prop_assert!(order.is_eq() || packed[0].seconds.cmp(&packed[1].seconds) != order.reverse());
             let (mut writers, mut batches) = <([LoginWriter; 2], [Vec<u8>; 2])>::default();
-            for (packed, event) in packed.iter().zip([one, other]) {
-                let wanted = writers[0].write(&event, &mut batches[0]);
+            for (packed, event) in [0, 0, 1, 1, 0].map(|which| (packed[which], [&one, &other][which])) {
+                let wanted = writers[0].write(event, &mut batches[0]);
                 let (head, hash) = super::super::row::write(packed, &names, &mut writers[1], &mut batches[1]).unwrap();
-                prop_assert_eq!((head.time, head.kind, hash), (event.time, event.kind, wanted));
+                prop_assert_eq!((head.time, head.shape.kind, hash), (event.time, event.kind, wanted));
                 prop_assert_eq!(&batches[0], &batches[1]);
-                prop_assert_eq!(unpack(packed, &names), Ok(Box::new(event)));
+                prop_assert_eq!(unpack(packed, &names), Ok(Box::new(event.clone())));
             }
         }
 
         #[test]
         fn any_bytes_are_an_event_or_none(bytes in prop::collection::vec(any::<u8>(), 0..200), other in prop::collection::vec(any::<u8>(), 0..200)) {
             let names = Names::default();
-            let _ = (unpack(&bytes, &names), compare(&bytes, &other, &names));
-            let _ = super::super::row::write(&bytes, &names, &mut LoginWriter::default(), &mut Vec::new());
+            let (one, other) = (Packed::at(None, &bytes), Packed::at(None, &other));
+            let _ = (unpack(one, &names), compare(one, other, &names), key(one, &names));
+            let _ = super::super::row::write(one, &names, &mut LoginWriter::default(), &mut Vec::new());
         }
     }
 }
