@@ -4,7 +4,7 @@
 use benches::logs::{self, Stamps};
 use coldread_artifacts::{
     Context, Extractor, Input, Output,
-    logins::{journal::Journal, syslog::Syslog, utmp::Utmp},
+    logins::{journal::Journal, logged::Logged, syslog::Syslog, utmp::Utmp},
     output::Mark,
     view::MemoryView,
 };
@@ -28,6 +28,10 @@ struct Counted {
 impl Output for Counted {
     fn package(&mut self, _: Package) {}
     fn login(&mut self, event: LoginEvent) {
+        self.events += 1;
+        black_box(event);
+    }
+    fn logged(&mut self, event: &Logged<'_>) {
         self.events += 1;
         black_box(event);
     }

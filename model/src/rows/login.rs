@@ -10,7 +10,7 @@
 //! | words | u8 each: source, kind, zone and whether the time is ambiguous; else those of the row before |
 //! | second | difference to that of the last row with a time; not if [`more::TIMELESS`] |
 //! | nanoseconds | number; else zero |
-//! | texts | in the order of [`Field`], a text each; else those of the row before |
+//! | texts | user, address, host, tty, session, method, target, detail, root, file: a text each; else those of the row before |
 //! | port | u16, little-endian; else none |
 //! | process | difference to that of the last row with one; else none |
 //! | offset | difference to that of the row before |
@@ -21,7 +21,7 @@
 //! Numbers are [`varint`]s, differences wrap and are zigzagged. A text is a number: 0 for none, 1 before the four
 //! numbers of an address of version 4, else its length and 2 before its bytes.
 
-use super::{ReadRow, WriteRow};
+use super::{MAX_ROWS, ReadRow, WriteRow};
 use crate::{
     boundary,
     login::{Evidence, LoginEvent, LoginKind, LoginSource, SessionEnd, Zone},
@@ -34,7 +34,7 @@ use std::convert::Infallible;
 /// What a batch begins with. Batches of before this format begin with 0 or 1.
 const VERSION: u8 = 2;
 
-/// Bits of a row's flags. Those of texts are numbered as [`Field`].
+/// Bits of a row's flags. The lower ones are those of texts, in their order.
 mod flag {
     pub(super) const WORDS: u16 = 1 << 10;
     pub(super) const NANOS: u16 = 1 << 11;
@@ -53,27 +53,17 @@ mod more {
 }
 
 /// The texts of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    /// [`LoginEvent::user`]
+#[derive(Clone, Copy)]
+enum Field {
     User,
-    /// [`LoginEvent::from`]
     From,
-    /// [`LoginEvent::host`]
     Host,
-    /// [`LoginEvent::tty`]
     Tty,
-    /// [`LoginEvent::session`]
     Session,
-    /// [`LoginEvent::method`]
     Method,
-    /// [`LoginEvent::target`]
     Target,
-    /// [`LoginEvent::detail`]
     Detail,
-    /// [`LoginEvent::root`]
     Root,
-    /// [`LoginEvent::origin`]
     Origin,
 }
 
@@ -117,7 +107,7 @@ pub struct Common<'a> {
     pub zone: Zone,
     /// [`LoginEvent::ambiguous`]
     pub ambiguous: bool,
-    /// In the order of [`Field`], from [`Field::Host`] on.
+    /// Host, tty, session, method, target, detail, root and origin of the event.
     pub texts: [Word<'a>; COMMON],
 }
 
@@ -356,6 +346,7 @@ fn put_text(text: Word<'_>, bytes: &mut Vec<u8>) {
 #[derive(Debug, Default)]
 pub struct LoginReader {
     begun: bool,
+    rows: u32,
     words: Option<(LoginSource, LoginKind, Zone, bool)>,
     /// All but the last, which is no text.
     texts: [Option<Text>; FIELDS - 1],
@@ -372,6 +363,10 @@ impl ReadRow<LoginEvent> for LoginReader {
                 [VERSION] => self.begun = true,
                 [other] => return Err(format!("format {other} of an older version: scan the source again")),
             }
+        }
+        self.rows += 1;
+        if self.rows > MAX_ROWS {
+            return Err(format!("more than {MAX_ROWS} rows"));
         }
         let flags = u16::from_le_bytes(take(rest)?);
         let has = |bit: u16| flags & bit != 0;
@@ -600,6 +595,32 @@ mod tests {
         };
         let [one, many] = [1, 101].map(|count| batch(&(0..count).map(event).collect::<Vec<_>>()).len());
         assert_eq!(many - one, 100 * 5);
+    }
+
+    #[test]
+    fn batches_end_where_those_of_every_version_do() {
+        let event = LoginEvent {
+            port: Some(22),
+            pid: Some(77),
+            ..LoginEvent::new(
+                LoginSource::Authlog,
+                LoginKind::Failed,
+                Some(Timestamp::new(7, 9)),
+                "/log",
+                300,
+            )
+        };
+        assert_eq!(LoginWriter::default().write(&event, &mut Vec::new()), 0x4fd7_76ff_d29f_10ac);
+    }
+
+    #[test]
+    fn a_batch_of_more_rows_than_one_has_is_none() {
+        let event = LoginEvent::new(LoginSource::Authlog, LoginKind::Failed, None, "/log", 300);
+        let mut rows = batch(&[event.clone(), event.clone()]);
+        let last = rows.split_off(batch(&[event]).len());
+        rows.extend(last.repeat(MAX_ROWS as usize));
+        let error = RowsIter::<LoginEvent>::new(rows).find_map(Result::err).unwrap();
+        assert_eq!(error.to_string(), "login batch: more than 65536 rows");
     }
 
     #[test]

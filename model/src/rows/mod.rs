@@ -1,7 +1,8 @@
 //! Rows of findings as objects of the store: sorted, cut into batches, written one after the other.
 //!
 //! A batch is its rows' encodings, one behind the other, without a count: whoever reads one needs no more memory
-//! than its bytes and one row. Where a batch ends depends on its rows alone, so that the same rows of another disk, or
+//! than its bytes and one row. Rows of most kinds are encoded each by itself ([`Each`]), those of logins by what they have
+//! in common ([`login`]). Where a batch ends depends on its rows alone, so that the same rows of another disk, or
 //! of the same disk a day later, are the same objects.
 
 pub mod login;

@@ -198,6 +198,7 @@ impl<'a> Attempts<'a> {
                 open.refuse();
             }
             emit(&open.logged(&self.log));
+            open.clear();
         }
     }
 

@@ -53,16 +53,21 @@ impl Default for Open {
 impl Open {
     /// Begins with a message.
     pub(super) fn begin(&mut self, told: &Told<'_>, said: Said) {
-        if self.text.capacity() > KEPT {
-            self.text = Vec::new();
-        }
-        self.text.clear();
-        self.lines.clear();
+        self.clear();
         (self.kind, self.said, self.port) = (told.kind, said, told.port);
         let LoggedTexts { user, from, tty, session, method, target, detail } = told.texts;
         for (text, field) in [user, from, tty, session, method, target, detail].into_iter().zip(0..) {
             self.set(field, text);
         }
+    }
+
+    /// Ends. Its room stays for the next one.
+    pub(super) fn clear(&mut self) {
+        if self.text.capacity() > KEPT {
+            self.text = Vec::new();
+        }
+        self.text.clear();
+        self.lines.clear();
     }
 
     fn set(&mut self, field: usize, text: Option<&[u8]>) {

@@ -39,7 +39,7 @@ impl Extractor for Syslog {
     }
 
     fn version(&self) -> u32 {
-        5
+        6
     }
 
     fn finds(&self) -> coldread_model::Parts {

@@ -6,7 +6,7 @@
 
 use super::{Image, Pieces, Rows};
 use crate::{Output, executable::GoPlace, input::Place};
-use coldread_model::{ByteRange, Package, PackageType};
+use coldread_model::{ByteRange, Package, PackageType, varint};
 
 /// What it begins with, and the alignment of that.
 const MAGIC: &[u8; 14] = b"\xff Go buildinf:";
@@ -90,16 +90,10 @@ fn decode<'p>(
 
 /// A text after its length, which is a varint of Go (LEB128).
 fn inline(data: &[u8]) -> Result<(&[u8], &[u8]), &'static str> {
-    let mut len = 0_u64;
-    for (index, byte) in data.iter().take(10).enumerate() {
-        len |= u64::from(byte & 0x7f).checked_shl(7 * index as u32).unwrap_or(0);
-        if byte & 0x80 == 0 {
-            let rest = &data[index + 1..];
-            let len = usize::try_from(len).ok().filter(|len| *len <= rest.len());
-            return len.map(|len| rest.split_at(len)).ok_or("a text in it is longer than its section");
-        }
-    }
-    Err("a text's length in it has no end")
+    let mut rest = data;
+    let len = varint::take(&mut rest).ok_or("a text's length in it has no end")?;
+    let len = usize::try_from(len).ok().filter(|len| *len <= rest.len());
+    len.map(|len| rest.split_at(len)).ok_or("a text in it is longer than its section")
 }
 
 /// How numbers of the machine lie in memory.

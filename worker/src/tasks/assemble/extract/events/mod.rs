@@ -32,6 +32,8 @@ use std::{
 
 /// Runs of one level that are merged into one of the next.
 const FAN_IN: usize = 16;
+/// Events of one second that are sorted by keys at hand: no log of ordinary lines has as many, and each key takes memory.
+const MAX_KEYED: usize = 1 << 14;
 /// Bytes of a block before compression.
 const BLOCK_BYTES: usize = 64 << 10;
 
@@ -146,10 +148,13 @@ impl EventSorter {
         places.sort_by_key(|place| place.seconds);
         let mut keyed = Vec::new();
         for second in places.chunk_by_mut(|one, other| one.seconds == other.seconds) {
-            if second.len() > 1 {
+            let full = |one: &Place, other: &Place| one.of(bytes).compare(other.of(bytes), names);
+            if second.len() > MAX_KEYED {
+                second.sort_unstable_by(full);
+            } else if second.len() > 1 {
                 keyed.extend(second.iter().map(|place| (packed::key(place.of(bytes), names), *place)));
                 keyed.sort_unstable_by(|(key, place), (other_key, other)| {
-                    key.cmp(other_key).then_with(|| place.of(bytes).compare(other.of(bytes), names))
+                    key.cmp(other_key).then_with(|| full(place, other))
                 });
                 for (place, (_, sorted)) in second.iter_mut().zip(keyed.drain(..)) {
                     *place = sorted;
@@ -443,6 +448,18 @@ mod tests {
             events.pass().unwrap();
         }
         all
+    }
+
+    #[test]
+    fn a_second_of_any_number_of_events_is_sorted() {
+        let mut sorter = EventSorter::new(16 << 20);
+        let event = |n: u64| LoginEvent { time: None, ..event(n) };
+        let mut all: Vec<_> = (0..MAX_KEYED as u64 * 2).rev().map(event).collect();
+        for event in &all {
+            sorter.push(event).unwrap();
+        }
+        all.sort();
+        assert_eq!(sorted(sorter), all);
     }
 
     fn event(n: u64) -> LoginEvent {

@@ -309,24 +309,31 @@ mod tests {
     use super::*;
     use coldread_model::{
         Origin, Text, Zone,
-        rows::{WriteRow, login::LoginWriter},
+        rows::{BatchWriter, RowsIter, WriteRow, login::LoginWriter},
     };
     use proptest::prelude::*;
 
     fn text() -> impl Strategy<Value = Option<Text>> {
-        // Few characters, so that texts begin alike and end early.
-        prop::option::of(
+        // Few characters, so that texts begin alike and end early; some are too long to have a number.
+        let long = prop::sample::select(vec!['x', 'y'])
+            .prop_map(|end| Some(format!("{}{end}", "x".repeat(600)).into()));
+        let short = prop::option::of(
             prop::collection::vec(
                 prop::sample::select(vec!['\0', '\u{1}', '\u{2}', 'a', 'b', '\u{80}', '€']),
                 0..4,
             )
             .prop_map(|text| String::from_iter(text).into()),
-        )
+        );
+        prop_oneof![3 => short, 1 => long]
     }
 
     fn address() -> impl Strategy<Value = Option<Text>> {
         prop::sample::select(vec!["10.0.0.9", "10.0.0.10", "9.0.0.1", "010.0.0.1", "2001:db8::1"])
             .prop_map(|text| Some(text.into()))
+    }
+
+    fn path() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![9 => prop::collection::vec(0u8..3, 0..3), 1 => prop::collection::vec(0u8..2, 600..601)]
     }
 
     fn time() -> impl Strategy<Value = Option<Timestamp>> {
@@ -346,22 +353,42 @@ mod tests {
             zone in prop::sample::select(Zone::ALL),
             ambiguous in any::<bool>(),
             ended in prop::option::of(prop::sample::select(SessionEnd::ALL)),
-            (origin, offset) in (prop::collection::vec(0u8..3, 0..3), prop::sample::select(vec![0, 127, 128, u64::MAX])),
-            evidence in prop::collection::vec((prop::collection::vec(0u8..3, 0..3), 0u64..300), 0..3),
-            root in prop::sample::select(vec!["/", "", "/x"]),
+            (origin, offset) in (path(), prop::sample::select(vec![0, 127, 128, u64::MAX])),
+            evidence in prop::collection::vec((path(), 0u64..300), 0..3),
+            root in prop_oneof![prop::sample::select(vec![Some("/".into()), Some("".into())]), text()],
         ) -> LoginEvent {
             let evidence = evidence.into_iter().map(|(origin, offset)| Evidence { source, origin: Origin::from(origin), offset }).collect();
             LoginEvent {
                 user, from, host, port, tty, zone, ambiguous, pid, session, method, target, detail, until, ended,
-                evidence, root: root.into(),
+                evidence, root: root.unwrap_or_default(),
                 ..LoginEvent::new(source, kind, time, origin, offset)
             }
         }
     }
 
+    #[test]
+    fn rows_have_texts_of_their_own_also_where_these_have_no_numbers() {
+        let event = |end: &str| {
+            let long = "x".repeat(600) + end;
+            let new = LoginEvent::new(LoginSource::Authlog, LoginKind::Other, None, &*long, 0);
+            LoginEvent { detail: Some(long.into()), ..new }
+        };
+        let (mut names, mut writer, mut batch) =
+            (Names::default(), LoginWriter::default(), BatchWriter::default());
+        let (mut rows, events) = (Vec::new(), ["a", "b", "b"].map(event));
+        for event in &events {
+            let mut bytes = Vec::new();
+            pack(&Fields::of(event), &mut names, &mut bytes);
+            super::super::row::write(Packed::at(None, &bytes), &names, &mut writer, &mut rows).unwrap();
+            batch.push(event);
+        }
+        assert_eq!(Some((rows.clone(), 3)), batch.take());
+        assert!(RowsIter::<LoginEvent>::new(rows).map(Result::unwrap).eq(events));
+    }
+
     proptest! {
         #[test]
-        fn events_come_back_and_compare_packed_as_they_do(one in event(), fields in event(), take in any::<u32>()) {
+        fn events_come_back_and_compare_packed_as_they_do(one in event(), fields in event(), take in prop_oneof![any::<u32>(), (0u32..13).prop_map(|bit| 1 << bit)]) {
             // Another event that has some fields of the first.
             let pick = |at: u32| take >> at & 1 == 1;
             let mut other = one.clone();
@@ -375,6 +402,9 @@ mod tests {
             if pick(7) { (other.zone, other.ambiguous, other.tty) = (fields.zone, fields.ambiguous, fields.tty); }
             if pick(8) { other.evidence = fields.evidence; }
             if pick(9) { other.origin = fields.origin; }
+            if pick(10) { other.detail = fields.detail; }
+            if pick(11) { other.session = fields.session; }
+            if pick(12) { (other.host, other.root) = (fields.host, fields.root); }
             let mut names = Names::default();
             let mut bytes = [Vec::new(), Vec::new()];
             pack(&Fields::of(&one), &mut names, &mut bytes[0]);

@@ -8,7 +8,8 @@ use coldread_model::{LoginKind, LoginSource, Zone, varint};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 
-/// Shapes that are kept by number; of more each stands with its event.
+/// Shapes that are kept by number. Of more each stands with its event, as does one with a name that has no number: events
+/// of one number have the same texts.
 const MAX_SHAPES: usize = 1 << 14;
 
 /// What stands before a shape that stands with its event; numbers follow.
@@ -105,15 +106,7 @@ impl Shapes {
     }
 
     fn put_other(&mut self, shape: Shape, out: &mut Vec<u8>) {
-        let number = self.numbers.get(&shape).copied().or_else(|| {
-            let number = self.shapes.len() as u64 + FIRST;
-            (self.shapes.len() < MAX_SHAPES).then(|| {
-                self.shapes.push(shape);
-                self.numbers.insert(shape, number);
-                number
-            })
-        });
-        if let Some(number) = number {
+        if let Some(number) = self.number(shape) {
             self.last = Some((shape, number));
             return varint::put(number, out);
         }
@@ -122,6 +115,21 @@ impl Shapes {
         for name in shape.names {
             varint::put(name.into(), out);
         }
+    }
+
+    fn number(&mut self, shape: Shape) -> Option<u64> {
+        if shape.names.contains(&HERE) {
+            return None;
+        }
+        let known = self.numbers.get(&shape).copied();
+        known.or_else(|| {
+            let number = self.shapes.len() as u64 + FIRST;
+            (self.shapes.len() < MAX_SHAPES).then(|| {
+                self.shapes.push(shape);
+                self.numbers.insert(shape, number);
+                number
+            })
+        })
     }
 
     #[inline]
@@ -150,7 +158,7 @@ impl Shapes {
 /// The shape of an event that was read.
 #[derive(Clone, Copy)]
 pub(super) struct Shaped<'a> {
-    /// Its number; events of one number are of one shape, of [`INLINE`] each has its own.
+    /// [`INLINE`] where it stands with its event.
     number: u64,
     shape: Shape,
     /// What stands behind it.
@@ -173,7 +181,7 @@ impl<'a> Shaped<'a> {
     pub(super) fn take(rest: &mut &'a [u8], names: &'a Names) -> Result<Self, Damaged> {
         let (number, shape) = names.shapes.take(rest)?;
         let behind = *rest;
-        if number == INLINE || shape.names.contains(&HERE) {
+        if number == INLINE {
             for _ in 0..shape.here() {
                 names.take(rest)?;
             }
@@ -181,7 +189,7 @@ impl<'a> Shaped<'a> {
         Ok(Self { number, shape, behind, names })
     }
 
-    /// Its number, if it has one.
+    /// Its number, if it has one; events of one number have the same texts.
     pub(super) fn number(&self) -> Option<u64> {
         (self.number != INLINE).then_some(self.number)
     }
