@@ -5,66 +5,26 @@
 //! only when its turn has come.
 
 mod fields;
+mod known;
 mod names;
 mod packed;
 mod row;
+mod runs;
 mod shape;
 
-use super::spill::{Block, BlockReader, Spill, failed};
+use super::spill::{Spill, failed};
 use crate::tasks::TaskError;
-use coldread_artifacts::logins::{
-    joiner::{Seen, known_of_user},
-    logged::Logged,
-};
-use coldread_model::{LoginEvent, LoginKind, Timestamp, rows::login::LoginWriter, varint};
+use coldread_artifacts::logins::logged::Logged;
+use coldread_model::LoginEvent;
 use fields::Fields;
-use foldhash::fast::FixedState;
-use names::{Name, Names};
+pub(super) use known::Known;
+use names::Names;
 pub(super) use packed::Packed;
-use shape::Field;
-use std::{
-    cmp::Ordering,
-    collections::VecDeque,
-    hash::{BuildHasher, Hasher},
-    ops::Range,
-    rc::Rc,
-};
+use runs::{Merge, Place, Run, RunWriter, Source, full_level};
+use std::{ops::Range, rc::Rc};
 
-/// Runs of one level that are merged into one of the next.
-const FAN_IN: usize = 16;
 /// Events of one second that are sorted by keys at hand: no log of ordinary lines has as many, and each key takes memory.
 const MAX_KEYED: usize = 1 << 14;
-/// Bytes of a block before compression.
-const BLOCK_BYTES: usize = 64 << 10;
-
-/// Where a packed event lies.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    seconds: u64,
-    start: u32,
-    len: u32,
-}
-
-impl Place {
-    fn of(self, bytes: &[u8]) -> Packed<'_> {
-        let (start, len) = (self.start as usize, self.len as usize);
-        Packed { seconds: self.seconds, bytes: &bytes[start..start + len] }
-    }
-}
-
-impl Packed<'_> {
-    /// As the events compare.
-    fn compare(self, other: Self, names: &Names) -> Ordering {
-        self.seconds.cmp(&other.seconds).then_with(|| packed::compare(self, other, names))
-    }
-}
-
-/// A sorted run in the file.
-#[derive(Debug)]
-struct Run {
-    level: u32,
-    blocks: VecDeque<Block>,
-}
 
 /// Takes events in any order.
 pub(super) struct EventSorter {
@@ -216,144 +176,6 @@ impl EventSorter {
     }
 }
 
-/// A level of which there are so many runs that they are merged.
-fn full_level(runs: &[Run]) -> Option<u32> {
-    let count = |level| runs.iter().filter(|run| run.level == level).count();
-    runs.iter().map(|run| run.level).find(|level| count(*level) >= FAN_IN)
-}
-
-/// Writes a run.
-struct RunWriter<'a> {
-    spill: &'a mut Spill,
-    run: Run,
-    /// The block that is being filled: before each event the difference of its seconds to the last one's and its length.
-    bytes: Vec<u8>,
-    seconds: u64,
-}
-
-impl<'a> RunWriter<'a> {
-    fn new(spill: &'a mut Spill, level: u32) -> Self {
-        let bytes = Vec::with_capacity(BLOCK_BYTES + 1024);
-        Self { spill, run: Run { level, blocks: VecDeque::new() }, bytes, seconds: 0 }
-    }
-
-    fn push(&mut self, event: Packed<'_>) -> Result<(), TaskError> {
-        varint::put(event.seconds.wrapping_sub(self.seconds), &mut self.bytes);
-        varint::put(event.bytes.len() as u64, &mut self.bytes);
-        self.seconds = event.seconds;
-        self.bytes.extend_from_slice(event.bytes);
-        if self.bytes.len() >= BLOCK_BYTES { self.block() } else { Ok(()) }
-    }
-
-    fn block(&mut self) -> Result<(), TaskError> {
-        self.run.blocks.push_back(self.spill.write(&self.bytes)?);
-        self.bytes.clear();
-        self.seconds = 0;
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<Run, TaskError> {
-        if !self.bytes.is_empty() {
-            self.block()?;
-        }
-        Ok(self.run)
-    }
-}
-
-/// Events in order.
-enum Source {
-    /// In memory.
-    Held { bytes: Vec<u8>, places: std::vec::IntoIter<Place> },
-    /// In the file; `next` lies in `bytes`, and what follows it begins at `at`.
-    Run { reader: BlockReader, blocks: VecDeque<Block>, bytes: Vec<u8>, at: usize, next: Option<Place> },
-}
-
-impl Source {
-    fn peek(&self) -> Option<Packed<'_>> {
-        match self {
-            Self::Held { bytes, places } => places.as_slice().first().map(|place| place.of(bytes)),
-            Self::Run { bytes, next, .. } => next.map(|place| place.of(bytes)),
-        }
-    }
-
-    fn pass(&mut self) -> Result<(), TaskError> {
-        match self {
-            Self::Held { places, .. } => {
-                places.next();
-            }
-            Self::Run { reader, blocks, bytes, at, next } => {
-                let mut last = next.take().map_or(0, |place| place.seconds);
-                if *at >= bytes.len() {
-                    let Some(block) = blocks.pop_front() else { return Ok(()) };
-                    *bytes = reader.read(block)?;
-                    (*at, last) = (0, 0);
-                }
-                let mut rest = &bytes[*at..];
-                let (seconds, len) = (varint::take(&mut rest), varint::take(&mut rest));
-                let (start, room) = (bytes.len() - rest.len(), rest.len() as u64);
-                let (Some(seconds), Some(len)) = (seconds, len.filter(|len| *len <= room)) else {
-                    return Err(failed("what was written does not come back"));
-                };
-                let seconds = last.wrapping_add(seconds);
-                let place = Place { seconds, start: start as u32, len: len as u32 };
-                *at = start + len as usize;
-                *next = Some(place);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Several sources as one. Events of different runs are mostly of different times, so the order of sources, by their
-/// next events, hardly changes.
-#[derive(Default)]
-struct Merge {
-    /// In order, the next event last.
-    sources: Vec<Source>,
-}
-
-impl Merge {
-    fn open(spill: &Spill, runs: Vec<Run>) -> Result<Self, TaskError> {
-        let open = |run: Run| {
-            let (bytes, blocks) = (Vec::new(), run.blocks);
-            let mut source = Source::Run { reader: spill.reader()?, blocks, bytes, at: 0, next: None };
-            source.pass()?;
-            Ok(source)
-        };
-        Ok(Self { sources: runs.into_iter().map(open).collect::<Result<_, _>>()? })
-    }
-
-    fn start(&mut self, names: &Names) {
-        self.sources.retain(|source| source.peek().is_some());
-        self.sources.sort_by(|one, other| match (one.peek(), other.peek()) {
-            (Some(one), Some(other)) => other.compare(one, names),
-            _ => Ordering::Equal,
-        });
-    }
-
-    fn peek(&self) -> Option<Packed<'_>> {
-        self.sources.last()?.peek()
-    }
-
-    /// Passes over the next event.
-    fn pass(&mut self, names: &Names) -> Result<(), TaskError> {
-        let Some(first) = self.sources.last_mut() else { return Ok(()) };
-        first.pass()?;
-        let mut place = self.sources.len() - 1;
-        let Some(next) = self.sources[place].peek() else {
-            self.sources.pop();
-            return Ok(());
-        };
-        let is_behind =
-            |place: usize| self.sources[place].peek().is_some_and(|other| next.compare(other, names).is_gt());
-        while place > 0 && is_behind(place - 1) {
-            place -= 1;
-        }
-        self.sources[place..].rotate_right(1);
-        Ok(())
-    }
-}
-
 /// Sorted events as one sequence.
 pub(super) struct SortedEvents {
     names: Known,
@@ -381,64 +203,10 @@ impl SortedEvents {
     }
 }
 
-/// The names of packed events: what reads them.
-#[derive(Clone)]
-pub(super) struct Known(Rc<Names>);
-
-impl Known {
-    /// Whether its numbers mean the same.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.0, &other.0)
-    }
-
-    /// What is looked at of an event to see whether it is joined to others.
-    pub(super) fn see(&self, number: u64, event: Packed<'_>) -> Result<Seen, TaskError> {
-        let (head, _) = packed::head(event, &self.0).map_err(damaged)?;
-        let origin = head.shape.name(Field::Origin).map_err(damaged)?;
-        let mut hasher = FixedState::default().build_hasher();
-        match head.user {
-            Some(user) => user.hash(known_of_user, &mut hasher),
-            None => hasher.write_u8(0),
-        }
-        match head.from {
-            Some(from) => from.hash(|whole| whole, &mut hasher),
-            None => hasher.write_u8(0),
-        }
-        let (time, kind, begins) = (head.time, head.shape.kind, head.begins());
-        let origin = origin.map_or(0, Name::number);
-        Ok(Seen { number, time, kind, who: hasher.finish(), origin, begins })
-    }
-
-    /// The event.
-    pub(super) fn unpack(&self, event: Packed<'_>) -> Result<Box<LoginEvent>, TaskError> {
-        packed::unpack(event, &self.0).map_err(damaged)
-    }
-
-    /// Appends the event's row to a batch; gives its time, what happened, and the row's hash.
-    pub(super) fn write_row(
-        &self,
-        event: Packed<'_>,
-        writer: &mut LoginWriter,
-        batch: &mut Vec<u8>,
-    ) -> Result<(Option<Timestamp>, LoginKind, u64), TaskError> {
-        let (head, hash) = row::write(event, &self.0, writer, batch).map_err(damaged)?;
-        Ok((head.time, head.shape.kind, hash))
-    }
-
-    /// What sorts events of these names and others.
-    pub(super) fn sorter(&self, limit: usize) -> EventSorter {
-        EventSorter::with(Names::clone(&self.0), limit)
-    }
-}
-
-fn damaged(_: packed::Damaged) -> TaskError {
-    failed("what was written does not come back")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use coldread_model::LoginSource;
+    use super::{runs::FAN_IN, *};
+    use coldread_model::{LoginKind, LoginSource, Timestamp};
 
     fn sorted(sorter: EventSorter) -> Vec<LoginEvent> {
         let mut events = sorter.sorted().unwrap();
