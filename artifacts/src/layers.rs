@@ -114,11 +114,20 @@ pub fn lower_id(text: &[u8]) -> Option<&[u8]> {
     (id.len() >= 2 && id.len() <= MAX_ID && id.iter().all(u8::is_ascii_alphanumeric)).then_some(id)
 }
 
-/// For each of containerd's snapshots the one that it lies on, by their numbers; those that lie on nothing are left out.
-pub fn snapshots(database: &[u8]) -> Result<HashMap<u64, u64>, BoltError> {
+/// Which of containerd's snapshots lie on which.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshots {
+    /// For each the one that it lies on, by their numbers; those that lie on nothing are left out.
+    pub below: HashMap<u64, u64>,
+    /// How many have no number that can be read, or lie on one that is not there.
+    pub lost: u64,
+}
+
+/// Reads containerd's `metadata.db`.
+pub fn snapshots(database: &[u8]) -> Result<Snapshots, BoltError> {
     let bolt = Bolt::open(database)?;
-    let Some(bucket) = bolt.bucket(&[b"v1", b"snapshots"])? else { return Ok(HashMap::new()) };
-    let (mut numbers, mut parents) = (HashMap::new(), Vec::new());
+    let Some(bucket) = bolt.bucket(&[b"v1", b"snapshots"])? else { return Ok(Snapshots::default()) };
+    let (mut numbers, mut parents, mut lost) = (HashMap::new(), Vec::new(), 0);
     bolt.each(bucket, &mut |name, held| {
         let Held::Bucket(snapshot) = held else { return Ok(()) };
         let (mut number, mut parent) = (None, None);
@@ -132,13 +141,22 @@ pub fn snapshots(database: &[u8]) -> Result<HashMap<u64, u64>, BoltError> {
             }
             Ok(())
         })?;
-        if let Some(number) = number {
-            numbers.insert(name, number);
-            parents.extend(parent.filter(|parent| !parent.is_empty()).map(|parent| (number, parent)));
-        }
+        let Some(number) = number else {
+            lost += 1;
+            return Ok(());
+        };
+        numbers.insert(name, number);
+        parents.extend(parent.filter(|parent| !parent.is_empty()).map(|parent| (number, parent)));
         Ok(())
     })?;
-    Ok(parents.into_iter().filter_map(|(number, parent)| Some((number, *numbers.get(parent)?))).collect())
+    let mut below = HashMap::new();
+    for (number, parent) in parents {
+        match numbers.get(parent) {
+            Some(parent) => drop(below.insert(number, *parent)),
+            None => lost += 1,
+        }
+    }
+    Ok(Snapshots { below, lost })
 }
 
 /// A layer's short name, from its `link`.
@@ -226,9 +244,10 @@ mod tests {
             ("k8s.io/4/stray", &[4], "gone"),
             ("k8s.io/5/odd", &[0x80], "k8s.io/1/sha256:a"),
         ]);
-        assert_eq!(snapshots(&bytes), Ok(HashMap::from([(300, 1), (3, 300)])));
+        let below = HashMap::from([(300, 1), (3, 300)]);
+        assert_eq!(snapshots(&bytes), Ok(Snapshots { below, lost: 2 }));
         let other = build::database(vec![(b"v2".to_vec(), Node::Bucket(Vec::new()))]);
-        assert_eq!(snapshots(&other), Ok(HashMap::new()));
+        assert_eq!(snapshots(&other), Ok(Snapshots::default()));
         assert!(snapshots(b"no database").is_err());
     }
 

@@ -40,14 +40,14 @@ pub trait Output {
     /// A kernel image.
     fn kernel(&mut self, kernel: Kernel);
     /// An entry of a boot loader's menu, of which the one that is started is found once all are known.
-    fn boot_entry(&mut self, _: BootEntry) {}
+    fn boot_entry(&mut self, entry: BootEntry);
     /// What a boot loader's configuration says of the entry that is started.
-    fn boot_default(&mut self, _: BootDefault) {}
+    fn boot_default(&mut self, default: BootDefault);
     /// That a file of the root, by its path, belongs to a system package (`deb:python3-requests`). Language packages
     /// whose origin is such a file get it as their [`Package::owner`].
     fn owned(&mut self, owner: &str, path: &[u8]);
     /// When a package was installed, told by another file than the one that proves the package.
-    fn install_time(&mut self, _: InstallTime) {}
+    fn install_time(&mut self, time: InstallTime);
     /// Something that was there and could not be read.
     fn gap(&mut self, gap: Gap);
 }
@@ -103,8 +103,11 @@ impl Output for Findings {
     fn kernel(&mut self, kernel: Kernel) {
         self.system.kernels.push(kernel);
     }
-    /// Who owns what is no finding of its own.
+    /// No finding of its own, as what follows: others are completed by it.
+    fn boot_entry(&mut self, _: BootEntry) {}
+    fn boot_default(&mut self, _: BootDefault) {}
     fn owned(&mut self, _: &str, _: &[u8]) {}
+    fn install_time(&mut self, _: InstallTime) {}
     fn gap(&mut self, gap: Gap) {
         self.gaps.push(gap);
     }

@@ -4,8 +4,9 @@
 use benches::logs::{self, Stamps};
 use coldread_artifacts::{
     Context, Extractor, Input, Output,
+    identity::boot::{BootDefault, BootEntry},
     logins::{journal::Journal, logged::Logged, syslog::Syslog, utmp::Utmp},
-    output::Mark,
+    output::{InstallTime, Mark},
     view::MemoryView,
 };
 use coldread_model::{
@@ -49,7 +50,10 @@ impl Output for Counted {
     fn setting(&mut self, _: Setting) {}
     fn system(&mut self, _: SystemIdentity) {}
     fn kernel(&mut self, _: Kernel) {}
+    fn boot_entry(&mut self, _: BootEntry) {}
+    fn boot_default(&mut self, _: BootDefault) {}
     fn owned(&mut self, _: &str, _: &[u8]) {}
+    fn install_time(&mut self, _: InstallTime) {}
     fn gap(&mut self, _: Gap) {
         self.gaps += 1;
     }

@@ -2,7 +2,8 @@
 
 use coldread_artifacts::{
     Companion, Context, EXTRACTORS, Extractor, Input, Output, Wants,
-    output::{Mark, finish},
+    identity::boot::{BootDefault, BootEntry},
+    output::{InstallTime, Mark, finish},
     view::MemoryView,
 };
 use coldread_model::{
@@ -104,6 +105,15 @@ impl Output for WithOwned {
     }
     fn kernel(&mut self, kernel: Kernel) {
         self.findings.kernel(kernel);
+    }
+    fn boot_entry(&mut self, entry: BootEntry) {
+        self.findings.boot_entry(entry);
+    }
+    fn boot_default(&mut self, default: BootDefault) {
+        self.findings.boot_default(default);
+    }
+    fn install_time(&mut self, time: InstallTime) {
+        self.findings.install_time(time);
     }
     fn owned(&mut self, owner: &str, path: &[u8]) {
         self.owned.push((owner.to_owned(), String::from_utf8_lossy(path).into_owned()));

@@ -1,7 +1,7 @@
 //! Which events are one.
 
 use super::{Joined, MAX_RECORDS, apart, is_begun, is_log, is_record, rotated::Rotated, seconds};
-use coldread_model::{LoginEvent, LoginKind, LoginSource, Origin, Timestamp};
+use coldread_model::{LoginEvent, LoginKind, LoginSource, Origin, Timestamp, rows::Row};
 use foldhash::fast::{FixedState, RandomState};
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
@@ -13,6 +13,8 @@ const HOLD: i128 = seconds(30);
 
 /// Events that wait at once: of a flood of more the oldest leave early.
 const MAX_HELD: usize = 32_768;
+/// Bytes of them, likewise.
+const HELD_BYTES: usize = 32 << 20;
 
 /// Of those that could be the same so many are compared, the latest first: a flood of attempts from one
 /// address in one moment may stay more than one row each, and is never less.
@@ -31,6 +33,7 @@ pub(super) const RECORD_NAME: usize = 32;
 #[derive(Debug)]
 struct Held {
     joined: Joined,
+    bytes: usize,
     /// Its sources with their files, and their times, where it has been joined to another.
     members: Vec<(LoginSource, Origin, Timestamp)>,
     /// Under what it is found: its own keys …
@@ -62,6 +65,8 @@ type Member<'a> = (LoginSource, &'a Origin, Timestamp);
 #[derive(Debug, Default)]
 pub(super) struct Same {
     held: VecDeque<Held>,
+    /// Bytes of what is held, as it came.
+    bytes: usize,
     /// How many left the front so far: a number minus this is a place in `held`.
     left: u64,
     /// Numbers of those with one root, kind, user and address, and of those of one process among them.
@@ -75,7 +80,7 @@ pub(super) struct Same {
 impl Same {
     pub(super) fn push(&mut self, mut event: Box<LoginEvent>, emit: &mut dyn FnMut(Joined)) {
         let Some(time) = event.time else { return emit(Joined::new(event)) };
-        while self.held.len() >= MAX_HELD {
+        while self.held.len() >= MAX_HELD || self.bytes > HELD_BYTES {
             self.release(emit);
         }
         self.settle(time, emit);
@@ -132,12 +137,14 @@ impl Same {
             let number = self.left + self.held.len() as u64;
             list(&mut self.by_key, &mut self.spare, key).push_back(number);
         }
-        let (members, more_keys) = (Vec::new(), Vec::new());
-        self.held.push_back(Held { joined: Joined::new(event), members, keys, more_keys });
+        let (members, more_keys, bytes) = (Vec::new(), Vec::new(), event.weight());
+        self.bytes += bytes;
+        self.held.push_back(Held { joined: Joined::new(event), bytes, members, keys, more_keys });
     }
 
     fn release(&mut self, emit: &mut dyn FnMut(Joined)) {
         let Some(first) = self.held.pop_front() else { return };
+        self.bytes -= first.bytes;
         for key in first.keys.into_iter().flatten().chain(first.more_keys) {
             let Entry::Occupied(mut numbers) = self.by_key.entry(key) else { continue };
             // Nearly always the first: only what was joined late stands further behind.

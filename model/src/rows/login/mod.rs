@@ -82,7 +82,8 @@ pub enum Word<'a> {
     Missing,
     /// These bytes.
     Text(&'a [u8]),
-    /// The address of version 4 with these numbers, the first the highest byte. It is never given as a text.
+    /// The address of version 4 with these numbers, the first the highest byte. As where an event came from it is never
+    /// given as a text.
     Address(u32),
 }
 

@@ -28,7 +28,8 @@ impl ReadRow<LoginEvent> for LoginReader {
         if !self.begun {
             match take(rest)? {
                 [VERSION] => self.begun = true,
-                [other] => return Err(format!("format {other} of an older version: scan the source again")),
+                [0 | 1] => return Err("it is of an older version: scan the source again".to_owned()),
+                [other] => return Err(format!("format {other} is not known")),
             }
         }
         self.rows += 1;

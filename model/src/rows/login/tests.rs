@@ -116,5 +116,7 @@ fn a_batch_of_more_rows_than_one_has_is_none() {
 #[test]
 fn a_batch_of_another_format_says_so() {
     let error = RowsIter::<LoginEvent>::new(vec![1, 2, 3]).next().unwrap().unwrap_err();
-    assert_eq!(error.to_string(), "login batch: format 1 of an older version: scan the source again");
+    assert_eq!(error.to_string(), "login batch: it is of an older version: scan the source again");
+    let error = RowsIter::<LoginEvent>::new(vec![3, 2, 3]).next().unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "login batch: format 3 is not known");
 }

@@ -1,6 +1,8 @@
 //! Taking findings as they come, and writing them as objects.
 
-use super::{events::EventSorter, logins, once::Once, owners::Owners, sorted::Sorter, times::InstallTimes};
+use super::{
+    cut, events::EventSorter, logins, once::Once, owners::Owners, sorted::Sorter, times::InstallTimes,
+};
 use crate::{
     memory::Memory,
     tasks::{Job, TaskError},
@@ -44,6 +46,9 @@ pub(super) struct Collector {
     menu: BootMenu,
     gaps: Vec<Gap>,
     events: u64,
+    /// Texts of events that were cut, and how many were at the last mark.
+    cut_texts: u64,
+    cut_at_mark: u64,
     more_gaps: u64,
     more_kernels: u64,
     /// The first thing that could not be written; nothing is taken after it.
@@ -72,6 +77,8 @@ impl Collector {
             menu: BootMenu::default(),
             gaps,
             events: 0,
+            cut_texts: 0,
+            cut_at_mark: 0,
             more_gaps: 0,
             more_kernels: 0,
             failed: None,
@@ -105,6 +112,10 @@ impl Collector {
         self.check()?;
         if self.events > MAX_EVENTS {
             let reason = format!("{} more events than one asset may have", self.events - MAX_EVENTS);
+            self.gap(Gap::new(GapKind::Limit, "login records", reason));
+        }
+        if self.cut_texts > 0 {
+            let reason = format!("{} texts of more than {} bytes are cut", self.cut_texts, cut::MAX_TEXT);
             self.gap(Gap::new(GapKind::Limit, "login records", reason));
         }
         let unmatched = self.owners.left_out();
@@ -151,9 +162,10 @@ impl Output for Collector {
         let pushed = self.packages.push(package);
         self.keep(pushed);
     }
-    fn login(&mut self, event: LoginEvent) {
+    fn login(&mut self, mut event: LoginEvent) {
         self.events += 1;
         if self.events <= MAX_EVENTS && self.failed.is_none() {
+            self.cut_texts += cut::event(&mut event);
             let pushed = self.logins.push(&event);
             self.keep(pushed);
         }
@@ -161,16 +173,24 @@ impl Output for Collector {
     fn logged(&mut self, event: &Logged<'_>) {
         self.events += 1;
         if self.events <= MAX_EVENTS && self.failed.is_none() {
-            let pushed = self.logins.push_logged(event);
+            let pushed = match cut::logged(event) {
+                Some((event, count)) => {
+                    self.cut_texts += count;
+                    self.logins.push_logged(&event)
+                }
+                None => self.logins.push_logged(event),
+            };
             self.keep(pushed);
         }
     }
     fn mark(&mut self) -> Mark {
         self.logins.mark();
+        self.cut_at_mark = self.cut_texts;
         Mark(self.events)
     }
     fn take_back(&mut self, to: Mark) {
         self.logins.take_back();
+        self.cut_texts = self.cut_at_mark;
         self.events = to.0;
     }
     fn window(&mut self, window: LogWindow) {
@@ -414,7 +434,12 @@ mod tests {
 
     fn event(n: i64) -> LoginEvent {
         let kind = if n % 3 == 0 { LoginKind::Failed } else { LoginKind::Login };
-        LoginEvent::new(LoginSource::Btmp, kind, Some(Timestamp::new(n, 0)), "/var/log/btmp", 0)
+        // Some are too long to be kept by number where they are packed.
+        let detail = (n % 5 > 0).then(|| n.to_string().repeat(if n % 97 < 2 { 200 } else { 1 }).into());
+        LoginEvent {
+            detail,
+            ..LoginEvent::new(LoginSource::Btmp, kind, Some(Timestamp::new(n, 0)), "/var/log/btmp", 0)
+        }
     }
 
     #[test]

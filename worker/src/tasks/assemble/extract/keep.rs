@@ -4,6 +4,7 @@ use super::{Extraction, fetched::Fetched, find::Wanted};
 use crate::tasks::TaskError;
 use coldread_artifacts::{
     Output,
+    identity::boot::{BootDefault, BootEntry},
     output::{InstallTime, Mark},
 };
 use coldread_model::{
@@ -195,5 +196,13 @@ impl Output for Keeper<'_> {
     fn kernel(&mut self, kernel: Kernel) {
         self.other = true;
         self.out.kernel(kernel);
+    }
+    fn boot_entry(&mut self, entry: BootEntry) {
+        self.other = true;
+        self.out.boot_entry(entry);
+    }
+    fn boot_default(&mut self, default: BootDefault) {
+        self.other = true;
+        self.out.boot_default(default);
     }
 }

@@ -23,6 +23,8 @@ use std::collections::VecDeque;
 const AT_ONCE: usize = 512;
 /// Events that are near at once: of a flood of more the first leave early.
 const MAX_NEAR: usize = 32_768;
+/// Bytes of them, likewise.
+const NEAR_BYTES: usize = 16 << 20;
 /// Bytes of events that wait in memory for others that the joiner holds.
 const WAITING_BYTES: usize = 16 << 20;
 /// Bytes of more of them before they go to a file.
@@ -46,14 +48,14 @@ pub(super) fn write(
         events.pass()?;
         joiner.comes(&seen, near.front().map_or(number, |first| first.number));
         near.push_back(seen);
-        while near.len() > MAX_NEAR || near.front().is_some_and(|first| first.is_far_from(seen.time)) {
+        while is_flood(&near, &packed) || near.front().is_some_and(|first| first.is_far_from(seen.time)) {
             out.leave(&mut near, &mut packed, joiner)?;
         }
-        if out.ready() >= out.ask_at {
+        if out.is_to_look() {
             // Of what comes later none is of before the first event that is near.
             let first = near.front().map_or(seen.time, |first| first.time);
             if let Some(time) = first {
-                joiner.settle(time, &mut |event| out.joined.push(event));
+                joiner.settle(time, &mut |event| out.take(event));
             }
             out.advance(joiner.holds_from().map_or(first, |held| first.min(Some(held))))?;
         }
@@ -63,13 +65,18 @@ pub(super) fn write(
     }
     let mut put = Ok(());
     joiner.finish(&mut |event| {
-        out.joined.push(event);
-        if out.ready() >= out.ask_at && put.is_ok() {
+        out.take(event);
+        if out.is_to_look() && put.is_ok() {
             put = out.put_beyond(out.joined.len(), out.alone.len());
         }
     });
     put?;
     out.finish()
+}
+
+/// Whether more are near than may be at once.
+fn is_flood(near: &VecDeque<Seen>, packed: &Queue) -> bool {
+    near.len() > MAX_NEAR || packed.bytes() > NEAR_BYTES
 }
 
 /// Brings events into order that come nearly so.
@@ -78,6 +85,8 @@ struct Ordered<'j> {
     /// What came from the joiner.
     #[allow(clippy::vec_box)] // they come and go boxed, and sorting moves pointers alone
     joined: Vec<Box<LoginEvent>>,
+    /// Their bytes, about.
+    joined_bytes: usize,
     /// What is joined to nothing, in order.
     alone: Queue,
     /// How many wait when the next look is taken at what can be written.
@@ -93,6 +102,7 @@ impl<'j> Ordered<'j> {
         Self {
             known,
             joined: Vec::new(),
+            joined_bytes: 0,
             alone: Queue::default(),
             ask_at: AT_ONCE,
             beyond: None,
@@ -110,6 +120,21 @@ impl<'j> Ordered<'j> {
         self.joined.len() + self.alone.len()
     }
 
+    fn bytes(&self) -> usize {
+        self.joined_bytes + self.alone.bytes()
+    }
+
+    /// Whether to look at what can be written.
+    fn is_to_look(&self) -> bool {
+        self.ready() >= self.ask_at || self.bytes() >= WAITING_BYTES
+    }
+
+    /// Takes what comes from the joiner.
+    fn take(&mut self, event: Box<LoginEvent>) {
+        self.joined_bytes += event.weight();
+        self.joined.push(event);
+    }
+
     /// Takes the first event of those that are near.
     fn leave(
         &mut self,
@@ -121,8 +146,8 @@ impl<'j> Ordered<'j> {
             if joiner.leaves(&seen) {
                 self.alone.push(time, event);
             } else {
-                joiner
-                    .push(self.known.unpack(Packed::at(time, event))?, &mut |event| self.joined.push(event));
+                let event = self.known.unpack(Packed::at(time, event))?;
+                joiner.push(event, &mut |event| self.take(event));
             }
             packed.pop();
         }
@@ -141,8 +166,7 @@ impl<'j> Ordered<'j> {
             self.put_beyond(joined, alone)?;
             self.empty_beyond()?;
         }
-        let bytes = self.joined.iter().map(|event| event.weight()).sum::<usize>() + self.alone.bytes();
-        if bytes >= WAITING_BYTES {
+        if self.bytes() >= WAITING_BYTES {
             self.put_beyond(self.joined.len(), self.alone.len())?;
         }
         self.ask_at = 2 * self.ready() + AT_ONCE;
@@ -153,6 +177,7 @@ impl<'j> Ordered<'j> {
     fn write(&mut self, joined: usize, alone: usize) -> Result<(), TaskError> {
         let mut left = alone;
         for event in self.joined.drain(..joined) {
+            self.joined_bytes -= event.weight();
             while left > 0
                 && let Some((time, other)) = self.alone.first()
                 && (time < event.time
@@ -177,6 +202,7 @@ impl<'j> Ordered<'j> {
     fn put_beyond(&mut self, joined: usize, alone: usize) -> Result<(), TaskError> {
         let beyond = self.beyond.get_or_insert_with(|| self.known.sorter(BEYOND_BYTES));
         for event in self.joined.drain(..joined) {
+            self.joined_bytes -= event.weight();
             self.last_beyond = self.last_beyond.max(event.time);
             beyond.push(&event)?;
         }

@@ -2,6 +2,7 @@
 
 mod collect;
 mod context;
+mod cut;
 mod events;
 mod fetched;
 mod find;

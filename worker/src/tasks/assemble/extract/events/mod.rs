@@ -1,8 +1,8 @@
 //! Sorting login events: attacked servers have millions, more than memory should hold.
 //!
 //! Events are packed as they come and lie behind one another; what is sorted is where each begins. Past a bound they go
-//! to a file as a sorted run, and the runs are merged. Where they compare, bytes are compared: an event is made again
-//! only when its turn has come.
+//! to a file as a sorted run, and the runs are merged. They compare by a few fields of their bytes; only where these are
+//! the same, events are made again.
 
 mod fields;
 mod known;

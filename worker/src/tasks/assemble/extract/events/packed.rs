@@ -267,9 +267,10 @@ fn compare_heads(one: Packed<'_>, other: Packed<'_>, names: &Names) -> Result<Or
     let first = first.then(a.shape.kind.cmp(&b.shape.kind)).then_with(|| same(a.user, b.user));
     let first = first.then_with(|| same(a.from, b.from));
     let is_one = a.shape.number().is_some() && a.shape.number() == b.shape.number();
-    if first.is_ne() || !is_one || !a.shape.lacks(Field::Tty) || !a.shape.lacks(Field::Host) {
+    if first.is_ne() || !is_one {
         return Ok(first);
     }
+    // Of one shape: terminals and hosts are the same.
     let (one, other) = (tail(&a.shape, &mut rest)?, tail(&b.shape, &mut other_rest)?);
     Ok(one.port.cmp(&other.port).then(one.pid.cmp(&other.pid)))
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use coldread_artifacts::{
     Context,
-    layers::{self, LIMIT, LINK, LOWER, LOWER_ID, MAX_LOWER, Place, SNAPSHOTS, SNAPSHOTS_LIMIT},
+    layers::{self, LIMIT, LINK, LOWER, LOWER_ID, MAX_LOWER, Place, SNAPSHOTS, SNAPSHOTS_LIMIT, Snapshots},
     lines::StreamError,
     view::ViewError,
 };
@@ -171,14 +171,22 @@ impl<'a> Stores<'_, 'a> {
             self.gaps.push(gap(GapKind::NotFound, reason));
             return HashMap::new();
         };
+        let asset = self.asset;
+        let in_volume = |gap: Gap| gap.in_volume(&asset.specs[file.volume].name);
         let (kind, reason) = match self.bytes(file, SNAPSHOTS_LIMIT) {
             Ok(bytes) => match layers::snapshots(&bytes) {
-                Ok(parents) => return parents,
+                Ok(Snapshots { below, lost }) => {
+                    if lost > 0 {
+                        let reason = format!("{lost} snapshots whose number or whose parent is not known");
+                        self.gaps.push(in_volume(gap(GapKind::Corrupt, reason)));
+                    }
+                    return below;
+                }
                 Err(error) => (error.gap_kind(), error.to_string()),
             },
             Err(error) => (error.gap_kind(), error.to_string()),
         };
-        self.gaps.push(gap(kind, reason).in_volume(&self.asset.specs[file.volume].name));
+        self.gaps.push(in_volume(gap(kind, reason)));
         HashMap::new()
     }
 }
