@@ -21,9 +21,15 @@ pub(super) fn event(event: &mut LoginEvent) -> u64 {
 }
 
 /// An event of a log's lines with its texts cut, and how many were too long; `None` where none is.
+#[inline]
 pub(super) fn logged<'a>(event: &Logged<'a>) -> Option<(Logged<'a>, u64)> {
     let LoggedTexts { user, from, tty, session, method, target, detail } = event.texts;
-    let mut texts = [user, from, tty, session, method, target, detail];
+    let texts = [user, from, tty, session, method, target, detail];
+    let is_long = texts.iter().any(|text| text.map_or(0, <[u8]>::len) > MAX_TEXT);
+    is_long.then(|| long(event, texts))
+}
+
+fn long<'a>(event: &Logged<'a>, mut texts: [Option<&'a [u8]>; 7]) -> (Logged<'a>, u64) {
     let mut count = 0;
     for text in texts.iter_mut().flatten() {
         if text.len() > MAX_TEXT {
@@ -35,7 +41,7 @@ pub(super) fn logged<'a>(event: &Logged<'a>) -> Option<(Logged<'a>, u64)> {
     }
     let [user, from, tty, session, method, target, detail] = texts;
     let texts = LoggedTexts { user, from, tty, session, method, target, detail };
-    (count > 0).then_some((Logged { texts, ..*event }, count))
+    (Logged { texts, ..*event }, count)
 }
 
 #[cfg(test)]
