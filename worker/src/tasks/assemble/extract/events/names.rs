@@ -2,7 +2,7 @@
 
 use super::{
     packed::{Damaged, take, take_number},
-    shape::{Field, Shapes},
+    shape::{FIELDS, Field, Shapes},
 };
 use coldread_model::{Origin, Text, rows::login::Word, text::Dotted, varint::put as put_number};
 use foldhash::fast::{FixedState, RandomState};
@@ -38,7 +38,7 @@ pub(super) struct Names {
     /// Of names that begin and end alike the number of the last one, by a hash of that.
     recent: Box<[u16; RECENT]>,
     /// The number of each field's last name: most say the same in event after event.
-    fields: [u16; Field::ALL.len()],
+    fields: [u16; FIELDS],
     /// The path that was used last, and its number: that of the log that is being read.
     last: Option<(Origin, u16)>,
     pub(super) shapes: Shapes,
@@ -50,7 +50,7 @@ impl Default for Names {
             names: Vec::new(),
             numbers: HashMap::default(),
             recent: Box::new([NONE; RECENT]),
-            fields: [NONE; Field::ALL.len()],
+            fields: [NONE; FIELDS],
             last: None,
             shapes: Shapes::default(),
         }

@@ -6,7 +6,7 @@
 use super::{
     fields::{Fields, From},
     names::{HERE, NONE, Name, Names, put_here},
-    shape::{Field, Shape, Shaped, has},
+    shape::{FIELDS, Field, Shape, Shaped, has},
 };
 use coldread_model::{
     Evidence, LoginEvent, LoginKind, LoginSource, SessionEnd, Timestamp,
@@ -40,7 +40,7 @@ pub(super) fn pack(event: &Fields<'_>, names: &mut Names, out: &mut Vec<u8>) {
         (Field::Detail, event.detail),
         (Field::Root, Some(event.root.as_bytes())),
     ];
-    let mut ids = [NONE; Field::ALL.len()];
+    let mut ids = [NONE; FIELDS];
     ids[Field::Origin as usize] = names.path_id(event.origin);
     for (field, text) in texts {
         ids[field as usize] = names.id(field, text);

@@ -41,19 +41,8 @@ pub(super) enum Field {
     Root,
 }
 
-impl Field {
-    /// All of them.
-    pub(super) const ALL: [Self; 8] = [
-        Self::Origin,
-        Self::Host,
-        Self::Tty,
-        Self::Session,
-        Self::Method,
-        Self::Target,
-        Self::Detail,
-        Self::Root,
-    ];
-}
+/// How many there are.
+pub(super) const FIELDS: usize = Field::Root as usize + 1;
 
 /// What is not an event's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,7 +53,7 @@ pub(super) struct Shape {
     /// Bits of [`has`].
     pub(super) has: u8,
     /// By [`Field`] the number of a name, [`NONE`], or [`HERE`] where it stands behind the shape.
-    pub(super) names: [u16; Field::ALL.len()],
+    pub(super) names: [u16; FIELDS],
 }
 
 impl Shape {
@@ -147,7 +136,7 @@ impl Shapes {
         let kind = word(LoginKind::ALL, rest)?;
         let zone = word(Zone::ALL, rest)?;
         let [has] = take(rest)?;
-        let mut names = [NONE; Field::ALL.len()];
+        let mut names = [NONE; FIELDS];
         for name in &mut names {
             *name = u16::try_from(take_number(rest)?).map_err(|_| Damaged)?;
         }
