@@ -1,12 +1,16 @@
 //! When sessions end.
 
 use super::{Joined, MAX_RECORDS, apart, seconds};
-use coldread_model::{LoginEvent, LoginKind, LoginSource, SessionEnd, Text, Timestamp};
+use coldread_model::{LoginEvent, LoginKind, LoginSource, SessionEnd, Text, Timestamp, rows::Row};
 use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// Sessions and logouts that are held at once, of all roots; of more the oldest of a root is given up.
 const MAX_HELD: usize = 65_536;
+
+/// Bytes of one that is held: an honest one has some hundreds, and two thousand with all its evidence. A heavier one is
+/// a session whose end is not looked for.
+const MAX_WEIGHT: usize = 4096;
 
 /// Roots (containers) that are followed.
 const MAX_ROOTS: usize = 4096;
@@ -55,6 +59,9 @@ struct Machine {
 impl Sessions {
     pub(super) fn push(&mut self, joined: Joined, emit: &mut dyn FnMut(Box<LoginEvent>)) {
         let Some(time) = joined.event.time else { return emit(joined.event) };
+        if joined.event.weight() > MAX_WEIGHT {
+            return emit(joined.event);
+        }
         if !self.roots.contains_key(&joined.event.root) {
             if self.roots.len() >= MAX_ROOTS {
                 return emit(joined.event);

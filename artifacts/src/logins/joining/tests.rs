@@ -267,6 +267,19 @@ fn a_flood_of_sessions_stays_bounded_and_whole() {
     assert_eq!(joined.len(), 100_usize.div_ceil(33));
 }
 
+#[test]
+fn a_session_that_takes_much_memory_is_given_at_once() {
+    for (len, waits) in [(100, true), (4096, false)] {
+        let event =
+            LoginEvent { detail: Some("x".repeat(len).into()), ..login(LoginSource::Authlog, 0, 7, None) };
+        let (mut sessions, mut given) = (Sessions::default(), Vec::new());
+        sessions.push(Joined::new(Box::new(event.clone())), &mut |event| given.push(*event));
+        assert_eq!((sessions.holds_from().is_some(), given.len()), (waits, usize::from(!waits)));
+        sessions.finish(&mut |event| given.push(*event));
+        assert_eq!(given, [event]);
+    }
+}
+
 fn any_event() -> impl Strategy<Value = LoginEvent> {
     use LoginSource::{Authlog, Btmp, Evtx, Journal, Lastlog, Syslog, Utmp, Wtmp};
     let sources = prop::sample::select(vec![Authlog, Btmp, Evtx, Journal, Lastlog, Syslog, Utmp, Wtmp]);
