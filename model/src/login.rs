@@ -6,7 +6,7 @@ use crate::{
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{cmp::Ordering, fmt};
 
 words! {
     /// The kind of record that tells of an event.
@@ -105,8 +105,8 @@ pub struct Evidence {
     pub offset: u64,
 }
 
-/// One event of a login record. Ordered as `logins` lists them: by time first.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// One event of a login record. Ordered as `logins` lists them: by time; of one time, those of a file as it has them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LoginEvent {
     /// When, in UTC.
     pub time: Option<Timestamp>,
@@ -152,7 +152,34 @@ pub struct LoginEvent {
     pub root: Text,
 }
 
+impl Ord for LoginEvent {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let first = (self.time, self.source).cmp(&(other.time, other.source));
+        let place = || (&self.origin, self.offset).cmp(&(&other.origin, other.offset));
+        first.then_with(place).then_with(|| self.cmp_of_one_record(other))
+    }
+}
+
+impl PartialOrd for LoginEvent {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl LoginEvent {
+    /// One record may tell of several events.
+    fn cmp_of_one_record(&self, other: &Self) -> Ordering {
+        fn texts(event: &LoginEvent) -> [Option<&Text>; 8] {
+            let LoginEvent { user, from, host, tty, session, method, target, detail, .. } = event;
+            [user, from, host, tty, session, method, target, detail].map(Option::as_ref)
+        }
+        let words = |event: &Self| (event.kind, event.zone, event.ambiguous, event.port, event.pid);
+        let ends = |event: &Self| (event.until, event.ended);
+        let order = words(self).cmp(&words(other)).then_with(|| texts(self).cmp(&texts(other)));
+        let order = order.then_with(|| ends(self).cmp(&ends(other)));
+        order.then_with(|| (&self.evidence, &self.root).cmp(&(&other.evidence, &other.root)))
+    }
+
     /// An event of the host's own tree, with nothing but its place; its time, if any, counts from an epoch in UTC.
     pub fn new(
         source: LoginSource,

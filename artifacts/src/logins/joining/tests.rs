@@ -121,7 +121,7 @@ fn an_attempt_that_a_rotation_parts_is_one() {
         let joined = join(events.clone());
         assert_eq!(joined.len(), 1, "{joined:#?}");
         assert_eq!(records(&joined[0]), records_of_it);
-        let last = events.iter().filter(|event| event.source == auth).max().unwrap();
+        let last = events.iter().rfind(|event| event.source == auth).unwrap();
         assert_eq!((&joined[0].time, &joined[0].method), (&last.time, &last.method));
         assert_eq!(joined[0].detail.as_deref(), Some("invalid user"));
     }
@@ -181,6 +181,22 @@ fn a_session_has_its_end_and_all_its_evidence() {
     let first = &joined[0];
     assert_eq!((first.source, first.tty.as_deref(), first.pid), (Authlog, Some("pts/0"), Some(70)));
     assert!(joined[1].user.as_deref() == Some("al"), "a logout is its session's user's");
+}
+
+#[test]
+fn who_logs_in_in_the_second_of_another_logout_stays() {
+    let on_it = |user: Option<&str>, kind, millis, offset| LoginEvent {
+        user: user.map(Into::into),
+        tty: Some("pts/0".into()),
+        ..at(LoginSource::Wtmp, kind, millis, offset)
+    };
+    let joined = join(vec![
+        on_it(Some("ann"), LoginKind::Login, 0, 0),
+        on_it(None, LoginKind::Logout, 5000, 384),
+        on_it(Some("ben"), LoginKind::Login, 5000, 768),
+    ]);
+    let logins = ended(&joined, LoginKind::Login);
+    assert_eq!(logins, [(Some(SessionEnd::Logout), Some(5), 1), (Some(SessionEnd::Open), None, 1)]);
 }
 
 #[test]

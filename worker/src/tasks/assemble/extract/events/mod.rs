@@ -1,48 +1,47 @@
 //! Sorting login events: attacked servers have millions, more than memory should hold.
 //!
-//! Events are packed as they come and lie behind one another; what is sorted is where each begins. Past a bound they go
+//! Events are packed as they come. Those that come in order stay so, the places of others are sorted. Past a bound all go
 //! to a file as a sorted run, and the runs are merged. They compare by a few fields of their bytes; only where these are
 //! the same, events are made again.
 
 mod fields;
+mod held;
 mod known;
 mod names;
 mod packed;
+mod place;
 mod row;
 mod runs;
 mod shape;
 
-use super::spill::{Spill, failed};
+use super::spill::Spill;
 use crate::tasks::TaskError;
 use coldread_artifacts::logins::logged::Logged;
 use coldread_model::LoginEvent;
 use fields::Fields;
+use held::Held;
 pub(super) use known::Known;
 use names::Names;
 pub(super) use packed::Packed;
-use runs::{Merge, Place, Run, RunWriter, Source, full_level};
-use std::{ops::Range, rc::Rc};
-
-/// Events of one second that are sorted by keys at hand: no log of ordinary lines has as many, and each key takes memory.
-const MAX_KEYED: usize = 1 << 14;
+use place::Place;
+use runs::{Merge, Run, RunWriter, full_level};
+use std::rc::Rc;
 
 /// Takes events in any order.
 pub(super) struct EventSorter {
     names: Names,
-    bytes: Vec<u8>,
-    places: Vec<Place>,
+    held: Held,
     limit: usize,
     runs: Vec<Run>,
     spill: Option<Spill>,
     /// Since when events can be taken back.
-    mark: Held,
+    mark: Mark,
 }
 
-/// How much is held at a place to which events can be taken back.
-#[derive(Clone, Copy, Debug, Default)]
-struct Held {
-    bytes: usize,
-    places: usize,
+/// How much there is at a place to which events can be taken back.
+#[derive(Debug, Default)]
+struct Mark {
+    held: held::Mark,
     runs: usize,
 }
 
@@ -53,19 +52,18 @@ impl EventSorter {
     }
 
     fn with(names: Names, limit: usize) -> Self {
-        let (bytes, places, mark) = (Vec::new(), Vec::new(), Held::default());
-        Self { names, bytes, places, limit, runs: Vec::new(), spill: None, mark }
+        let (held, mark) = (Held::default(), Mark::default());
+        Self { names, held, limit, runs: Vec::new(), spill: None, mark }
     }
 
     /// Events from here on can be taken back.
     pub(super) fn mark(&mut self) {
-        self.mark = Held { bytes: self.bytes.len(), places: self.places.len(), runs: self.runs.len() };
+        self.mark = Mark { held: self.held.mark(), runs: self.runs.len() };
     }
 
     /// Takes back the events since the mark. Their room in the file stays taken.
     pub(super) fn take_back(&mut self) {
-        self.bytes.truncate(self.mark.bytes);
-        self.places.truncate(self.mark.places);
+        self.held.take_back(&self.mark.held);
         self.runs.truncate(self.mark.runs);
     }
 
@@ -80,47 +78,22 @@ impl EventSorter {
     }
 
     fn pack(&mut self, fields: &Fields<'_>) -> Result<(), TaskError> {
-        let start = self.bytes.len();
-        packed::pack(fields, &mut self.names, &mut self.bytes);
-        self.place(packed::seconds(fields.time), start)
+        let place = Place::of(fields, &mut self.names);
+        let pack = |names: &mut Names, out: &mut Vec<u8>| packed::pack(fields, names, out);
+        self.held.push(packed::seconds(fields.time), place, &mut self.names, pack);
+        self.bound()
     }
 
     /// Adds a packed event of which this one knows the names.
     pub(super) fn push_packed(&mut self, event: Packed<'_>) -> Result<(), TaskError> {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(event.bytes);
-        self.place(event.seconds, start)
+        let place = Place::of_packed(event, &self.names);
+        let copy = |_: &mut Names, out: &mut Vec<u8>| out.extend_from_slice(event.bytes);
+        self.held.push(event.seconds, place, &mut self.names, copy);
+        self.bound()
     }
 
-    /// Takes in the event of such seconds that lies from `start` on.
-    fn place(&mut self, seconds: u64, start: usize) -> Result<(), TaskError> {
-        let number = |number: usize| u32::try_from(number).map_err(failed);
-        self.places.push(Place { seconds, start: number(start)?, len: number(self.bytes.len() - start)? });
-        let held = self.bytes.len() + self.places.len() * size_of::<Place>();
-        if held >= self.limit { self.spill() } else { Ok(()) }
-    }
-
-    /// Sorts a part of what is held.
-    fn sort(&mut self, part: Range<usize>) {
-        let (bytes, names) = (&self.bytes, &self.names);
-        let places = self.places.get_mut(part).unwrap_or_default();
-        // Records come nearly in the order of time: a stable sort finds what is in order already.
-        places.sort_by_key(|place| place.seconds);
-        let mut keyed = Vec::new();
-        for second in places.chunk_by_mut(|one, other| one.seconds == other.seconds) {
-            let full = |one: &Place, other: &Place| one.of(bytes).compare(other.of(bytes), names);
-            if second.len() > MAX_KEYED {
-                second.sort_unstable_by(full);
-            } else if second.len() > 1 {
-                keyed.extend(second.iter().map(|place| (packed::key(place.of(bytes), names), *place)));
-                keyed.sort_unstable_by(|(key, place), (other_key, other)| {
-                    key.cmp(other_key).then_with(|| full(place, other))
-                });
-                for (place, (_, sorted)) in second.iter_mut().zip(keyed.drain(..)) {
-                    *place = sorted;
-                }
-            }
-        }
+    fn bound(&mut self) -> Result<(), TaskError> {
+        if self.held.bytes() >= self.limit { self.spill() } else { Ok(()) }
     }
 
     /// Writes all that is held to the file. What can be taken back is in runs of its own, which come last.
@@ -128,50 +101,43 @@ impl EventSorter {
         let mut spill = self.spill.take().map_or_else(Spill::new, Ok)?;
         let mut since = self.runs.split_off(self.mark.runs.min(self.runs.len()));
         let mut before = std::mem::take(&mut self.runs);
-        let mark = self.mark.places.min(self.places.len());
-        for (part, runs) in [(0..mark, &mut before), (mark..self.places.len(), &mut since)] {
-            if !part.is_empty() {
-                self.sort(part.clone());
-                runs.push(self.write(part, &mut spill)?);
-            }
+        let mark = std::mem::take(&mut self.mark.held);
+        self.held.sort(&mark, &self.names);
+        for (held, runs) in [(self.held.before(&mark), &mut before), (self.held.since(&mark), &mut since)] {
+            runs.extend(self.write(&mut spill, 0, Vec::new(), held)?);
             while let Some(level) = full_level(runs) {
                 let full = runs.extract_if(.., |run| run.level == level).collect();
-                let mut merge = Merge::open(&spill, full)?;
-                merge.start(&self.names);
-                let mut run = RunWriter::new(&mut spill, level + 1);
-                while let Some(next) = merge.peek() {
-                    run.push(next)?;
-                    merge.pass(&self.names)?;
-                }
-                runs.push(run.finish()?);
+                runs.extend(self.write(&mut spill, level + 1, full, Vec::new())?);
             }
         }
-        self.bytes.clear();
-        self.places.clear();
-        self.mark = Held { runs: before.len(), ..Held::default() };
+        self.held = Held::default();
+        self.mark.runs = before.len();
         before.append(&mut since);
         (self.runs, self.spill) = (before, Some(spill));
         Ok(())
     }
 
-    /// Writes a sorted part of what is held.
-    fn write(&self, part: Range<usize>, spill: &mut Spill) -> Result<Run, TaskError> {
-        let mut run = RunWriter::new(spill, 0);
-        for place in &self.places[part] {
-            run.push(place.of(&self.bytes))?;
+    /// Writes runs and what is held as one run, if there is any of it.
+    fn write(
+        &self,
+        spill: &mut Spill,
+        level: u32,
+        runs: Vec<Run>,
+        held: Vec<runs::Source<'_>>,
+    ) -> Result<Option<Run>, TaskError> {
+        let mut merge = Merge::new(Some(spill), runs, held, &self.names)?;
+        let mut run = RunWriter::new(spill, level);
+        while let Some(next) = merge.peek() {
+            run.push(next)?;
+            merge.pass(&self.names)?;
         }
         run.finish()
     }
 
     /// All events in order.
-    pub(super) fn sorted(mut self) -> Result<SortedEvents, TaskError> {
-        self.sort(0..self.places.len());
-        let mut merge = match &self.spill {
-            Some(spill) => Merge::open(spill, self.runs)?,
-            None => Merge::default(),
-        };
-        merge.sources.push(Source::Held { bytes: self.bytes, places: self.places.into_iter() });
-        merge.start(&self.names);
+    pub(super) fn sorted(self) -> Result<SortedEvents, TaskError> {
+        let held = self.held.into_sources(&self.names);
+        let merge = Merge::new(self.spill.as_ref(), self.runs, held, &self.names)?;
         Ok(SortedEvents { names: Known(Rc::new(self.names)), merge })
     }
 }
@@ -179,7 +145,7 @@ impl EventSorter {
 /// Sorted events as one sequence.
 pub(super) struct SortedEvents {
     names: Known,
-    merge: Merge,
+    merge: Merge<'static>,
 }
 
 impl SortedEvents {
@@ -197,7 +163,7 @@ impl SortedEvents {
     pub(super) fn pass(&mut self) -> Result<(), TaskError> {
         let passed = self.merge.pass(&self.names.0);
         if passed.is_err() {
-            self.merge.sources.clear();
+            self.merge.clear();
         }
         passed
     }
@@ -218,18 +184,6 @@ mod tests {
         all
     }
 
-    #[test]
-    fn a_second_of_any_number_of_events_is_sorted() {
-        let mut sorter = EventSorter::new(16 << 20);
-        let event = |n: u64| LoginEvent { time: None, ..event(n) };
-        let mut all: Vec<_> = (0..MAX_KEYED as u64 * 2).rev().map(event).collect();
-        for event in &all {
-            sorter.push(event).unwrap();
-        }
-        all.sort();
-        assert_eq!(sorted(sorter), all);
-    }
-
     fn event(n: u64) -> LoginEvent {
         // Neither sorted nor without equals; of one second some differ in their tails alone.
         let time = Timestamp::new((n.wrapping_mul(2_654_435_761) % 50_000) as i64, 0);
@@ -248,7 +202,7 @@ mod tests {
         let mut all = Vec::new();
         for n in 0..60_000 {
             sorter.push(&event(n)).unwrap();
-            assert!(sorter.bytes.len() <= 64 << 10);
+            assert!(sorter.held.bytes() <= 64 << 10);
             all.push(event(n));
         }
         // Runs were written and merged; had they not been, there would be as many as this.

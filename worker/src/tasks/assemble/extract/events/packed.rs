@@ -1,7 +1,7 @@
 //! Login events in a short form: what most have in common by its number ([`super::shape`]), names by theirs, numbers in as
 //! few bytes as they need.
 //!
-//! An event is its shape, its nanoseconds, user and address, then what else the shape says that it has.
+//! An event is its shape, its nanoseconds, its offset, user and address, then what else the shape says that it has.
 
 use super::{
     fields::{Fields, From},
@@ -9,7 +9,7 @@ use super::{
     shape::{FIELDS, Field, Shape, Shaped, has},
 };
 use coldread_model::{
-    Evidence, LoginEvent, LoginKind, LoginSource, SessionEnd, Timestamp,
+    Evidence, LoginEvent, LoginSource, SessionEnd, Timestamp,
     varint::{self, put as put_number, unzigzag, zigzag},
 };
 use std::cmp::Ordering;
@@ -61,6 +61,7 @@ pub(super) fn pack(event: &Fields<'_>, names: &mut Names, out: &mut Vec<u8>) {
     if nanos > 0 {
         put_number(nanos.into(), out);
     }
+    put_number(event.offset, out);
     names.put_text(event.user, out);
     match event.from {
         From::Four(numbers) => Names::put_address(numbers, out),
@@ -77,7 +78,6 @@ pub(super) fn pack(event: &Fields<'_>, names: &mut Names, out: &mut Vec<u8>) {
         put_number(until.nanos.into(), out);
     }
     out.extend(event.ended.map(|ended| ended as u8));
-    put_number(event.offset, out);
     if records > 0 {
         put_number(records as u64, out);
     }
@@ -119,6 +119,7 @@ pub(super) fn seconds(time: Option<Timestamp>) -> u64 {
 pub(super) struct Head<'a> {
     pub(super) shape: Shaped<'a>,
     pub(super) time: Option<Timestamp>,
+    pub(super) offset: u64,
     pub(super) user: Option<Name<'a>>,
     pub(super) from: Option<Name<'a>>,
 }
@@ -138,17 +139,31 @@ impl Head<'_> {
 #[inline(always)]
 #[allow(clippy::inline_always)] // to hand it over in memory takes longer than to read it
 pub(super) fn head<'a>(event: Packed<'a>, names: &'a Names) -> Result<(Head<'a>, &'a [u8]), Damaged> {
+    let (First { shape, time, offset }, mut rest) = first(event, names)?;
+    let (user, from) = (names.take(&mut rest)?, names.take(&mut rest)?);
+    Ok((Head { shape, time, offset, user, from }, rest))
+}
+
+/// What tells an event's place among others.
+pub(super) struct First<'a> {
+    pub(super) shape: Shaped<'a>,
+    pub(super) time: Option<Timestamp>,
+    pub(super) offset: u64,
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always)] // as above
+pub(super) fn first<'a>(event: Packed<'a>, names: &'a Names) -> Result<(First<'a>, &'a [u8]), Damaged> {
     let mut rest = event.bytes;
-    let rest = &mut rest;
-    let shape = Shaped::take(rest, names)?;
+    let shape = Shaped::take(&mut rest, names)?;
     let time = if shape.has(has::TIME) {
-        let nanos = if shape.has(has::NANOS) { take_u32(rest)? } else { 0 };
+        let nanos = if shape.has(has::NANOS) { take_u32(&mut rest)? } else { 0 };
         Some(Timestamp { seconds: (event.seconds ^ 1 << 63) as i64, nanos })
     } else {
         None
     };
-    let (user, from) = (names.take(rest)?, names.take(rest)?);
-    Ok((Head { shape, time, user, from }, rest))
+    let offset = take_number(&mut rest)?;
+    Ok((First { shape, time, offset }, rest))
 }
 
 /// What stands behind the head, without the evidence.
@@ -157,7 +172,6 @@ pub(super) struct Tail {
     pub(super) pid: Option<u32>,
     pub(super) until: Option<Timestamp>,
     pub(super) ended: Option<SessionEnd>,
-    pub(super) offset: u64,
     /// How many records follow, each to be read with [`evidence`].
     pub(super) evidence: u64,
 }
@@ -176,7 +190,6 @@ pub(super) fn tail(shape: &Shape, rest: &mut &[u8]) -> Result<Tail, Damaged> {
             None
         },
         ended: if shape.has(has::ENDED) { Some(word(SessionEnd::ALL, rest)?) } else { None },
-        offset: take_number(rest)?,
         evidence: if shape.has(has::EVIDENCE) { take_number(rest)? } else { 0 },
     })
 }
@@ -187,7 +200,7 @@ pub(super) fn unpack(packed: Packed<'_>, names: &Names) -> Result<Box<LoginEvent
     let shape = &head.shape;
     let tail = tail(shape, &mut rest)?;
     let origin = shape.name(Field::Origin)?.ok_or(Damaged)?.path();
-    let mut event = Box::new(LoginEvent::new(shape.source, shape.kind, head.time, origin, tail.offset));
+    let mut event = Box::new(LoginEvent::new(shape.source, shape.kind, head.time, origin, head.offset));
     event.user = head.user.and_then(Name::text);
     event.from = head.from.and_then(Name::text);
     event.zone = shape.zone;
@@ -205,7 +218,7 @@ pub(super) fn unpack(packed: Packed<'_>, names: &Names) -> Result<Box<LoginEvent
         let count = usize::try_from(tail.evidence).map_err(|_| Damaged)?;
         event.evidence.reserve_exact(count.min(rest.len()));
         for _ in 0..count {
-            let (source, path, offset) = evidence(&mut rest, names, tail.offset)?;
+            let (source, path, offset) = evidence(&mut rest, names, head.offset)?;
             let origin = if path.is_path(&event.origin) { event.origin.clone() } else { path.path() };
             event.evidence.push(Evidence { source, origin, offset });
         }
@@ -227,60 +240,25 @@ pub(super) fn evidence<'a>(
 
 /// As the events compare, which are of one second.
 pub(super) fn compare(one: Packed<'_>, other: Packed<'_>, names: &Names) -> Ordering {
-    match (compare_heads(one, other, names), one.bytes == other.bytes) {
+    match (compare_places(one, other, names), one.bytes == other.bytes) {
         (Ok(Ordering::Equal), false) => unpack(one, names).cmp(&unpack(other, names)),
         (Ok(order), _) => order,
         (Err(Damaged), _) => one.bytes.cmp(other.bytes),
     }
 }
 
-/// Bytes of a user's name in a [`key`].
-const KEY_NAME: usize = 11;
-/// Each has four bits there.
-const _: () = assert!(LoginSource::ALL.len() <= 16 && LoginKind::ALL.len() <= 16);
-
-/// Orders events of one second as far as most differ; those whose keys are equal still compare. It has whether there is a
-/// time, nanoseconds, source, kind, then the user's first bytes.
-pub(super) fn key(event: Packed<'_>, names: &Names) -> u128 {
-    take_key(event, names).unwrap_or(0)
+fn origin_of<'a>(first: &First<'a>) -> Result<Name<'a>, Damaged> {
+    first.shape.name(Field::Origin)?.ok_or(Damaged)
 }
 
-fn take_key(event: Packed<'_>, names: &Names) -> Result<u128, Damaged> {
-    let (head, _) = head(event, names)?;
-    let time = head.time.map_or(0, |time| 1 << 30 | time.nanos);
-    let mut start = [0; 16];
-    if let Some(user) = head.user {
-        user.with(|user| {
-            let len = user.len().min(KEY_NAME);
-            start[16 - KEY_NAME..][..len].copy_from_slice(&user[..len]);
-        });
+/// As far as all events differ but those of one record.
+fn compare_places(one: Packed<'_>, other: Packed<'_>, names: &Names) -> Result<Ordering, Damaged> {
+    let ((one, _), (other, _)) = (first(one, names)?, first(other, names)?);
+    let order = one.time.cmp(&other.time).then(one.shape.source.cmp(&other.shape.source));
+    if order.is_ne() || one.shape.number().is_some() && one.shape.number() == other.shape.number() {
+        return Ok(order.then(one.offset.cmp(&other.offset)));
     }
-    let words = (head.shape.source as u64) << 4 | head.shape.kind as u64;
-    Ok(u128::from(u64::from(time) << 8 | words) << (8 * KEY_NAME) | u128::from_be_bytes(start))
-}
-
-/// As far as most events differ, a field at a time: what is compared is of one second, and mostly of other users,
-/// addresses, ports or processes.
-fn compare_heads(one: Packed<'_>, other: Packed<'_>, names: &Names) -> Result<Ordering, Damaged> {
-    let ((a, mut rest), (b, mut other_rest)) = (head(one, names)?, head(other, names)?);
-    let first = a.time.cmp(&b.time).then(a.shape.source.cmp(&b.shape.source));
-    let first = first.then(a.shape.kind.cmp(&b.shape.kind)).then_with(|| same(a.user, b.user));
-    let first = first.then_with(|| same(a.from, b.from));
-    let is_one = a.shape.number().is_some() && a.shape.number() == b.shape.number();
-    if first.is_ne() || !is_one {
-        return Ok(first);
-    }
-    // Of one shape: terminals and hosts are the same.
-    let (one, other) = (tail(&a.shape, &mut rest)?, tail(&b.shape, &mut other_rest)?);
-    Ok(one.port.cmp(&other.port).then(one.pid.cmp(&other.pid)))
-}
-
-/// How two names compare that may be missing.
-fn same(one: Option<Name<'_>>, other: Option<Name<'_>>) -> Ordering {
-    match (one, other) {
-        (Some(one), Some(other)) => one.compare(other),
-        (one, other) => one.is_some().cmp(&other.is_some()),
-    }
+    Ok(origin_of(&one)?.compare(origin_of(&other)?).then(one.offset.cmp(&other.offset)))
 }
 
 #[inline]
@@ -309,7 +287,7 @@ pub(super) fn word<T: Copy>(all: &[T], rest: &mut &[u8]) -> Result<T, Damaged> {
 mod tests {
     use super::*;
     use coldread_model::{
-        Origin, Text, Zone,
+        LoginKind, Origin, Text, Zone,
         rows::{BatchWriter, RowsIter, WriteRow, login::LoginWriter},
     };
     use proptest::prelude::*;
@@ -413,8 +391,6 @@ mod tests {
             let packed = [Packed::at(one.time, &bytes[0]), Packed::at(other.time, &bytes[1])];
             let order = one.cmp(&other);
             prop_assert_eq!(packed[0].compare(packed[1], &names), order);
-            let keys = key(packed[0], &names).cmp(&key(packed[1], &names));
-            prop_assert!(packed[0].seconds != packed[1].seconds || keys == order || keys.is_eq());
             prop_assert!(order.is_eq() || packed[0].seconds.cmp(&packed[1].seconds) != order.reverse());
             let (mut writers, mut batches) = <([LoginWriter; 2], [Vec<u8>; 2])>::default();
             for (packed, event) in [0, 0, 1, 1, 0].map(|which| (packed[which], [&one, &other][which])) {
@@ -430,7 +406,7 @@ mod tests {
         fn any_bytes_are_an_event_or_none(bytes in prop::collection::vec(any::<u8>(), 0..200), other in prop::collection::vec(any::<u8>(), 0..200)) {
             let names = Names::default();
             let (one, other) = (Packed::at(None, &bytes), Packed::at(None, &other));
-            let _ = (unpack(one, &names), compare(one, other, &names), key(one, &names));
+            let _ = (unpack(one, &names), compare(one, other, &names));
             let _ = super::super::row::write(one, &names, &mut LoginWriter::default(), &mut Vec::new());
         }
     }

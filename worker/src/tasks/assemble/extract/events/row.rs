@@ -26,14 +26,14 @@ pub(super) fn write<'a>(
         from: word(head.from),
         port: tail.port,
         pid: tail.pid,
-        offset: tail.offset,
+        offset: head.offset,
         until: tail.until,
         ended: tail.ended,
     };
     let origin = if tail.evidence > 0 { shape.name(Field::Origin)? } else { None };
     let count = usize::try_from(tail.evidence).map_err(|_| Damaged)?;
     let records = (0..count).map(|_| -> Result<Record<'a>, Damaged> {
-        let (source, path, offset) = evidence(&mut rest, names, tail.offset)?;
+        let (source, path, offset) = evidence(&mut rest, names, head.offset)?;
         if origin.is_some_and(|origin| origin.compare(path).is_eq()) {
             return Ok((source, None, offset));
         }

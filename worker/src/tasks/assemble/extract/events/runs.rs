@@ -1,4 +1,4 @@
-//! Sorted runs of packed events, in memory and in a file, and their merging.
+//! Sorted runs of packed events, in a file and in memory, and their merging.
 
 use super::{
     super::spill::{Block, BlockReader, Spill, failed},
@@ -7,22 +7,22 @@ use super::{
 };
 use crate::tasks::TaskError;
 use coldread_model::varint;
-use std::{cmp::Ordering, collections::VecDeque};
+use std::{borrow::Cow, cmp::Ordering, collections::VecDeque};
 
 /// Runs of one level that are merged into one of the next.
 pub(super) const FAN_IN: usize = 16;
 /// Bytes of a block before compression.
 const BLOCK_BYTES: usize = 64 << 10;
 
-/// Where a packed event lies.
+/// Where a packed event begins.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct Start {
     pub(super) seconds: u64,
     pub(super) start: u32,
     pub(super) len: u32,
 }
 
-impl Place {
+impl Start {
     pub(super) fn of(self, bytes: &[u8]) -> Packed<'_> {
         let (start, len) = (self.start as usize, self.len as usize);
         Packed { seconds: self.seconds, bytes: &bytes[start..start + len] }
@@ -53,7 +53,7 @@ pub(super) fn full_level(runs: &[Run]) -> Option<u32> {
 pub(super) struct RunWriter<'a> {
     spill: &'a mut Spill,
     run: Run,
-    /// The block that is being filled: before each event the difference of its seconds to the last one's and its length.
+    /// The block that is being filled ([`put_event`]).
     bytes: Vec<u8>,
     seconds: u64,
 }
@@ -65,10 +65,9 @@ impl<'a> RunWriter<'a> {
     }
 
     pub(super) fn push(&mut self, event: Packed<'_>) -> Result<(), TaskError> {
-        varint::put(event.seconds.wrapping_sub(self.seconds), &mut self.bytes);
-        varint::put(event.bytes.len() as u64, &mut self.bytes);
+        let difference = event.seconds.wrapping_sub(self.seconds);
+        put_event(difference, &mut self.bytes, |out| out.extend_from_slice(event.bytes));
         self.seconds = event.seconds;
-        self.bytes.extend_from_slice(event.bytes);
         if self.bytes.len() >= BLOCK_BYTES { self.block() } else { Ok(()) }
     }
 
@@ -79,53 +78,93 @@ impl<'a> RunWriter<'a> {
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> Result<Run, TaskError> {
+    /// The run, if any event was written.
+    pub(super) fn finish(mut self) -> Result<Option<Run>, TaskError> {
         if !self.bytes.is_empty() {
             self.block()?;
         }
-        Ok(self.run)
+        Ok((!self.run.blocks.is_empty()).then_some(self.run))
+    }
+}
+
+/// Appends an event to others in order: the difference of its seconds to the last one's, its length, and the bytes that
+/// `pack` appends.
+#[inline]
+pub(super) fn put_event(difference: u64, bytes: &mut Vec<u8>, pack: impl FnOnce(&mut Vec<u8>)) {
+    varint::put(difference, bytes);
+    let at = bytes.len();
+    bytes.push(0);
+    pack(bytes);
+    match bytes.len() - at - 1 {
+        len @ ..0x80 => bytes[at] = len as u8,
+        len => {
+            let mut long = Vec::new();
+            varint::put(len as u64, &mut long);
+            bytes.splice(at..=at, long);
+        }
     }
 }
 
 /// Events in order.
-pub(super) enum Source {
-    /// In memory.
-    Held { bytes: Vec<u8>, places: std::vec::IntoIter<Place> },
-    /// In the file; `next` lies in `bytes`, and what follows it begins at `at`.
-    Run { reader: BlockReader, blocks: VecDeque<Block>, bytes: Vec<u8>, at: usize, next: Option<Place> },
+pub(super) enum Source<'a> {
+    /// In memory, found by their starts, of which this one is next.
+    Loose { bytes: Cow<'a, [u8]>, starts: Cow<'a, [Start]>, next: usize },
+    /// One behind the other.
+    Run(RunReader<'a>),
 }
 
-impl Source {
-    pub(super) fn peek(&self) -> Option<Packed<'_>> {
+/// Reads events that lie one behind the other, in memory or in blocks of the file.
+pub(super) struct RunReader<'a> {
+    /// What reads blocks, and those that are still to be read.
+    blocks: Option<(BlockReader, VecDeque<Block>)>,
+    bytes: Cow<'a, [u8]>,
+    /// Where the event behind the next one begins.
+    at: usize,
+    /// The seconds of the last event.
+    seconds: u64,
+    next: Option<Start>,
+}
+
+impl RunReader<'_> {
+    /// Goes on to the next event.
+    fn pass(&mut self) -> Result<(), TaskError> {
+        if self.at >= self.bytes.len() {
+            self.next = None;
+            let Some((reader, blocks)) = &mut self.blocks else { return Ok(()) };
+            let Some(block) = blocks.pop_front() else { return Ok(()) };
+            self.bytes = reader.read(block)?.into();
+            (self.at, self.seconds) = (0, 0);
+        }
+        let mut rest = &self.bytes[self.at..];
+        let (difference, len) = (varint::take(&mut rest), varint::take(&mut rest));
+        let (start, room) = (self.bytes.len() - rest.len(), rest.len() as u64);
+        let (Some(difference), Some(len)) = (difference, len.filter(|len| *len <= room)) else {
+            return Err(failed("what was written does not come back"));
+        };
+        self.seconds = self.seconds.wrapping_add(difference);
+        self.at = start + len as usize;
+        self.next = Some(Start { seconds: self.seconds, start: start as u32, len: len as u32 });
+        Ok(())
+    }
+}
+
+impl<'a> Source<'a> {
+    /// Of events in memory, the first one's seconds being told as a difference to these.
+    pub(super) fn sequence(bytes: Cow<'a, [u8]>, seconds: u64) -> Self {
+        Self::Run(RunReader { blocks: None, bytes, at: 0, seconds, next: None })
+    }
+
+    fn peek(&self) -> Option<Packed<'_>> {
         match self {
-            Self::Held { bytes, places } => places.as_slice().first().map(|place| place.of(bytes)),
-            Self::Run { bytes, next, .. } => next.map(|place| place.of(bytes)),
+            Self::Loose { bytes, starts, next } => starts.get(*next).map(|start| start.of(bytes)),
+            Self::Run(run) => run.next.map(|start| start.of(&run.bytes)),
         }
     }
 
-    pub(super) fn pass(&mut self) -> Result<(), TaskError> {
+    fn pass(&mut self) -> Result<(), TaskError> {
         match self {
-            Self::Held { places, .. } => {
-                places.next();
-            }
-            Self::Run { reader, blocks, bytes, at, next } => {
-                let mut last = next.take().map_or(0, |place| place.seconds);
-                if *at >= bytes.len() {
-                    let Some(block) = blocks.pop_front() else { return Ok(()) };
-                    *bytes = reader.read(block)?;
-                    (*at, last) = (0, 0);
-                }
-                let mut rest = &bytes[*at..];
-                let (seconds, len) = (varint::take(&mut rest), varint::take(&mut rest));
-                let (start, room) = (bytes.len() - rest.len(), rest.len() as u64);
-                let (Some(seconds), Some(len)) = (seconds, len.filter(|len| *len <= room)) else {
-                    return Err(failed("what was written does not come back"));
-                };
-                let seconds = last.wrapping_add(seconds);
-                let place = Place { seconds, start: start as u32, len: len as u32 };
-                *at = start + len as usize;
-                *next = Some(place);
-            }
+            Self::Loose { next, .. } => *next += 1,
+            Self::Run(run) => run.pass()?,
         }
         Ok(())
     }
@@ -133,29 +172,41 @@ impl Source {
 
 /// Several sources as one. Events of different runs are mostly of different times, so the order of sources, by their
 /// next events, hardly changes.
-#[derive(Default)]
-pub(super) struct Merge {
+pub(super) struct Merge<'a> {
     /// In order, the next event last.
-    pub(super) sources: Vec<Source>,
+    sources: Vec<Source<'a>>,
 }
 
-impl Merge {
-    pub(super) fn open(spill: &Spill, runs: Vec<Run>) -> Result<Self, TaskError> {
-        let open = |run: Run| {
-            let (bytes, blocks) = (Vec::new(), run.blocks);
-            let mut source = Source::Run { reader: spill.reader()?, blocks, bytes, at: 0, next: None };
-            source.pass()?;
-            Ok(source)
-        };
-        Ok(Self { sources: runs.into_iter().map(open).collect::<Result<_, _>>()? })
-    }
-
-    pub(super) fn start(&mut self, names: &Names) {
-        self.sources.retain(|source| source.peek().is_some());
-        self.sources.sort_by(|one, other| match (one.peek(), other.peek()) {
+impl<'a> Merge<'a> {
+    /// Of runs in the file and of sources in memory.
+    pub(super) fn new(
+        spill: Option<&Spill>,
+        runs: Vec<Run>,
+        held: Vec<Source<'a>>,
+        names: &Names,
+    ) -> Result<Self, TaskError> {
+        let mut sources = held;
+        for run in runs {
+            let Some(spill) = spill else { break };
+            let (blocks, bytes) = (Some((spill.reader()?, run.blocks)), Cow::Borrowed(&[][..]));
+            sources.push(Source::Run(RunReader { blocks, bytes, at: 0, seconds: 0, next: None }));
+        }
+        for source in &mut sources {
+            if let Source::Run(run) = source {
+                run.pass()?;
+            }
+        }
+        sources.retain(|source| source.peek().is_some());
+        sources.sort_by(|one, other| match (one.peek(), other.peek()) {
             (Some(one), Some(other)) => other.compare(one, names),
             _ => Ordering::Equal,
         });
+        Ok(Self { sources })
+    }
+
+    /// Gives no more events.
+    pub(super) fn clear(&mut self) {
+        self.sources.clear();
     }
 
     pub(super) fn peek(&self) -> Option<Packed<'_>> {
