@@ -15,24 +15,24 @@ pub fn shown(value: impl fmt::Display) -> Text {
 /// The four numbers of an address of version 4 (RFC 791) written as `192.0.2.7`. There is one way alone to write it, so
 /// that [`Dotted`] gives back the same text.
 pub fn dotted(text: &[u8]) -> Option<[u8; 4]> {
-    let (mut numbers, mut rest) = ([0; 4], text);
-    for (place, number) in numbers.iter_mut().enumerate() {
-        if place > 0 {
-            rest = rest.strip_prefix(b".")?;
-        }
-        let digit = |at: usize| rest.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10);
-        let first = digit(0)?;
-        let (value, len) = match (digit(1).filter(|_| first > 0), digit(2)) {
-            (None, _) => (u16::from(first), 1),
-            (Some(second), None) => (u16::from(first) * 10 + u16::from(second), 2),
-            (Some(second), Some(third)) => {
-                (u16::from(first) * 100 + u16::from(second) * 10 + u16::from(third), 3)
-            }
-        };
-        *number = u8::try_from(value).ok()?;
-        rest = &rest[len..];
+    if !(7..=15).contains(&text.len()) {
+        return None;
     }
-    rest.is_empty().then_some(numbers)
+    let (mut numbers, mut place, mut number, mut digits) = ([0; 4], 0, 0, 0);
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit < 10 && digits < 3 && (digits == 0 || number > 0) {
+            number = number * 10 + u16::from(digit);
+            digits += 1;
+        } else if *byte == b'.' && digits > 0 && place < 3 {
+            numbers[place] = u8::try_from(number).ok()?;
+            (place, number, digits) = (place + 1, 0, 0);
+        } else {
+            return None;
+        }
+    }
+    numbers[3] = u8::try_from(number).ok().filter(|_| digits > 0 && place == 3)?;
+    Some(numbers)
 }
 
 /// The text of an address of version 4, without memory of its own.

@@ -1,8 +1,27 @@
 //! Numbers of seven bits a byte, the lowest first (LEB128): small ones, as nearly all are, take one byte.
 
+/// Bits of eight bytes behind which more bytes follow.
+const MORE: u64 = 0x8080_8080_8080_8080;
+
 /// Appends a number.
 #[inline]
-pub fn put(mut number: u64, out: &mut Vec<u8>) {
+pub fn put(number: u64, out: &mut Vec<u8>) {
+    if number < 0x80 { out.push(number as u8) } else { put_long(number, out) }
+}
+
+/// Of up to 56 bits: eight bytes are written at once, and those that are not of the number taken back.
+fn put_long(number: u64, out: &mut Vec<u8>) {
+    if number >= 1 << 56 {
+        return put_longest(number, out);
+    }
+    let len = number.max(1).ilog2() as usize / 7 + 1;
+    let more = MORE & ((1 << (8 * len - 8)) - 1);
+    out.extend_from_slice(&(spread(number) | more).to_le_bytes());
+    out.truncate(out.len() - (8 - len));
+}
+
+#[cold]
+fn put_longest(mut number: u64, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -21,6 +40,33 @@ pub fn take(rest: &mut &[u8]) -> Option<u64> {
 }
 
 fn take_long(rest: &mut &[u8]) -> Option<u64> {
+    let Some(first) = rest.first_chunk() else { return take_slowly(rest) };
+    let word = u64::from_le_bytes(*first);
+    let ends = !word & MORE;
+    if ends == 0 {
+        return take_slowly(rest);
+    }
+    let len = ends.trailing_zeros() / 8 + 1;
+    *rest = &rest[len as usize..];
+    Some(gather(word << (64 - 8 * len) >> (64 - 8 * len)))
+}
+
+/// Seven bits a byte of a number of 56.
+const fn spread(number: u64) -> u64 {
+    let number = number & 0xfff_ffff | (number & 0xff_ffff_f000_0000) << 4;
+    let number = number & 0x3fff_0000_3fff | (number & 0xfff_c000_0fff_c000) << 2;
+    number & 0x7f_007f_007f_007f | (number & 0x3f80_3f80_3f80_3f80) << 1
+}
+
+/// The number of seven bits of each byte.
+const fn gather(word: u64) -> u64 {
+    let word = word & 0x7f_007f_007f_007f | (word & 0x7f00_7f00_7f00_7f00) >> 1;
+    let word = word & 0x3fff_0000_3fff | (word & 0x3fff_0000_3fff_0000) >> 2;
+    word & 0xfff_ffff | (word & 0xfff_ffff_0000_0000) >> 4
+}
+
+/// Near the end of the bytes, or of more than 56 bits.
+fn take_slowly(rest: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
         let (byte, after) = rest.split_first()?;
@@ -55,10 +101,14 @@ mod tests {
     proptest! {
         #[test]
         fn numbers_come_back(number in prop_oneof![any::<u64>(), 0u64..300, any::<u64>().prop_map(|bits| bits >> (bits % 64))], cut in 0usize..10) {
-            let mut bytes = Vec::new();
+            let (mut bytes, mut same) = (Vec::new(), Vec::new());
             put(number, &mut bytes);
+            put_longest(number, &mut same);
+            prop_assert_eq!(&bytes, &same);
             let whole = bytes.len();
-            bytes.push(7);
+            bytes.extend([7; 9]);
+            prop_assert_eq!(take(&mut &bytes[..]), Some(number));
+            bytes.truncate(whole + 1);
             let rest = &mut &bytes[..];
             prop_assert_eq!((take(rest), *rest), (Some(number), &[7][..]));
             prop_assert_eq!(take(&mut &bytes[..cut.min(whole - 1)]), None);

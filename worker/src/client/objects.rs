@@ -18,8 +18,11 @@ const OBJECTS_AHEAD: usize = 64;
 const BATCH_BYTES: usize = 2 << 20;
 /// … or so many objects.
 const BATCH_OBJECTS: usize = 512;
-/// No message of objects is longer; a quarter is left for all that is not content.
-const MESSAGE_BYTES: usize = MAX_MESSAGE_BYTES / 4 * 3;
+/// No object is longer; a quarter of a message is left for all that is not content.
+const OBJECT_BYTES: usize = MAX_MESSAGE_BYTES / 4 * 3;
+/// Objects share a message up to so many bytes: both sides make room for each message as a whole, which for large ones
+/// is new memory every time.
+const SHARED_BYTES: usize = 256 << 10;
 /// Names of objects that this task has sent already are remembered up to so many.
 const REMEMBERED: usize = 1 << 16;
 /// Room for a compressed object that a thread keeps for the next one.
@@ -56,7 +59,7 @@ pub(super) fn pack(kind: ObjectKind, bytes: &[u8]) -> Result<Packed, TaskError> 
     });
     let compressed = compressed
         .map_err(|error| TaskError::Invalid(format!("object {id} cannot be compressed: {error}")))?;
-    if compressed.len() > MESSAGE_BYTES {
+    if compressed.len() > OBJECT_BYTES {
         let reason = format!("object {id} is too large: {} bytes, compressed", compressed.len());
         return Err(TaskError::Invalid(reason));
     }
@@ -113,10 +116,10 @@ async fn send(leased: &Leased, batch: Vec<Packed>) -> Result<(), ServiceError> {
     for object in missing {
         let size = object.compressed.len();
         if room < size || messages.is_empty() {
-            room = MESSAGE_BYTES;
+            room = SHARED_BYTES;
             messages.push(PutObjectsRequest { key: Some(leased.key.clone()), objects: Vec::new() });
         }
-        room -= size;
+        room = room.saturating_sub(size);
         if let Some(message) = messages.last_mut() {
             message.objects.push(object);
         }

@@ -19,6 +19,9 @@ use std::collections::HashMap;
 /// Attempts that are under way at once; of more the oldest is given as it is.
 const OPEN: usize = 256;
 
+/// Processes that are under way are counted by the last bits of their numbers: most others are told from them so.
+const COUNTS: usize = 1024;
+
 /// Refused attempts that were given while under way, and are remembered so that their ends do not count again.
 const GIVEN: usize = 16_384;
 
@@ -71,6 +74,7 @@ pub(in crate::logins) struct Attempts<'a> {
     log: Log<'a>,
     /// Their processes; 0 where none is. The slot that is filled next holds the oldest.
     pids: [u32; OPEN],
+    counts: Box<[u16; COUNTS]>,
     open: Vec<Open>,
     /// Which of them are of users whom sshd refuses.
     refused: [bool; OPEN],
@@ -85,6 +89,7 @@ impl<'a> Attempts<'a> {
         Self {
             log: Log { source, origin, root: Text::new_static("/") },
             pids: [0; OPEN],
+            counts: Box::new([0; COUNTS]),
             open: (0..OPEN).map(|_| Open::default()).collect(),
             refused: [false; OPEN],
             next: 0,
@@ -118,14 +123,14 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// The slot of a process. Most lines are of the process that came last; else all are compared, many at once.
+    /// The slot of a process. Most lines are of the process that came last, or of a new one.
     fn slot(&self, pid: u32) -> Option<usize> {
         let last = (self.next + OPEN - 1) % OPEN;
         if self.pids[last] == pid {
             return Some(last);
         }
-        let is_open = self.pids.iter().map(|known| u32::from(*known == pid)).sum::<u32>() > 0;
-        is_open.then(|| self.pids.iter().position(|known| *known == pid))?
+        let is_new = self.counts[pid as usize % COUNTS] == 0;
+        if is_new { None } else { self.pids.iter().position(|known| *known == pid) }
     }
 
     /// Takes a message of an attempt that is under way.
@@ -184,6 +189,7 @@ impl<'a> Attempts<'a> {
         }
         self.release(slot, emit);
         self.pids[slot] = pid;
+        self.counts[pid as usize % COUNTS] += 1;
         self.refused[slot] = told.step == Step::Refused;
         self.open[slot].begin(told, said);
         self.next = (slot + 1) % OPEN;
@@ -192,7 +198,9 @@ impl<'a> Attempts<'a> {
     /// Gives an attempt, if the slot holds one.
     fn release(&mut self, slot: usize, emit: Emit<'_>) {
         let is_refused = std::mem::take(&mut self.refused[slot]);
-        if std::mem::take(&mut self.pids[slot]) != 0 {
+        let pid = std::mem::take(&mut self.pids[slot]);
+        if pid != 0 {
+            self.counts[pid as usize % COUNTS] -= 1;
             let open = &mut self.open[slot];
             if is_refused {
                 open.refuse();

@@ -71,9 +71,14 @@ impl Open {
     }
 
     fn set(&mut self, field: usize, text: Option<&[u8]>) {
-        let start = self.text.len();
-        self.text.extend_from_slice(text.unwrap_or_default());
-        self.fields[field] = (start, self.text.len());
+        self.fields[field] = match text {
+            Some(text) => {
+                let start = self.text.len();
+                self.text.extend_from_slice(text);
+                (start, self.text.len())
+            }
+            None => (0, 0),
+        };
     }
 
     fn get(&self, field: Field) -> Option<&[u8]> {

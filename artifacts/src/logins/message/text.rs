@@ -37,9 +37,13 @@ pub(super) fn split<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u
     Some((&text[..at], &text[at + mark.len()..]))
 }
 
-/// What stands before and after the last `mark`.
-pub(super) fn rsplit<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let first = *mark.first()?;
-    let at = memchr::memrchr_iter(first, text).find(|at| text[*at..].starts_with(mark))?;
-    Some((&text[..at], &text[at + mark.len()..]))
+/// What stands before and after the last `mark`, which is no more than a word in spaces.
+#[inline]
+pub(super) fn rsplit<'a, const N: usize>(text: &'a [u8], mark: &[u8; N]) -> Option<(&'a [u8], &'a [u8])> {
+    // Spaces are everywhere: the word's last letter is looked for.
+    let last = const { N.saturating_sub(2) };
+    let letter = *mark.get(last)?;
+    let is_there = |at: &usize| text.get(at - last..).is_some_and(|rest| rest.starts_with(mark));
+    let at = memchr::memrchr_iter(letter, text).filter(|at| *at >= last).find(is_there)? - last;
+    Some((&text[..at], &text[at + N..]))
 }

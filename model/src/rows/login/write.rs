@@ -45,7 +45,7 @@ impl LoginWriter {
         }
         let at = bytes.len();
         let (mut flags, mut rare) = (0, 0);
-        bytes.extend([0; 2]);
+        bytes.extend_from_slice(&[0; 2]);
         if row.time.is_none() || row.until.is_some() || row.ended.is_some() {
             flags |= flag::MORE;
             bytes.push(0);
@@ -56,7 +56,7 @@ impl LoginWriter {
             if self.words != Some(words) {
                 flags |= flag::WORDS;
                 self.words = Some(words);
-                bytes.extend(words);
+                bytes.extend_from_slice(&words);
             }
         }
         match row.time {
@@ -79,7 +79,7 @@ impl LoginWriter {
         }
         if let Some(port) = row.port {
             flags |= flag::PORT;
-            bytes.extend(port.to_le_bytes());
+            bytes.extend_from_slice(&port.to_le_bytes());
         }
         if let Some(pid) = row.pid {
             flags |= flag::PID;
@@ -176,8 +176,8 @@ fn put_text(text: Word<'_>, bytes: &mut Vec<u8>) {
     match text {
         Word::Missing => varint::put(0, bytes),
         Word::Address(numbers) => {
-            varint::put(1, bytes);
-            bytes.extend(numbers.to_be_bytes());
+            let [a, b, c, d] = numbers.to_be_bytes();
+            bytes.extend_from_slice(&[1, a, b, c, d]);
         }
         Word::Text(text) => {
             varint::put(text.len() as u64 + 2, bytes);

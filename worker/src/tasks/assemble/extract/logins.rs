@@ -16,7 +16,6 @@ use coldread_model::{
     rows::{self, Row},
 };
 use queue::Queue;
-use std::collections::VecDeque;
 
 /// Events that are ready before the joiner is asked what can be written: few enough that they are still in the
 /// processor's caches then.
@@ -39,17 +38,16 @@ pub(super) fn write(
 ) -> Result<Vec<LoginsRef>, TaskError> {
     let known = events.names().clone();
     let mut out = Ordered::new(job, known.clone());
-    let (mut near, mut packed) = (VecDeque::<Seen>::new(), Queue::default());
+    let mut near = Near::default();
     let mut number = 0;
     while let Some(event) = events.peek() {
         number += 1;
         let seen = known.see(number, event)?;
-        packed.push(seen.time, event.bytes());
+        near.push(seen, event.bytes());
         events.pass()?;
         joiner.comes(&seen, near.front().map_or(number, |first| first.number));
-        near.push_back(seen);
-        while is_flood(&near, &packed) || near.front().is_some_and(|first| first.is_far_from(seen.time)) {
-            out.leave(&mut near, &mut packed, joiner)?;
+        while is_flood(&near) || near.front().is_some_and(|first| first.is_far_from(seen.time)) {
+            out.leave(&mut near, joiner)?;
         }
         if out.is_to_look() {
             // Of what comes later none is of before the first event that is near.
@@ -57,11 +55,14 @@ pub(super) fn write(
             if let Some(time) = first {
                 joiner.settle(time, &mut |event| out.take(event));
             }
-            out.advance(joiner.holds_from().map_or(first, |held| first.min(Some(held))))?;
+            match joiner.holds_from() {
+                Some(held) => out.advance(first.min(Some(held)))?,
+                None => out.write_all()?,
+            }
         }
     }
-    while !near.is_empty() {
-        out.leave(&mut near, &mut packed, joiner)?;
+    while near.len() > 0 {
+        out.leave(&mut near, joiner)?;
     }
     let mut put = Ok(());
     joiner.finish(&mut |event| {
@@ -74,9 +75,12 @@ pub(super) fn write(
     out.finish()
 }
 
+/// Events that others may be joined to that are still to come.
+type Near = Queue<Seen>;
+
 /// Whether more are near than may be at once.
-fn is_flood(near: &VecDeque<Seen>, packed: &Queue) -> bool {
-    near.len() > MAX_NEAR || packed.bytes() > NEAR_BYTES
+fn is_flood(near: &Near) -> bool {
+    near.len() > MAX_NEAR || near.bytes() > NEAR_BYTES
 }
 
 /// Brings events into order that come nearly so.
@@ -88,7 +92,9 @@ struct Ordered<'j> {
     /// Their bytes, about.
     joined_bytes: usize,
     /// What is joined to nothing, in order.
-    alone: Queue,
+    alone: Queue<Option<Timestamp>>,
+    /// Whether nothing waits here or in the joiner: what leaves then and is joined to nothing is written at once.
+    is_direct: bool,
     /// How many wait when the next look is taken at what can be written.
     ask_at: usize,
     /// Where more wait than memory should hold: most of them, and the time of their last.
@@ -104,6 +110,7 @@ impl<'j> Ordered<'j> {
             joined: Vec::new(),
             joined_bytes: 0,
             alone: Queue::default(),
+            is_direct: false,
             ask_at: AT_ONCE,
             beyond: None,
             last_beyond: None,
@@ -136,20 +143,18 @@ impl<'j> Ordered<'j> {
     }
 
     /// Takes the first event of those that are near.
-    fn leave(
-        &mut self,
-        near: &mut VecDeque<Seen>,
-        packed: &mut Queue,
-        joiner: &mut dyn Joiner,
-    ) -> Result<(), TaskError> {
-        if let (Some(seen), Some((time, event))) = (near.pop_front(), packed.first()) {
-            if joiner.leaves(&seen) {
-                self.alone.push(time, event);
-            } else {
-                let event = self.known.unpack(Packed::at(time, event))?;
+    fn leave(&mut self, near: &mut Near, joiner: &mut dyn Joiner) -> Result<(), TaskError> {
+        if let Some((seen, event)) = near.first() {
+            if !joiner.leaves(seen) {
+                self.is_direct = false;
+                let event = self.known.unpack(Packed::at(seen.time, event))?;
                 joiner.push(event, &mut |event| self.take(event));
+            } else if self.is_direct {
+                self.out.push_packed(Packed::at(seen.time, event), &self.known)?;
+            } else {
+                self.alone.push(seen.time, event);
             }
-            packed.pop();
+            near.pop();
         }
         Ok(())
     }
@@ -159,7 +164,7 @@ impl<'j> Ordered<'j> {
         // Most come in order, which a stable sort finds.
         self.joined.sort();
         let joined = self.joined.partition_point(|event| event.time < bound);
-        let alone = self.alone.before(bound);
+        let alone = self.alone.before(|time| *time < bound);
         if self.beyond.is_none() {
             self.write(joined, alone)?;
         } else if self.last_beyond < bound {
@@ -179,7 +184,7 @@ impl<'j> Ordered<'j> {
         for event in self.joined.drain(..joined) {
             self.joined_bytes -= event.weight();
             while left > 0
-                && let Some((time, other)) = self.alone.first()
+                && let Some((&time, other)) = self.alone.first()
                 && (time < event.time
                     || time == event.time && *self.known.unpack(Packed::at(time, other))? < *event)
             {
@@ -190,7 +195,7 @@ impl<'j> Ordered<'j> {
             self.out.push(&event)?;
         }
         for _ in 0..left {
-            if let Some((time, event)) = self.alone.first() {
+            if let Some((&time, event)) = self.alone.first() {
                 self.out.push_packed(Packed::at(time, event), &self.known)?;
             }
             self.alone.pop();
@@ -207,7 +212,7 @@ impl<'j> Ordered<'j> {
             beyond.push(&event)?;
         }
         for _ in 0..alone {
-            if let Some((time, event)) = self.alone.first() {
+            if let Some((&time, event)) = self.alone.first() {
                 self.last_beyond = self.last_beyond.max(time);
                 beyond.push_packed(Packed::at(time, event))?;
             }
@@ -229,8 +234,8 @@ impl<'j> Ordered<'j> {
         Ok(())
     }
 
-    /// Writes the rest.
-    fn finish(mut self) -> Result<Vec<LoginsRef>, TaskError> {
+    /// Writes all that waits: the joiner holds nothing that goes before any of it.
+    fn write_all(&mut self) -> Result<(), TaskError> {
         let (joined, alone) = (self.joined.len(), self.alone.len());
         if self.beyond.is_none() {
             self.joined.sort();
@@ -239,6 +244,14 @@ impl<'j> Ordered<'j> {
             self.put_beyond(joined, alone)?;
             self.empty_beyond()?;
         }
+        self.ask_at = AT_ONCE;
+        self.is_direct = true;
+        Ok(())
+    }
+
+    /// Writes the rest.
+    fn finish(mut self) -> Result<Vec<LoginsRef>, TaskError> {
+        self.write_all()?;
         self.out.finish()
     }
 }

@@ -33,19 +33,24 @@ impl<'p, 'a> Placed<'p, 'a> {
         root.clone_from(&self.root.name);
     }
 
-    /// An event's path in the root as one in the asset's tree. An extractor shares one path among its events.
-    fn origin(&mut self, path: &mut Origin) {
+    /// An event's path in the root as one in the asset's tree; `None` where it is the same. An extractor shares one path
+    /// among its events.
+    fn origin(&mut self, path: &Origin) -> Option<&Origin> {
         if self.root.path.is_empty() {
-            return;
+            return None;
         }
-        if let Some((_, whole)) = self.origin.as_ref().filter(|(last, _)| last == path) {
+        if self.origin.as_ref().is_none_or(|(last, _)| last != path) {
+            let mut whole = path.to_vec();
+            self.path(&mut whole);
+            self.origin = Some((path.clone(), whole.into()));
+        }
+        self.origin.as_ref().map(|(_, whole)| whole)
+    }
+
+    fn move_origin(&mut self, path: &mut Origin) {
+        if let Some(whole) = self.origin(path) {
             *path = whole.clone();
-            return;
         }
-        let mut whole = path.to_vec();
-        self.path(&mut whole);
-        let last = std::mem::replace(path, whole.into());
-        self.origin = Some((last, path.clone()));
     }
 
     /// A path in the root as one in the asset's tree.
@@ -65,16 +70,16 @@ impl Output for Placed<'_, '_> {
     }
     fn login(&mut self, mut event: LoginEvent) {
         event.root.clone_from(&self.name);
-        self.origin(&mut event.origin);
+        self.move_origin(&mut event.origin);
         for evidence in &mut event.evidence {
-            self.origin(&mut evidence.origin);
+            self.move_origin(&mut evidence.origin);
         }
         self.out.login(event);
     }
     fn logged(&mut self, event: &Logged<'_>) {
-        let mut origin = event.origin.clone();
-        self.origin(&mut origin);
-        self.out.logged(&Logged { origin: &origin, root: &self.name, ..*event });
+        let moved = self.origin(event.origin).cloned();
+        let origin = moved.as_ref().unwrap_or(event.origin);
+        self.out.logged(&Logged { origin, root: &self.name, ..*event });
     }
     fn mark(&mut self) -> Mark {
         self.out.mark()

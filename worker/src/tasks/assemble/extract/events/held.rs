@@ -82,7 +82,8 @@ impl Held {
     }
 
     pub(super) fn mark(&self) -> Mark {
-        let ends = self.sequences.iter().map(|sequence| (sequence.bytes.len(), sequence.seconds, sequence.last));
+        let ends =
+            self.sequences.iter().map(|sequence| (sequence.bytes.len(), sequence.seconds, sequence.last));
         Mark { sequences: ends.collect(), loose: self.loose.len(), starts: self.starts.len() }
     }
 
@@ -130,7 +131,8 @@ impl Held {
         starts: &'a [Start],
     ) -> Vec<Source<'a>> {
         let sequences = sequences.map(|(bytes, seconds)| Source::sequence(Cow::Borrowed(bytes), seconds));
-        let loose = Source::Loose { bytes: Cow::Borrowed(&self.loose), starts: Cow::Borrowed(starts), next: 0 };
+        let loose =
+            Source::Loose { bytes: Cow::Borrowed(&self.loose), starts: Cow::Borrowed(starts), next: 0 };
         sequences.chain([loose]).collect()
     }
 

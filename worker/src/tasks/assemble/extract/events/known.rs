@@ -11,11 +11,7 @@ use super::{
 use crate::tasks::TaskError;
 use coldread_artifacts::logins::joiner::{Seen, known_of_user};
 use coldread_model::{LoginEvent, LoginKind, Timestamp, rows::login::LoginWriter};
-use foldhash::fast::FixedState;
-use std::{
-    hash::{BuildHasher, Hasher},
-    rc::Rc,
-};
+use std::rc::Rc;
 
 /// The names of packed events: what reads them.
 #[derive(Clone)]
@@ -31,18 +27,11 @@ impl Known {
     pub(in super::super) fn see(&self, number: u64, event: Packed<'_>) -> Result<Seen, TaskError> {
         let (head, _) = packed::head(event, &self.0).map_err(damaged)?;
         let origin = head.shape.name(Field::Origin).map_err(damaged)?;
-        let mut hasher = FixedState::default().build_hasher();
-        match head.user {
-            Some(user) => user.hash(known_of_user, &mut hasher),
-            None => hasher.write_u8(0),
-        }
-        match head.from {
-            Some(from) => from.hash(|whole| whole, &mut hasher),
-            None => hasher.write_u8(0),
-        }
+        let user = head.user.map_or(0, |user| user.number_of(known_of_user));
+        let from = head.from.map_or(0, Name::number);
+        let who = (user.rotate_left(32) ^ from).wrapping_mul(0x9e37_79b9_7f4a_7c15).swap_bytes();
         let (time, kind, begins) = (head.time, head.shape.kind, head.begins());
-        let origin = origin.map_or(0, Name::number);
-        Ok(Seen { number, time, kind, who: hasher.finish(), origin, begins })
+        Ok(Seen { number, time, kind, who, origin: origin.map_or(0, Name::number), begins })
     }
 
     /// The event.

@@ -6,11 +6,7 @@ use super::{
 };
 use coldread_model::{Origin, Text, rows::login::Word, text::Dotted, varint::put as put_number};
 use foldhash::fast::{FixedState, RandomState};
-use std::{
-    cmp::Ordering,
-    collections::HashMap,
-    hash::{BuildHasher, Hasher},
-};
+use std::{cmp::Ordering, collections::HashMap, hash::BuildHasher};
 
 /// Names that are kept by number; of more each stands where it is used.
 const MAX_NAMES: usize = 1 << 14;
@@ -126,23 +122,23 @@ impl<'a> Name<'a> {
         }
     }
 
-    /// Hashes `part` of it: equal parts of names are hashed alike.
-    pub(super) fn hash(self, part: impl Fn(&[u8]) -> &[u8], hasher: &mut impl Hasher) {
-        match self {
-            // It has its number wherever it stands.
-            Self::Known(KnownName(known)) if part(&known.bytes).len() < SHORT => {
-                hasher.write_u64(known.number.into());
-            }
-            Self::Address(numbers) => hasher.write_u32(numbers),
-            _ => self.with(|bytes| hasher.write(part(bytes))),
-        }
-    }
-
     /// A number for it: the same wherever it stands.
+    #[inline]
     pub(super) fn number(self) -> u64 {
         match self {
             Self::Known(KnownName(known)) => known.number.into(),
-            _ => self.with(|bytes| FixedState::default().hash_one(bytes)) | 1 << 63,
+            _ => self.number_of(|whole| whole),
+        }
+    }
+
+    /// A number for `part` of it: names of which these are equal have the same.
+    #[inline]
+    pub(super) fn number_of(self, part: impl Fn(&[u8]) -> &[u8]) -> u64 {
+        match self {
+            // It has its number wherever it stands.
+            Self::Known(KnownName(known)) if known.bytes.len() < SHORT => known.number.into(),
+            Self::Address(numbers) => 1 << 32 | u64::from(numbers),
+            _ => self.with(|bytes| FixedState::default().hash_one(part(bytes))) | 1 << 63,
         }
     }
 
@@ -165,13 +161,19 @@ impl<'a> Name<'a> {
 
 impl Names {
     /// The number of a shape's text, [`NONE`] or [`HERE`].
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // asked of each field of an event, most of which it lacks
     pub(super) fn id(&mut self, field: Field, text: Option<&[u8]>) -> u16 {
         let Some(text) = text else { return NONE };
         let last = self.fields[field as usize];
         if self.known(last).is_some_and(|known| known.is(text)) {
             return last;
         }
+        self.other_id(field, text)
+    }
+
+    #[inline(never)]
+    fn other_id(&mut self, field: Field, text: &[u8]) -> u16 {
         let number = self.number(&String::from_utf8_lossy(text));
         self.fields[field as usize] = number.unwrap_or(NONE);
         number.unwrap_or(HERE)
@@ -203,8 +205,9 @@ impl Names {
 
     /// Writes an address of version 4.
     pub(super) fn put_address(numbers: [u8; 4], out: &mut Vec<u8>) {
-        put_number(ADDRESS.into(), out);
-        out.extend(numbers);
+        const { assert!(ADDRESS < 0x80) };
+        let [a, b, c, d] = numbers;
+        out.extend_from_slice(&[ADDRESS as u8, a, b, c, d]);
     }
 
     /// Writes a path.

@@ -5,7 +5,7 @@
 
 use super::{
     fields::{Fields, From},
-    names::{HERE, NONE, Name, Names, put_here},
+    names::{HERE, Name, Names, put_here},
     shape::{FIELDS, Field, Shape, Shaped, has},
 };
 use coldread_model::{
@@ -31,32 +31,24 @@ pub(super) fn pack(event: &Fields<'_>, names: &mut Names, out: &mut Vec<u8>) {
         | is(has::ENDED, event.ended.is_some())
         | is(has::EVIDENCE, records > 0)
         | is(has::AMBIGUOUS, event.ambiguous);
-    let texts = [
-        (Field::Host, event.host),
-        (Field::Tty, event.tty),
-        (Field::Session, event.session),
-        (Field::Method, event.method),
-        (Field::Target, event.target),
-        (Field::Detail, event.detail),
-        (Field::Root, Some(event.root.as_bytes())),
+    let path = names.path_id(event.origin);
+    let mut id = |field, text| names.id(field, text);
+    // In the order of fields.
+    let ids: [u16; FIELDS] = [
+        path,
+        id(Field::Host, event.host),
+        id(Field::Tty, event.tty),
+        id(Field::Session, event.session),
+        id(Field::Method, event.method),
+        id(Field::Target, event.target),
+        id(Field::Detail, event.detail),
+        id(Field::Root, Some(event.root.as_bytes())),
     ];
-    let mut ids = [NONE; FIELDS];
-    ids[Field::Origin as usize] = names.path_id(event.origin);
-    for (field, text) in texts {
-        ids[field as usize] = names.id(field, text);
-    }
     names
         .shapes
         .put(Shape { source: event.source, kind: event.kind, zone: event.zone, has, names: ids }, out);
     if ids.contains(&HERE) {
-        if ids[Field::Origin as usize] == HERE {
-            put_here(event.origin, out);
-        }
-        for (field, text) in texts {
-            if let (HERE, Some(text)) = (ids[field as usize], text) {
-                put_here(String::from_utf8_lossy(text).as_bytes(), out);
-            }
-        }
+        put_texts(event, &ids, out);
     }
     if nanos > 0 {
         put_number(nanos.into(), out);
@@ -68,16 +60,18 @@ pub(super) fn pack(event: &Fields<'_>, names: &mut Names, out: &mut Vec<u8>) {
         From::Text(text) => names.put_text(text, out),
     }
     if let Some(port) = event.port {
-        out.extend(port.to_le_bytes());
+        out.extend_from_slice(&port.to_le_bytes());
     }
     if let Some(pid) = event.pid {
         put_number(pid.into(), out);
     }
     if let Some(until) = event.until {
-        out.extend(until.seconds.to_le_bytes());
+        out.extend_from_slice(&until.seconds.to_le_bytes());
         put_number(until.nanos.into(), out);
     }
-    out.extend(event.ended.map(|ended| ended as u8));
+    if let Some(ended) = event.ended {
+        out.push(ended as u8);
+    }
     if records > 0 {
         put_number(records as u64, out);
     }
@@ -87,6 +81,21 @@ pub(super) fn pack(event: &Fields<'_>, names: &mut Names, out: &mut Vec<u8>) {
         // Mostly the lines before and after.
         put_number(zigzag(offset.wrapping_sub(event.offset)), out);
     });
+}
+
+/// Appends the texts that have no number.
+#[cold]
+fn put_texts(event: &Fields<'_>, ids: &[u16; FIELDS], out: &mut Vec<u8>) {
+    let Fields { host, tty, session, method, target, detail, .. } = *event;
+    let texts =
+        [Some(&**event.origin), host, tty, session, method, target, detail, Some(event.root.as_bytes())];
+    for ((id, text), field) in ids.iter().zip(texts).zip(0..) {
+        match text {
+            Some(path) if *id == HERE && field == Field::Origin as usize => put_here(path, out),
+            Some(text) if *id == HERE => put_here(String::from_utf8_lossy(text).as_bytes(), out),
+            _ => {}
+        }
+    }
 }
 
 /// A packed event.

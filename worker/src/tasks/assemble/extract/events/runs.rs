@@ -215,19 +215,21 @@ impl<'a> Merge<'a> {
 
     /// Passes over the next event.
     pub(super) fn pass(&mut self, names: &Names) -> Result<(), TaskError> {
-        let Some(first) = self.sources.last_mut() else { return Ok(()) };
-        first.pass()?;
-        let mut place = self.sources.len() - 1;
-        let Some(next) = self.sources[place].peek() else {
+        if let Some(first) = self.sources.last_mut() {
+            first.pass()?;
+        }
+        let Some((first, others)) = self.sources.split_last() else { return Ok(()) };
+        let Some(next) = first.peek() else {
             self.sources.pop();
             return Ok(());
         };
         let is_behind =
-            |place: usize| self.sources[place].peek().is_some_and(|other| next.compare(other, names).is_gt());
-        while place > 0 && is_behind(place - 1) {
-            place -= 1;
+            |other: &&Source<'_>| other.peek().is_some_and(|other| next.compare(other, names).is_gt());
+        let behind = others.iter().rev().take_while(is_behind).count();
+        if behind > 0 {
+            let place = others.len() - behind;
+            self.sources[place..].rotate_right(1);
         }
-        self.sources[place..].rotate_right(1);
         Ok(())
     }
 }

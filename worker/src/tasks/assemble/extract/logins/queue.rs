@@ -1,70 +1,80 @@
 //! Packed events one behind the other: put in at the end, taken out at the front.
 
-use coldread_model::Timestamp;
 use std::collections::VecDeque;
 
 /// Bytes that were taken out and may stand before the first event, at least.
 const SLACK: usize = 64 << 10;
 
+/// Events in order, each with what is known of it.
 #[derive(Debug)]
-struct Place {
-    time: Option<Timestamp>,
-    len: usize,
-}
-
-/// Events in order.
-#[derive(Debug, Default)]
-pub(super) struct Queue {
+pub(super) struct Queue<T> {
     bytes: Vec<u8>,
     /// Where the first event begins.
     start: usize,
-    places: VecDeque<Place>,
+    /// What is known of each, and its length.
+    events: VecDeque<(T, usize)>,
 }
 
-impl Queue {
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), start: 0, events: VecDeque::new() }
+    }
+}
+
+impl<T> Queue<T> {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.places.len()
+        self.events.len()
     }
 
     /// How much memory they take.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes.len() - self.start + self.places.len() * size_of::<Place>()
+        self.bytes.len() - self.start + self.events.len() * size_of::<(T, usize)>()
     }
 
     /// Puts one behind the others.
-    pub(super) fn push(&mut self, time: Option<Timestamp>, event: &[u8]) {
+    #[inline]
+    pub(super) fn push(&mut self, known: T, event: &[u8]) {
         // Moved to the front where that moves less than was taken out.
         if self.start >= SLACK && self.start > self.bytes.len() / 2 {
             self.bytes.drain(..self.start);
             self.start = 0;
         }
         self.bytes.extend_from_slice(event);
-        self.places.push_back(Place { time, len: event.len() });
+        self.events.push_back((known, event.len()));
+    }
+
+    /// What is known of the first one.
+    #[inline]
+    pub(super) fn front(&self) -> Option<&T> {
+        self.events.front().map(|(known, _)| known)
     }
 
     /// The first one.
-    pub(super) fn first(&self) -> Option<(Option<Timestamp>, &[u8])> {
-        let place = self.places.front()?;
-        Some((place.time, self.bytes.get(self.start..self.start + place.len)?))
+    #[inline]
+    pub(super) fn first(&self) -> Option<(&T, &[u8])> {
+        let (known, len) = self.events.front()?;
+        Some((known, self.bytes.get(self.start..self.start + len)?))
     }
 
     /// Takes the first one out.
+    #[inline]
     pub(super) fn pop(&mut self) {
-        if let Some(place) = self.places.pop_front() {
-            self.start += place.len;
+        if let Some((_, len)) = self.events.pop_front() {
+            self.start += len;
         }
     }
 
-    /// How many are of before `bound`.
-    pub(super) fn before(&self, bound: Option<Timestamp>) -> usize {
-        self.places.partition_point(|place| place.time < bound)
+    /// How many come before the first one of which this is not so.
+    pub(super) fn before(&self, is_before: impl Fn(&T) -> bool) -> usize {
+        self.events.partition_point(|(known, _)| is_before(known))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use coldread_model::Timestamp;
 
     #[test]
     fn events_come_out_as_they_went_in_and_their_room_is_used_again() {
@@ -75,12 +85,12 @@ mod tests {
         for number in 0..20_000 {
             queue.push(time(number), &event(number));
             if number >= 100 {
-                assert_eq!(queue.first(), Some((time(next), &event(next)[..])));
+                assert_eq!(queue.first(), Some((&time(next), &event(next)[..])));
                 queue.pop();
                 next += 1;
             }
         }
-        assert_eq!((queue.len(), queue.before(time(next + 7)), queue.before(None)), (100, 7, 0));
+        assert_eq!((queue.len(), queue.before(|known| *known < time(next + 7))), (100, 7));
         assert!(queue.bytes.len() < 4 * SLACK, "{}", queue.bytes.len());
         let held = queue.bytes();
         while let Some((_, first)) = queue.first() {
