@@ -155,8 +155,12 @@ pub struct LoginEvent {
 impl Ord for LoginEvent {
     fn cmp(&self, other: &Self) -> Ordering {
         let first = (self.time, self.source).cmp(&(other.time, other.source));
-        let place = || (&self.origin, self.offset).cmp(&(&other.origin, other.offset));
-        first.then_with(place).then_with(|| self.cmp_of_one_record(other))
+        let file = || Origin::oldest_first(&self.origin, &other.origin);
+        first
+            .then_with(file)
+            .then_with(|| self.offset.cmp(&other.offset))
+            // One record may tell of several events.
+            .then_with(|| self.told().cmp(&other.told()))
     }
 }
 
@@ -167,17 +171,33 @@ impl PartialOrd for LoginEvent {
 }
 
 impl LoginEvent {
-    /// One record may tell of several events.
-    fn cmp_of_one_record(&self, other: &Self) -> Ordering {
-        fn texts(event: &LoginEvent) -> [Option<&Text>; 8] {
-            let LoginEvent { user, from, host, tty, session, method, target, detail, .. } = event;
-            [user, from, host, tty, session, method, target, detail].map(Option::as_ref)
-        }
-        let words = |event: &Self| (event.kind, event.zone, event.ambiguous, event.port, event.pid);
-        let ends = |event: &Self| (event.until, event.ended);
-        let order = words(self).cmp(&words(other)).then_with(|| texts(self).cmp(&texts(other)));
-        let order = order.then_with(|| ends(self).cmp(&ends(other)));
-        order.then_with(|| (&self.evidence, &self.root).cmp(&(&other.evidence, &other.root)))
+    /// All but when and where it was recorded.
+    fn told(&self) -> impl Ord {
+        let Self {
+            time: _,
+            source: _,
+            origin: _,
+            offset: _,
+            kind,
+            user,
+            from,
+            host,
+            port,
+            tty,
+            zone,
+            ambiguous,
+            pid,
+            session,
+            method,
+            target,
+            detail,
+            until,
+            ended,
+            evidence,
+            root,
+        } = self;
+        let who = (kind, user, from, host, port, tty, zone, ambiguous, pid);
+        (who, (session, method, target, detail, until, ended, evidence, root))
     }
 
     /// An event of the host's own tree, with nothing but its place; its time, if any, counts from an epoch in UTC.
@@ -228,4 +248,57 @@ pub struct LogWindow {
     pub span: Option<(Timestamp, Timestamp)>,
     /// How many records it holds, those that are no login event included.
     pub records: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_that_differ_in_anything_are_not_equal_in_order() {
+        let new = || LoginEvent::new(LoginSource::Wtmp, LoginKind::Login, None, "/a", 0);
+        let (text, time) = (Some(Text::from("x")), Some(Timestamp::new(0, 0)));
+        let record = Evidence { source: LoginSource::Wtmp, origin: "/a".into(), offset: 0 };
+        let others = [
+            LoginEvent { time, ..new() },
+            LoginEvent { source: LoginSource::Btmp, ..new() },
+            LoginEvent { kind: LoginKind::Logout, ..new() },
+            LoginEvent { user: text.clone(), ..new() },
+            LoginEvent { from: text.clone(), ..new() },
+            LoginEvent { host: text.clone(), ..new() },
+            LoginEvent { port: Some(0), ..new() },
+            LoginEvent { tty: text.clone(), ..new() },
+            LoginEvent { zone: Zone::Disk, ..new() },
+            LoginEvent { ambiguous: true, ..new() },
+            LoginEvent { pid: Some(0), ..new() },
+            LoginEvent { session: text.clone(), ..new() },
+            LoginEvent { method: text.clone(), ..new() },
+            LoginEvent { target: text.clone(), ..new() },
+            LoginEvent { detail: text, ..new() },
+            LoginEvent { until: time, ..new() },
+            LoginEvent { ended: Some(SessionEnd::Open), ..new() },
+            LoginEvent { origin: "/b".into(), ..new() },
+            LoginEvent { offset: 1, ..new() },
+            LoginEvent { evidence: vec![record], ..new() },
+            LoginEvent { root: "/b".into(), ..new() },
+        ];
+        for other in others {
+            assert!(
+                new().cmp(&other).is_ne() && other.cmp(&new()) == new().cmp(&other).reverse(),
+                "{other:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn events_of_one_time_are_in_the_order_of_their_file_and_rotated_files_come_first() {
+        let event = |file: &str, offset, kind| LoginEvent::new(LoginSource::Wtmp, kind, None, file, offset);
+        let sorted = [
+            event("/var/log/wtmp.1", 768, LoginKind::Logout),
+            event("/var/log/wtmp.1", 1152, LoginKind::Login),
+            event("/var/log/wtmp", 0, LoginKind::Logout),
+            event("/var/log/wtmp", 384, LoginKind::Boot),
+        ];
+        assert!(sorted.is_sorted());
+    }
 }

@@ -77,6 +77,26 @@ impl Deref for Origin {
     }
 }
 
+impl Origin {
+    /// The order of paths in which rotated logs come oldest first. What was rotated away has a longer name
+    /// (`auth.log.10.gz`, `auth.log.1`, `auth.log`); of names as long the larger number is older, but the smaller date
+    /// (`secure-20251026`), which is told by three digits that both have in common.
+    pub fn oldest_first(one: &[u8], other: &[u8]) -> Ordering {
+        if std::ptr::eq(one, other) {
+            return Ordering::Equal;
+        }
+        let same_length = || {
+            let place = one.iter().zip(other).position(|(one, other)| one != other);
+            place.map_or(Ordering::Equal, |place| {
+                let digits = one[..place].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+                let order = one[place].cmp(&other[place]);
+                if digits < 3 { order.reverse() } else { order }
+            })
+        };
+        other.len().cmp(&one.len()).then_with(same_length)
+    }
+}
+
 impl Borrow<[u8]> for Origin {
     fn borrow(&self) -> &[u8] {
         self
@@ -192,8 +212,23 @@ mod tests {
             "1.2.3.1000",
             "a.b.c.d",
             "1.2.3.4 ",
+            "66000.1.1.1",
+            "0.0.0.65536",
         ] {
             assert_eq!(dotted(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_rotated_away_comes_first() {
+        for names in [
+            &["auth.log.10.gz", "auth.log.9.gz", "auth.log.2.gz", "auth.log.1", "auth.log"][..],
+            &["secure-20251026", "secure-20251102", "secure"],
+            &["auth.log-20251026.gz", "auth.log-20251102", "auth.log"],
+            &["system@0006-0001.journal", "system.journal"],
+        ] {
+            let older = |pair: &[&str]| Origin::oldest_first(pair[0].as_bytes(), pair[1].as_bytes()).is_lt();
+            assert!(names.windows(2).all(older), "{names:?}");
         }
     }
 

@@ -9,12 +9,12 @@ pub fn put(number: u64, out: &mut Vec<u8>) {
     if number < 0x80 { out.push(number as u8) } else { put_long(number, out) }
 }
 
-/// Of up to 56 bits: eight bytes are written at once, and those that are not of the number taken back.
+/// Of more than seven bits, up to 56: eight bytes are written at once, and those that are not of the number taken back.
 fn put_long(number: u64, out: &mut Vec<u8>) {
     if number >= 1 << 56 {
         return put_longest(number, out);
     }
-    let len = number.max(1).ilog2() as usize / 7 + 1;
+    let len = number.ilog2() as usize / 7 + 1;
     let more = MORE & ((1 << (8 * len - 8)) - 1);
     out.extend_from_slice(&(spread(number) | more).to_le_bytes());
     out.truncate(out.len() - (8 - len));
@@ -114,6 +114,15 @@ mod tests {
             prop_assert_eq!(take(&mut &bytes[..cut.min(whole - 1)]), None);
             prop_assert_eq!(unzigzag(zigzag(number)), number);
             prop_assert!(zigzag(number.min(50)) <= 100 && zigzag(number.min(50).wrapping_neg()) <= 100);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn many_bytes_at_once_are_taken_as_one_by_one(bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(0x80), Just(0xff)], 0..20)) {
+            let (mut fast, mut slow) = (&bytes[..], &bytes[..]);
+            prop_assert_eq!(take(&mut fast), take_slowly(&mut slow));
+            prop_assert!(fast == slow || take_slowly(&mut &bytes[..]).is_none());
         }
     }
 

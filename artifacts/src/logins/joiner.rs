@@ -31,7 +31,7 @@ pub trait Joiner {
     fn finish(&mut self, emit: &mut dyn FnMut(Box<LoginEvent>));
 
     /// The earliest time of what is held: nothing that is given out later is of before it, as long as what comes is in
-    /// order. None where nothing is held.
+    /// order. None where nothing is held: then only what is pushed later is given out later, with the time that it has.
     fn holds_from(&self) -> Option<Timestamp>;
 }
 

@@ -232,11 +232,23 @@ fn fit(held: &Held, event: &LoginEvent, time: Timestamp) -> Option<(bool, i128)>
     if (held.joined.begun || is_begun(event)) && held.joined.log_pid == event.pid {
         let mut of_source = held.members().filter(|(source, ..)| *source == event.source);
         let of_port = other.port.is_none() || event.port.is_none() || other.port == event.port;
-        if let (Some((_, origin, at)), None, true) = (of_source.next(), of_source.next(), of_port)
-            && *origin != event.origin
-            && apart(at, time) <= HOLD
-        {
-            return Some((false, apart(at, time)));
+        match (of_source.next(), of_source.next(), held.joined.first) {
+            (Some((_, origin, at)), None, _)
+                if of_port && *origin != event.origin && apart(at, time) <= HOLD =>
+            {
+                return Some((false, apart(at, time)));
+            }
+            // A copy of the beginning, of an attempt whose end the first log has told by now.
+            (None, None, Some(first))
+                if of_port
+                    && held.joined.begun
+                    && is_begun(event)
+                    && other.detail == event.detail
+                    && apart(first, time) <= seconds(2) =>
+            {
+                return Some((false, apart(first, time)));
+            }
+            _ => {}
         }
     }
     let copy = |(_, origin, at): Member<'_>| *origin != event.origin && at == time;

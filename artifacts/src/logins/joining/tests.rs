@@ -107,13 +107,24 @@ fn an_attempt_that_a_rotation_parts_is_one() {
     let tried =
         |source, millis| LoginEvent { detail: Some("invalid user".into()), ..attempt(source, millis, 7, 0) };
     let closed = |source, millis| LoginEvent { method: None, ..attempt(source, millis, 7, 0) };
-    let (auth, journal) = (LoginSource::Authlog, LoginSource::Journal);
+    let (auth, journal, syslog) = (LoginSource::Authlog, LoginSource::Journal, LoginSource::Syslog);
     for (events, records_of_it) in [
         (vec![begun(auth), tried(auth, 0)], 2),
         (vec![begun(auth), tried(auth, 9000)], 2),
         (vec![begun(auth), closed(auth, 0)], 2),
         (vec![begun(auth), closed(auth, 9000)], 2),
         (vec![begun(auth), begun(journal), tried(auth, 9000), tried(journal, 9300)], 4),
+        (vec![begun(auth), begun(syslog), tried(auth, 0), tried(syslog, 0)], 4),
+        (
+            vec![
+                begun(auth),
+                begun(syslog),
+                attempt(LoginSource::Btmp, 300, 7, 0),
+                tried(auth, 0),
+                tried(syslog, 0),
+            ],
+            5,
+        ),
         // The journal was not rotated.
         (vec![begun(auth), closed(auth, 9000), LoginEvent { method: None, ..tried(journal, 9300) }], 3),
         (vec![begun(auth), tried(auth, 9000), tried(journal, 9300)], 3),
@@ -197,6 +208,13 @@ fn who_logs_in_in_the_second_of_another_logout_stays() {
     ]);
     let logins = ended(&joined, LoginKind::Login);
     assert_eq!(logins, [(Some(SessionEnd::Logout), Some(5), 1), (Some(SessionEnd::Open), None, 1)]);
+    // The file was rotated in the second of the login.
+    let login = on_it(Some("ann"), LoginKind::Login, 5000, 768);
+    let joined = join(vec![
+        LoginEvent { origin: "/var/log/wtmp.1".into(), ..login },
+        on_it(None, LoginKind::Logout, 5000, 0),
+    ]);
+    assert_eq!(ended(&joined, LoginKind::Login), [(Some(SessionEnd::Logout), Some(5), 1)]);
 }
 
 #[test]

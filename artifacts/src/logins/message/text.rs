@@ -47,3 +47,23 @@ pub(super) fn rsplit<'a, const N: usize>(text: &'a [u8], mark: &[u8; N]) -> Opti
     let at = memchr::memrchr_iter(letter, text).filter(|at| *at >= last).find(is_there)? - last;
     Some((&text[..at], &text[at + N..]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_last_mark_parts_a_text(text in "[ byx:]{0,12}") {
+            fn check<const N: usize>(text: &[u8], mark: &[u8; N]) {
+                let at = text.windows(N).rposition(|part| part == mark);
+                assert_eq!(rsplit(text, mark), at.map(|at| (&text[..at], &text[at + N..])));
+            }
+            check(text.as_bytes(), b" by ");
+            check(text.as_bytes(), b" ");
+            check(text.as_bytes(), b":");
+            check(text.as_bytes(), b"y ");
+        }
+    }
+}

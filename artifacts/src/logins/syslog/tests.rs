@@ -2,6 +2,7 @@ use super::*;
 use crate::{context::ContextFile, view::MemoryView};
 use coldread_model::{Findings, GapKind, LoginKind};
 use proptest::prelude::*;
+use std::fmt::Write;
 
 /// 2024-01-02T00:00:00Z.
 const MTIME: i64 = 1_704_153_600;
@@ -227,5 +228,32 @@ proptest! {
             .prop_map(|text| text.as_bytes().to_vec()),
     ], 0..20)) {
         read(&parts.concat(), "Europe/Berlin");
+    }
+}
+
+#[test]
+fn attempts_of_many_processes_at_once_stay_apart() {
+    // Some of their numbers are alike in their last bits, and all are used again once they have ended.
+    let pids = || [7, 1031, 2055].into_iter().chain(3000..3240);
+    let mut text = String::new();
+    for round in 0..3 {
+        let mut line = |minute: usize, pid: u32, what: &str| {
+            let from = format!("from 192.0.2.{} port {}", pid % 250, 1000 + pid);
+            writeln!(text, "Jan  1 0{round}:{minute:02}:00 h sshd[{pid}]: {what} {from}").unwrap();
+        };
+        pids().for_each(|pid| line(1, pid, "Invalid user test"));
+        pids().for_each(|pid| line(2, pid, "Failed password for invalid user test"));
+        pids().for_each(|pid| line(3, pid, "Invalid user other"));
+    }
+    let found = read(text.as_bytes(), "UTC");
+    assert_eq!(found.logins.len(), 2 * 3 * pids().count());
+    for event in &found.logins {
+        let is_test = event.user.as_deref() == Some("test");
+        assert_eq!(
+            (event.kind, event.evidence.len()),
+            (LoginKind::Failed, usize::from(is_test)),
+            "{event:?}"
+        );
+        assert_eq!(event.from.as_deref(), Some(&*format!("192.0.2.{}", event.pid.unwrap() % 250)));
     }
 }

@@ -93,7 +93,8 @@ struct Ordered<'j> {
     joined_bytes: usize,
     /// What is joined to nothing, in order.
     alone: Queue<Option<Timestamp>>,
-    /// Whether nothing waits here or in the joiner: what leaves then and is joined to nothing is written at once.
+    /// Whether nothing is known to wait here or in the joiner: what leaves then and is joined to nothing is written at
+    /// once.
     is_direct: bool,
     /// How many wait when the next look is taken at what can be written.
     ask_at: usize,
@@ -154,8 +155,8 @@ impl<'j> Ordered<'j> {
             } else {
                 self.alone.push(seen.time, event);
             }
-            near.pop();
         }
+        near.pop();
         Ok(())
     }
 
@@ -234,7 +235,7 @@ impl<'j> Ordered<'j> {
         Ok(())
     }
 
-    /// Writes all that waits: the joiner holds nothing that goes before any of it.
+    /// Writes all that waits: the joiner holds nothing, and what it is given from now on goes after all of it.
     fn write_all(&mut self) -> Result<(), TaskError> {
         let (joined, alone) = (self.joined.len(), self.alone.len());
         if self.beyond.is_none() {

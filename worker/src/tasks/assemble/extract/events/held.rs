@@ -6,16 +6,16 @@ use super::{
     place::Place,
     runs::{Source, Start, put_event},
 };
-use std::borrow::Cow;
+use std::{borrow::Cow, cmp::Ordering};
 
 /// Sequences at once: each rotated log is older than the one that is read before it, and attempts are told late, behind
 /// lines that are none of theirs.
-const SEQUENCES: usize = 16;
+const SEQUENCES: usize = 64;
 
 /// All that is held.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    /// The last event of each is of before that of the one in front of it.
+    /// The last event of each is of before that of the one in front of it, or of the same record.
     sequences: Vec<Sequence>,
     /// Those that are in none of them.
     loose: Vec<u8>,
@@ -26,24 +26,39 @@ pub(super) struct Held {
 #[derive(Debug)]
 struct Sequence {
     bytes: Vec<u8>,
-    /// Seconds and place of its last event.
+    /// Seconds and place of its last event, and where it begins.
     seconds: u64,
     last: Place,
+    start: usize,
 }
 
 /// How much is held at a time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Mark {
-    /// Bytes, seconds and places of last events.
-    sequences: Vec<(usize, u64, Place)>,
+    /// Bytes of each, and the seconds, place and start of its last event.
+    sequences: Vec<(usize, u64, Place, usize)>,
     loose: usize,
     starts: usize,
+}
+
+impl Sequence {
+    /// Whether what was appended behind `end`, and begins at `start`, is the last event again.
+    #[cold]
+    fn is_repeated(&self, end: usize, start: usize) -> bool {
+        self.bytes[self.start..end] == self.bytes[start..]
+    }
 }
 
 impl Held {
     /// How much memory it takes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// How many events are in no sequence.
+    #[cfg(test)]
+    pub(super) fn loose(&self) -> usize {
+        self.starts.len()
     }
 
     /// Adds an event of such seconds that `pack` appends, and of which the place is known unless its path has no number.
@@ -55,44 +70,62 @@ impl Held {
         names: &mut Names,
         pack: impl FnOnce(&mut Names, &mut Vec<u8>),
     ) {
-        let sequence = place.and_then(|place| Some((self.sequence(&place, names)?, place)));
-        self.bytes += if let Some((sequence, place)) = sequence {
-            let before = sequence.bytes.len();
-            let difference = seconds.wrapping_sub(sequence.seconds);
-            put_event(difference, &mut sequence.bytes, |out| pack(names, out));
-            (sequence.seconds, sequence.last) = (seconds, place);
-            sequence.bytes.len() - before
-        } else {
-            let start = self.loose.len();
-            pack(names, &mut self.loose);
-            let len = self.loose.len() - start;
-            self.starts.push(Start { seconds, start: start as u32, len: len as u32 });
-            len + size_of::<Start>()
+        let found = place.and_then(|place| Some((place, self.sequence(&place, names)?)));
+        let Some((place, (sequence, is_of_record))) = found else {
+            return self.push_loose(seconds, |out| pack(names, out));
         };
+        let end = sequence.bytes.len();
+        let difference = seconds.wrapping_sub(sequence.seconds);
+        let start = put_event(difference, &mut sequence.bytes, |out| pack(names, out));
+        if is_of_record && !sequence.is_repeated(end, start) {
+            let event = sequence.bytes.split_off(start);
+            sequence.bytes.truncate(end);
+            return self.push_loose(seconds, |out| out.extend_from_slice(&event));
+        }
+        (sequence.seconds, sequence.last, sequence.start) = (seconds, place, start);
+        self.bytes += sequence.bytes.len() - end;
     }
 
-    /// The sequence whose last event is the last one of before this place.
-    fn sequence(&mut self, place: &Place, names: &Names) -> Option<&mut Sequence> {
-        let found = self.sequences.iter().position(|sequence| place.is_behind(&sequence.last, names));
-        let found = found.unwrap_or(self.sequences.len());
-        if found == self.sequences.len() && found < SEQUENCES {
-            self.sequences.push(Sequence { bytes: Vec::new(), seconds: 0, last: *place });
+    fn push_loose(&mut self, seconds: u64, pack: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.loose.len();
+        pack(&mut self.loose);
+        let len = self.loose.len() - start;
+        debug_assert!(u32::try_from(self.loose.len()).is_ok(), "more than memory may be given");
+        self.starts.push(Start { seconds, start: start as u32, len: len as u32 });
+        self.bytes += len + size_of::<Start>();
+    }
+
+    /// The sequence whose last event is the last one that is not of after this place, and whether it is of the same record:
+    /// then only an equal event is in order for sure.
+    #[inline]
+    fn sequence(&mut self, place: &Place, names: &Names) -> Option<(&mut Sequence, bool)> {
+        let order = |sequence: &Sequence| place.compare(&sequence.last, names);
+        let mut found = 0;
+        let mut first = self.sequences.first().map(order);
+        if first.is_none_or(Ordering::is_lt) {
+            found = self.sequences.partition_point(|sequence| order(sequence).is_lt());
+            first = self.sequences.get(found).map(order);
         }
-        self.sequences.get_mut(found)
+        if first.is_none() && found < SEQUENCES {
+            self.sequences.push(Sequence { bytes: Vec::new(), seconds: 0, last: *place, start: 0 });
+        }
+        Some((self.sequences.get_mut(found)?, first.is_some_and(Ordering::is_eq)))
     }
 
     pub(super) fn mark(&self) -> Mark {
-        let ends =
-            self.sequences.iter().map(|sequence| (sequence.bytes.len(), sequence.seconds, sequence.last));
+        let ends = self
+            .sequences
+            .iter()
+            .map(|sequence| (sequence.bytes.len(), sequence.seconds, sequence.last, sequence.start));
         Mark { sequences: ends.collect(), loose: self.loose.len(), starts: self.starts.len() }
     }
 
     /// Takes back what came since a mark.
     pub(super) fn take_back(&mut self, mark: &Mark) {
         self.sequences.truncate(mark.sequences.len());
-        for (sequence, (len, seconds, last)) in self.sequences.iter_mut().zip(&mark.sequences) {
+        for (sequence, (len, seconds, last, start)) in self.sequences.iter_mut().zip(&mark.sequences) {
             sequence.bytes.truncate(*len);
-            (sequence.seconds, sequence.last) = (*seconds, *last);
+            (sequence.seconds, sequence.last, sequence.start) = (*seconds, *last, *start);
         }
         self.loose.truncate(mark.loose);
         self.starts.truncate(mark.starts);
@@ -102,10 +135,11 @@ impl Held {
 
     /// Sorts what was there at a mark, and what came since: each is in order then.
     pub(super) fn sort(&mut self, mark: &Mark, names: &Names) {
-        let (loose, middle) = (&self.loose, mark.starts.min(self.starts.len()));
-        let (before, since) = self.starts.split_at_mut(middle);
+        let loose = &self.loose;
+        let (before, since) = self.starts.split_at_mut(mark.starts);
         for part in [before, since] {
-            part.sort_unstable_by(|one, other| one.of(loose).compare(other.of(loose), names));
+            // They are mostly of logs one after the other: a stable sort finds what is in order.
+            part.sort_by(|one, other| one.of(loose).compare(other.of(loose), names));
         }
     }
 
@@ -118,7 +152,7 @@ impl Held {
 
     /// What came since, sorted.
     pub(super) fn since<'a>(&'a self, mark: &Mark) -> Vec<Source<'a>> {
-        let starts = mark.sequences.iter().map(|(end, seconds, _)| (*end, *seconds));
+        let starts = mark.sequences.iter().map(|(end, seconds, ..)| (*end, *seconds));
         let starts = starts.chain(std::iter::repeat((0, 0)));
         let sequences = self.sequences.iter().zip(starts);
         let sequences = sequences.map(|(sequence, (start, seconds))| (&sequence.bytes[start..], seconds));

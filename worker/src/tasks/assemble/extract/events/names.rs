@@ -10,6 +10,9 @@ use std::{cmp::Ordering, collections::HashMap, hash::BuildHasher};
 
 /// Names that are kept by number; of more each stands where it is used.
 const MAX_NAMES: usize = 1 << 14;
+/// Of these some are for paths alone, however many users were guessed before: events of files without a number are
+/// sorted one by one.
+const FOR_PATHS: usize = 1 << 10;
 /// Longer names stand where they are used.
 const MAX_BYTES: usize = 512;
 /// Shorter names are never cut where they are compared ([`coldread_artifacts::logins::joiner::known_of_user`]).
@@ -97,9 +100,12 @@ impl<'a> Name<'a> {
         }
     }
 
-    /// As their bytes compare.
-    pub(super) fn compare(self, other: Self) -> Ordering {
-        if self.is(other) { Ordering::Equal } else { self.with(|one| other.with(|other| one.cmp(other))) }
+    /// As the paths of files compare that they are.
+    pub(super) fn oldest_first(self, other: Self) -> Ordering {
+        if self.is(other) {
+            return Ordering::Equal;
+        }
+        self.with(|one| other.with(|other| Origin::oldest_first(one, other)))
     }
 
     /// The text that it is; `None` where it is none.
@@ -184,9 +190,10 @@ impl Names {
         if let Some((_, number)) = self.last.as_ref().filter(|(last, _)| last == path) {
             return *number;
         }
-        let number = self.number_of(path);
-        self.last = number.map(|number| (path.clone(), number));
-        number.unwrap_or(HERE)
+        // What has no number never gets one.
+        let number = self.number_of(path, MAX_NAMES).unwrap_or(HERE);
+        self.last = Some((path.clone(), number));
+        number
     }
 
     /// Writes a text, if there is one; what is no UTF-8 of it is replaced.
@@ -249,16 +256,17 @@ impl Names {
     }
 
     fn number(&mut self, text: &str) -> Option<u16> {
-        let number = self.number_of(text.as_bytes())?;
+        let number = self.number_of(text.as_bytes(), MAX_NAMES - FOR_PATHS)?;
         self.recent[recent(text.as_bytes())] = number;
         Some(number)
     }
 
-    fn number_of(&mut self, name: &[u8]) -> Option<u16> {
+    /// The number of a name; a new one if there are less than `most`.
+    fn number_of(&mut self, name: &[u8], most: usize) -> Option<u16> {
         if let Some(number) = self.numbers.get(name) {
             return Some(*number);
         }
-        if self.names.len() >= MAX_NAMES || name.len() > MAX_BYTES {
+        if self.names.len() >= most || name.len() > MAX_BYTES {
             return None;
         }
         let number = self.names.len() as u16 + FIRST;
@@ -312,6 +320,8 @@ mod tests {
             names.put_text(None, &mut bytes);
         }
         assert_eq!(names.names.len(), MAX_NAMES);
+        assert_ne!(names.path_id(&all[MAX_NAMES - FOR_PATHS].as_str().into()), HERE);
+        assert_eq!(names.path_id(&all[MAX_NAMES].as_str().into()), HERE);
         let mut rest = &bytes[..];
         for name in each() {
             let [text, path, none] = [(); 3].map(|()| names.take(&mut rest).unwrap());

@@ -34,20 +34,20 @@ impl Place {
         (origin > HERE).then_some(Self { time: first.time, source, origin, offset: first.offset })
     }
 
-    /// Whether it comes after another. Events of one record are not told apart here.
+    /// How it compares with another. Events of one record are not told apart here; what is in no order, as its path has no
+    /// number, is of before.
     #[inline]
-    pub(super) fn is_behind(&self, other: &Self, names: &Names) -> bool {
-        let order = self.time.cmp(&other.time).then(self.source.cmp(&other.source));
-        let of_file = || {
+    pub(super) fn compare(&self, other: &Self, names: &Names) -> Ordering {
+        let first = self.time.cmp(&other.time).then(self.source.cmp(&other.source));
+        let file = || {
             if self.origin == other.origin {
-                return self.offset.cmp(&other.offset);
+                return Ordering::Equal;
             }
             match (names.get(self.origin.into()), names.get(other.origin.into())) {
-                (Ok(one), Ok(other)) => one.compare(other),
-                // Neither is in any order then.
-                _ => Ordering::Equal,
+                (Ok(one), Ok(other)) => one.oldest_first(other),
+                _ => Ordering::Less,
             }
         };
-        order.then_with(of_file).is_gt()
+        first.then_with(file).then_with(|| self.offset.cmp(&other.offset))
     }
 }

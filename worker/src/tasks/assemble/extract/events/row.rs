@@ -34,7 +34,7 @@ pub(super) fn write<'a>(
     let count = usize::try_from(tail.evidence).map_err(|_| Damaged)?;
     let records = (0..count).map(|_| -> Result<Record<'a>, Damaged> {
         let (source, path, offset) = evidence(&mut rest, names, head.offset)?;
-        if origin.is_some_and(|origin| origin.compare(path).is_eq()) {
+        if origin.is_some_and(|origin| origin.oldest_first(path).is_eq()) {
             return Ok((source, None, offset));
         }
         match path.word() {

@@ -88,21 +88,29 @@ impl<'a> RunWriter<'a> {
 }
 
 /// Appends an event to others in order: the difference of its seconds to the last one's, its length, and the bytes that
-/// `pack` appends.
+/// `pack` appends. Gives where these begin.
 #[inline]
-pub(super) fn put_event(difference: u64, bytes: &mut Vec<u8>, pack: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn put_event(difference: u64, bytes: &mut Vec<u8>, pack: impl FnOnce(&mut Vec<u8>)) -> usize {
     varint::put(difference, bytes);
+    // Most lengths take the byte that is left for them.
     let at = bytes.len();
     bytes.push(0);
     pack(bytes);
-    match bytes.len() - at - 1 {
-        len @ ..0x80 => bytes[at] = len as u8,
-        len => {
-            let mut long = Vec::new();
-            varint::put(len as u64, &mut long);
-            bytes.splice(at..=at, long);
-        }
-    }
+    let len = bytes.len() - at - 1;
+    bytes[at] = len as u8;
+    if len < 0x80 { at + 1 } else { put_length(len, at, bytes) }
+}
+
+/// The same for a longer length.
+#[cold]
+fn put_length(len: usize, at: usize, bytes: &mut Vec<u8>) -> usize {
+    let end = bytes.len();
+    varint::put(len as u64, bytes);
+    let more = bytes.len() - end;
+    bytes[at..].rotate_right(more);
+    // The byte that was left lies behind the length now.
+    bytes.remove(at + more);
+    at + more
 }
 
 /// Events in order.
@@ -187,7 +195,7 @@ impl<'a> Merge<'a> {
     ) -> Result<Self, TaskError> {
         let mut sources = held;
         for run in runs {
-            let Some(spill) = spill else { break };
+            let Some(spill) = spill else { return Err(failed("nothing was written")) };
             let (blocks, bytes) = (Some((spill.reader()?, run.blocks)), Cow::Borrowed(&[][..]));
             sources.push(Source::Run(RunReader { blocks, bytes, at: 0, seconds: 0, next: None }));
         }
@@ -223,11 +231,10 @@ impl<'a> Merge<'a> {
             self.sources.pop();
             return Ok(());
         };
-        let is_behind =
-            |other: &&Source<'_>| other.peek().is_some_and(|other| next.compare(other, names).is_gt());
-        let behind = others.iter().rev().take_while(is_behind).count();
-        if behind > 0 {
-            let place = others.len() - behind;
+        let goes_behind =
+            |other: &Source<'_>| other.peek().is_some_and(|other| next.compare(other, names).is_gt());
+        if others.last().is_some_and(goes_behind) {
+            let place = others.partition_point(|other| !goes_behind(other));
             self.sources[place..].rotate_right(1);
         }
         Ok(())
