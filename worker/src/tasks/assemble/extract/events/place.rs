@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 /// What tells events apart that are not of one record, in the order in which they compare.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
-    time: Option<Timestamp>,
+    time: u128,
     source: LoginSource,
     /// The number of its file's path.
     origin: u16,
@@ -24,14 +24,14 @@ impl Place {
     pub(super) fn of(event: &Fields<'_>, names: &mut Names) -> Option<Self> {
         let origin = names.path_id(event.origin);
         let Fields { time, source, offset, .. } = *event;
-        (origin != HERE).then_some(Self { time, source, origin, offset })
+        (origin != HERE).then_some(Self { time: ordered(time), source, origin, offset })
     }
 
     /// Of a packed event, likewise.
     pub(super) fn of_packed(event: Packed<'_>, names: &Names) -> Option<Self> {
         let (first, _) = packed::first(event, names).ok()?;
         let (origin, source) = (first.shape.names[Field::Origin as usize], first.shape.source);
-        (origin > HERE).then_some(Self { time: first.time, source, origin, offset: first.offset })
+        (origin > HERE).then_some(Self { time: ordered(first.time), source, origin, offset: first.offset })
     }
 
     /// How it compares with another. Events of one record are not told apart here; what is in no order, as its path has no
@@ -50,4 +50,9 @@ impl Place {
         };
         first.then_with(file).then_with(|| self.offset.cmp(&other.offset))
     }
+}
+
+/// A time in the order of numbers.
+fn ordered(time: Option<Timestamp>) -> u128 {
+    time.map_or(0, |at| u128::from(packed::seconds(time)) << 33 | (u128::from(at.nanos) + 1))
 }
