@@ -17,6 +17,8 @@ const SEQUENCES: usize = 64;
 pub(super) struct Held {
     /// The last event of each is of before that of the one in front of it, or of the same record.
     sequences: Vec<Sequence>,
+    /// Where the last event was put that is in one of them.
+    recent: usize,
     /// Those that are in none of them.
     loose: Vec<u8>,
     starts: Vec<Start>,
@@ -100,15 +102,19 @@ impl Held {
     #[inline]
     fn sequence(&mut self, place: &Place, names: &Names) -> Option<(&mut Sequence, bool)> {
         let order = |sequence: &Sequence| place.compare(&sequence.last, names);
-        let mut found = 0;
-        let mut first = self.sequences.first().map(order);
-        if first.is_none_or(Ordering::is_lt) {
+        let order_at = |at: usize| self.sequences.get(at).map(order);
+        let mut found = self.recent;
+        let mut first = order_at(found);
+        let is_found = first.is_some_and(Ordering::is_ge)
+            && found.checked_sub(1).and_then(order_at).is_none_or(Ordering::is_lt);
+        if !is_found {
             found = self.sequences.partition_point(|sequence| order(sequence).is_lt());
-            first = self.sequences.get(found).map(order);
+            first = order_at(found);
         }
         if first.is_none() && found < SEQUENCES {
             self.sequences.push(Sequence { bytes: Vec::new(), seconds: 0, last: *place, start: 0 });
         }
+        self.recent = found;
         Some((self.sequences.get_mut(found)?, first.is_some_and(Ordering::is_eq)))
     }
 

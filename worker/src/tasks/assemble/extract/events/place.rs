@@ -38,7 +38,10 @@ impl Place {
     /// number, is of before.
     #[inline]
     pub(super) fn compare(&self, other: &Self, names: &Names) -> Ordering {
-        let first = self.time.cmp(&other.time).then(self.source.cmp(&other.source));
+        // Of most events the time tells already.
+        if self.time != other.time {
+            return if self.time < other.time { Ordering::Less } else { Ordering::Greater };
+        }
         let file = || {
             if self.origin == other.origin {
                 return Ordering::Equal;
@@ -48,7 +51,8 @@ impl Place {
                 _ => Ordering::Less,
             }
         };
-        first.then_with(file).then_with(|| self.offset.cmp(&other.offset))
+        let source = self.source.cmp(&other.source);
+        source.then_with(file).then_with(|| self.offset.cmp(&other.offset))
     }
 }
 
