@@ -13,7 +13,8 @@
 //!   in either; a failure there must be on the same terminal.
 //!
 //! A log may be rotated between two lines of one attempt: the line that refuses a user and the one that tells how the
-//! attempt went on, of one process and port, are one failure, within 30 seconds. Where the second comes later, but within
+//! attempt went on, of one process and port, are one failure, within 30 seconds. What another log tells of its beginning
+//! within 2 seconds belongs to it too. Where the second comes later, but within
 //! ten minutes, it is no failure of its own: after that the number is another process's.
 //!
 //! An event takes the best of those that wait, one for one, so that five failures that two logs tell of stay
