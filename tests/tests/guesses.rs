@@ -117,7 +117,11 @@ fn every_guess_counts_once_in_bounded_memory() {
         most = peak(scan.id()).unwrap_or(most).max(most);
         thread::sleep(Duration::from_millis(5));
     }
-    scan.finish().exits(0);
+    let told = scan.finish().exits(0).stderr;
+    // The log is what was read, and none of it twice.
+    let read = told.split(" MiB read").next().and_then(|text| text.rsplit(' ').next());
+    let read: f64 = read.unwrap_or_default().parse().unwrap_or_else(|_| panic!("{told}"));
+    assert!((mib as f64..mib as f64 * 1.5).contains(&read), "{told}");
     println!(
         "{mib} MiB of text, {guesses} guesses, {} records: {most} KiB at most",
         recorded.end - recorded.start

@@ -5,10 +5,13 @@ use super::{
     streams::{Content, Streams},
     survey::Opened,
 };
-use coldread_fsparse::content::{
-    ContentError, Sink,
-    digest::{DigestSink, digest_of},
-    read_items,
+use coldread_fsparse::{
+    content::{
+        ContentError, Sink,
+        digest::{DigestSink, digest_of},
+        read_items,
+    },
+    source::BlockSource,
 };
 use coldread_model::{
     CoverageClass, CoverageRange, Gap, GapKind, Sha256Digest,
@@ -191,7 +194,6 @@ impl Placing<'_> {
 
 impl Sink for Placing<'_> {
     fn bytes(&mut self, item: usize, bytes: &[u8]) {
-        self.context.progress(bytes.len() as u64);
         self.hashing.bytes(item, bytes);
     }
     fn zeros(&mut self, item: usize, len: u64) {

@@ -6,6 +6,7 @@
 
 mod assemble;
 mod content;
+mod counted;
 mod cross_check;
 mod disks;
 mod plan;

@@ -1,6 +1,6 @@
 //! Probe: from a source to its volumes and their filesystems' geometry.
 
-use super::{Job, TaskError};
+use super::{Job, TaskError, counted::Counted};
 use coldread_fsparse::{
     fs::{Filesystem, Probed},
     machine::{self, RunStats},
@@ -22,7 +22,7 @@ impl Job<'_> {
         let disk = self.disks.open(spec)?;
         let size = disk.source.size_bytes();
         let mut machine = DiskProbe::new(size);
-        run(&mut machine, &*disk.source, self)?;
+        run(&mut machine, &Counted::new(Arc::clone(&disk.source), self.context))?;
         let found = machine.finish();
         let mut identity = found.identity;
         let mut output = ProbeOutput {
@@ -64,12 +64,9 @@ impl Job<'_> {
 pub(super) fn run(
     machine: &mut dyn machine::Machine,
     source: &dyn BlockSource,
-    job: &Job<'_>,
 ) -> Result<RunStats, TaskError> {
     let mut queue = source.open_queue().map_err(|error| TaskError::Source(error.to_string()))?;
-    let stats = machine::run(machine, &mut *queue);
-    job.context.progress(stats.bytes);
-    Ok(stats)
+    Ok(machine::run(machine, &mut *queue))
 }
 
 /// What a probe's output takes in.
@@ -203,9 +200,9 @@ fn probe_filesystem(
     driver: &'static dyn Filesystem,
     range: ByteRange,
 ) -> Result<Result<Probed, coldread_fsparse::ParseError>, TaskError> {
-    let slice = Slice::new(Arc::clone(disk), range);
+    let slice = Counted::new(Arc::new(Slice::new(Arc::clone(disk), range)), job.context);
     let mut machine = driver.probe(range.len);
-    run(&mut *machine, &slice, job)?;
+    run(&mut *machine, &slice)?;
     Ok(machine.finish())
 }
 

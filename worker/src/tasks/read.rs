@@ -3,6 +3,7 @@
 use super::{Job, TaskContext, TaskError, probe::run};
 use coldread_fsparse::{
     content::{ContentError, Item, Sink, read_items},
+    source::BlockSource,
     survey::Encoding,
 };
 use coldread_model::{
@@ -38,7 +39,7 @@ impl Job<'_> {
         let opened = self.open_volume(source, volume)?;
         let machine = opened.driver.inodes(&opened.spec.geometry, &[inode]);
         let mut machine = machine.map_err(|error| TaskError::Invalid(error.to_string()))?;
-        run(&mut *machine, &*opened.source, self)?;
+        run(&mut *machine, &opened.source)?;
         let survey = machine.finish();
         let place = || format!("{}, volume {}, inode {inode}", source.location, volume.name);
         let found = survey.inodes.iter().find(|found| found.number == inode);
@@ -90,7 +91,6 @@ struct Emit<'a> {
 impl Emit<'_> {
     fn send(&mut self, bytes: Vec<u8>) {
         if self.failed.is_none() {
-            self.context.progress(bytes.len() as u64);
             self.failed = self.context.emit(self.size, bytes).err();
         }
     }

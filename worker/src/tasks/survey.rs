@@ -1,6 +1,6 @@
 //! Survey: every inode in some units of a volume.
 
-use super::{Job, TaskError, probe::run};
+use super::{Job, TaskError, counted::Counted, probe::run};
 use coldread_fsparse::{
     fs::{self, Filesystem},
     source::{SharedSource, overlay::Overlay, slice::Slice},
@@ -13,13 +13,13 @@ use std::{ops::Range, sync::Arc, thread};
 pub(super) struct Opened<'a> {
     pub(super) driver: &'static dyn Filesystem,
     pub(super) spec: &'a FilesystemSpec,
-    pub(super) source: SharedSource,
+    pub(super) source: Counted<'a>,
 }
 
 impl Job<'_> {
     /// Opens a volume that holds a filesystem.
     pub(super) fn open_volume<'a>(
-        &self,
+        &'a self,
         disk: &SourceSpec,
         volume: &'a VolumeSpec,
     ) -> Result<Opened<'a>, TaskError> {
@@ -35,7 +35,7 @@ impl Job<'_> {
             let overlay = Overlay::new(slice, spec.patches.clone());
             Arc::new(overlay.map_err(|error| invalid(&error.to_string()))?)
         };
-        Ok(Opened { driver, spec, source })
+        Ok(Opened { driver, spec, source: Counted::new(source, self.context) })
     }
 
     pub(super) fn survey_task(
@@ -59,7 +59,7 @@ impl Job<'_> {
             let geometry = &opened.spec.geometry;
             let machine = opened.driver.survey(geometry, border(part)..border(part + 1));
             let mut machine = machine.map_err(|error| TaskError::Invalid(error.to_string()))?;
-            run(&mut *machine, &*opened.source, self)?;
+            run(&mut *machine, &opened.source)?;
             Ok(machine.finish())
         };
         let one = &one;

@@ -224,7 +224,7 @@ impl<'a> Descent<'a> {
         }
         let machine = self.opened.driver.directories(&self.opened.spec.geometry, &numbers);
         let mut machine = machine.map_err(|error| TaskError::Invalid(error.to_string()))?;
-        run(&mut *machine, &*self.opened.source, job)?;
+        run(&mut *machine, &self.opened.source)?;
         job.check()?;
         let before = self.survey.inodes.len();
         super::super::survey::join(&mut self.survey, machine.finish())?;

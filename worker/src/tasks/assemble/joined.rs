@@ -87,7 +87,7 @@ impl<'a> Asset<'a> {
 
     pub(super) fn source(&self, volume: usize) -> Option<&'a dyn BlockSource> {
         let opened: &'a Opened<'a> = self.opened.get(volume)?.as_ref()?;
-        Some(&*opened.source)
+        Some(&opened.source)
     }
 
     /// The regular file at an inode.

@@ -32,7 +32,7 @@ impl<'a> Comparison<'a> {
     /// Every point in which `reader` disagrees.
     pub(super) fn against(&self, reader: &mut dyn SecondReader) -> Vec<Gap> {
         let name = reader.name();
-        let source = &*self.volume.source;
+        let source = &self.volume.source;
         let mut view = self.file.stream.map(|stream| DiskView::new(self.survey, stream, source));
         let mut bytes = Bytes::Equal(0);
         let mut own = Vec::new();
