@@ -55,46 +55,15 @@ impl ReadQueue for CountedQueue<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tasks::TaskError;
+    use crate::tasks::in_memory::Objects;
     use coldread_fsparse::source::memory::MemorySource;
-    use coldread_model::{KeptKey, ObjectId, ObjectKind};
-    use std::sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    };
-
-    #[derive(Default)]
-    struct Count(AtomicU64);
-
-    impl TaskContext for Count {
-        fn put_object(&self, _: ObjectKind, _: &[u8]) -> Result<ObjectId, TaskError> {
-            Err(TaskError::Invalid("nothing is stored".to_owned()))
-        }
-        fn kept(&self, _: &[KeptKey]) -> Result<Vec<Option<Vec<u8>>>, TaskError> {
-            Ok(Vec::new())
-        }
-        fn get_output(&self, name: &str) -> Result<Vec<u8>, TaskError> {
-            Err(TaskError::Invalid(name.to_owned()))
-        }
-        fn put_output(&self, _: &str, _: Vec<u8>) -> Result<(), TaskError> {
-            Ok(())
-        }
-        fn emit(&self, _: u64, _: Vec<u8>) -> Result<(), TaskError> {
-            Ok(())
-        }
-        fn progress(&self, bytes: u64) {
-            self.0.fetch_add(bytes, Ordering::Relaxed);
-        }
-        fn cancelled(&self) -> bool {
-            false
-        }
-    }
+    use std::sync::Arc;
 
     #[test]
     fn what_is_read_is_counted_and_what_cannot_be_is_not() {
         let disk = MemorySource::new(vec![7; 16 << 10]).with_bad(vec![ByteRange::new(8192, 512)]);
-        let count = Count::default();
-        let source = Counted::new(Arc::new(disk), &count);
+        let context = Objects::default();
+        let source = Counted::new(Arc::new(disk), &context);
         assert_eq!(source.size_bytes(), 16 << 10);
         let mut queue = source.open_queue().unwrap();
         queue.push(1, ByteRange::new(1000, 3000));
@@ -106,6 +75,6 @@ mod tests {
                 Err(piece) => failed += piece.len,
             }
         }
-        assert_eq!((read, failed, count.0.load(Ordering::Relaxed)), (3000, 512, 3000));
+        assert_eq!((read, failed, context.read()), (3000, 512, 3000));
     }
 }

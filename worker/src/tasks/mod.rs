@@ -9,6 +9,8 @@ mod content;
 mod counted;
 mod cross_check;
 mod disks;
+#[cfg(test)]
+mod in_memory;
 mod plan;
 mod probe;
 mod read;

@@ -1,47 +1,7 @@
 use super::*;
-use crate::tasks::{TaskContext, disks::Disks};
+use crate::tasks::{disks::Disks, in_memory::Objects};
 use coldread_artifacts::logins::joiner::Seen;
-use coldread_model::{
-    KeptKey, LoginKind, LoginSource, ObjectId, ObjectKind, PackageOrigin, PackageType, Timestamp,
-    rows::RowsIter,
-};
-use std::{collections::HashMap, sync::Mutex};
-
-/// A store in memory.
-#[derive(Default)]
-struct Objects(Mutex<HashMap<ObjectId, Vec<u8>>>);
-
-impl TaskContext for Objects {
-    fn put_object(&self, kind: ObjectKind, bytes: &[u8]) -> Result<ObjectId, TaskError> {
-        let id = ObjectId::of(kind, bytes);
-        self.0.lock().unwrap().insert(id, bytes.to_vec());
-        Ok(id)
-    }
-    fn kept(&self, keys: &[KeptKey]) -> Result<Vec<Option<Vec<u8>>>, TaskError> {
-        Ok(vec![None; keys.len()])
-    }
-    fn get_output(&self, name: &str) -> Result<Vec<u8>, TaskError> {
-        Err(TaskError::Invalid(name.to_owned()))
-    }
-    fn put_output(&self, _: &str, _: Vec<u8>) -> Result<(), TaskError> {
-        Ok(())
-    }
-    fn emit(&self, _: u64, _: Vec<u8>) -> Result<(), TaskError> {
-        Ok(())
-    }
-    fn progress(&self, _: u64) {}
-    fn cancelled(&self) -> bool {
-        false
-    }
-}
-
-impl Objects {
-    fn rows<T: Row>(&self, batches: impl IntoIterator<Item = RowsRef>) -> Vec<T> {
-        let objects = self.0.lock().unwrap();
-        let rows = batches.into_iter().flat_map(|batch| RowsIter::new(objects[&batch.id].clone()));
-        rows.map(Result::unwrap).collect()
-    }
-}
+use coldread_model::{LoginKind, LoginSource, PackageOrigin, PackageType, Timestamp};
 
 /// Holds every hundredth event back to the end, as one that waits for a session's end would.
 #[derive(Default)]
