@@ -2,18 +2,16 @@
 //!
 //! Rows of a listing are few blocks of many megabytes. On pages of 4 KiB each of them costs thousands of page
 //! faults when it is first written, a third of the time of a listing from memory, and growing it copies it. Blocks
-//! from [`LARGE`] bytes on are mappings of their own: the kernel is asked for huge pages (`madvise(2)`,
-//! `MADV_HUGEPAGE`; where it has none, small ones serve as well), growing moves page tables instead of bytes
-//! (`mremap(2)`), and what is freed goes back at once. Everything smaller is the system allocator's.
+//! from [`LARGE`] bytes on are mappings of their own: the kernel is asked for huge pages (see [`huge`]; where it has
+//! none, small ones serve as well), growing moves page tables instead of bytes (`mremap(2)`), and what is freed goes
+//! back at once. Everything smaller is the system allocator's.
 
+use super::huge::{self, HUGE};
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     ptr,
 };
 
-/// Bytes of a huge page on the machines that matter. With others nothing breaks, sizes are rounded to this all the
-/// same.
-const HUGE: usize = 2 << 20;
 /// Blocks of so many bytes and more are mappings: smaller ones would have most of a huge page cleared for nothing.
 const LARGE: usize = HUGE;
 /// A mapping begins at a page; what must lie on more is the system allocator's.
@@ -42,9 +40,8 @@ fn map(size: usize) -> *mut u8 {
     if start == libc::MAP_FAILED {
         return ptr::null_mut();
     }
-    // Advice only: whoever has no huge pages serves small ones.
     // SAFETY: the range is the mapping just made.
-    unsafe { libc::madvise(start, len, libc::MADV_HUGEPAGE) };
+    unsafe { huge::pages(start.cast(), len, 0) };
     start.cast()
 }
 
@@ -93,7 +90,14 @@ unsafe impl GlobalAlloc for HugeHeap {
             // SAFETY: the block is a mapping of `had` bytes; where the kernel moves it, the caller uses the new place
             // alone.
             let moved = unsafe { libc::mremap(block.cast(), had, wanted, libc::MREMAP_MAYMOVE) };
-            return if moved == libc::MAP_FAILED { ptr::null_mut() } else { moved.cast() };
+            if moved == libc::MAP_FAILED {
+                return ptr::null_mut();
+            }
+            if wanted > had {
+                // SAFETY: the mapping is the block's alone, and what it grew by is new.
+                unsafe { huge::pages(moved.cast(), wanted, had) };
+            }
+            return moved.cast();
         }
         // SAFETY: the caller promises that `size` rounded up to the alignment is no more than `isize::MAX`.
         let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };

@@ -10,12 +10,14 @@
 //! writes. So the program's heap, [`HugeHeap`], is here too.
 #![allow(unsafe_code)]
 
+mod ahead;
 mod auto;
 mod cache;
 mod error;
 mod file;
 mod heap;
 mod holes;
+mod huge;
 mod live;
 mod mmap;
 mod pool;

@@ -8,15 +8,13 @@
 //! limit; when consumers hold them all, further ones are made for one read each and freed with the last
 //! window into them, so that a consumer that keeps bytes never stops the reader.
 
-use super::waiting::MAX_READ;
+use super::{huge::HUGE, waiting::MAX_READ};
 use coldread_fsparse::source::Memory;
 use memmap2::{Advice, MmapMut, MmapRaw};
 use std::{collections::VecDeque, io, slice, sync::Arc};
 
 /// Bytes of the smaller buffers.
 const SMALL: usize = 64 << 10;
-/// Bytes of a huge page, with pages of 4 KiB.
-const HUGE: usize = 2 << 20;
 
 /// Memory that buffers are cut from.
 struct Region {

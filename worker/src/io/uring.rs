@@ -3,7 +3,7 @@
 //!
 //! `push` only collects. `next` hands out what is ready; when nothing is, it takes in what has completed,
 //! fills the ring from what waits (in disk order, merged) and only then waits for the disk. Up to
-//! [`ring::DEPTH`] reads and the file's `ahead` bytes are under way.
+//! [`ring::DEPTH`] reads and as many bytes as [`Ahead`] allows are under way.
 //!
 //! A read that comes back whole is answered from its buffer. Whatever else comes back (short, interrupted,
 //! refused, a bad sector) is read again by [`salvage`] in the calling thread: it is rare, and the other
@@ -13,6 +13,7 @@
 //! hangs hangs it. Should waiting fail, the buffers are leaked and never reused.
 
 use super::{
+    ahead::Ahead,
     cache,
     file::{DirectFirst, DiskFile, MAX_AHEAD, RawRead},
     holes,
@@ -25,7 +26,12 @@ use super::{
 use coldread_fsparse::source::{BlockSource, Completion, MappedRange, Memory, ReadQueue, SourceError};
 use coldread_model::ByteRange;
 use io_uring::{opcode, squeue, types::Fixed};
-use std::{collections::VecDeque, io, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Buffers of 64 KiB that a queue keeps, and the most of 1 MiB, made when first needed.
 const POOL: (u16, u16) = (128, (2 * MAX_AHEAD / MAX_READ) as u16);
@@ -103,6 +109,7 @@ impl BlockSource for UringSource {
             grounded: Vec::new(),
             in_flight: 0,
             in_flight_bytes: 0,
+            ahead: Ahead::within(self.file.ahead()),
             landed: Vec::new(),
             pool: Pool::new(POOL.0, self.file.buffers().min(POOL.1)),
             ready: VecDeque::new(),
@@ -130,6 +137,7 @@ struct UringQueue<'a> {
     grounded: Vec<usize>,
     in_flight: usize,
     in_flight_bytes: u64,
+    ahead: Ahead,
     /// Completions taken off the ring: flight and result.
     landed: Vec<(u64, i32)>,
     pool: Pool,
@@ -142,7 +150,7 @@ struct UringQueue<'a> {
 impl UringQueue<'_> {
     /// Whether another read may start.
     fn has_room(&self) -> bool {
-        self.in_flight < ring::DEPTH as usize && self.in_flight_bytes < self.source.file.ahead()
+        self.in_flight < ring::DEPTH as usize && self.in_flight_bytes < self.ahead.bytes()
     }
 
     /// Puts waiting requests on the ring. Whether some are not submitted yet.
@@ -330,7 +338,12 @@ impl ReadQueue for UringQueue<'_> {
                     return None;
                 }
             } else if boarded || want > 0 {
+                let began = Instant::now();
                 self.enter(want);
+                // More under way would be no help to who has nothing left to ask for.
+                if want > 0 && !self.waiting.is_empty() {
+                    self.ahead.waited(began.elapsed());
+                }
             }
         }
     }
