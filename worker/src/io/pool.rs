@@ -1,7 +1,7 @@
 //! Buffers that are lent to consumers and come back by the count of their `Arc`.
 //!
 //! A buffer is a part of anonymous memory, so that it starts on a page and costs nothing before it is first
-//! written. Two sizes serve short and long reads; the long ones lie on huge pages where the kernel gives some. A disk's
+//! written. Three sizes serve short and long reads; the long ones lie on huge pages where the kernel gives some. A disk's
 //! driver is told of each page of a read, and takes only so many at once: 1 MiB in 256 pages was two reads of the
 //! disk, and slower by half than one in a single page.
 //! A pool makes buffers when it needs them, up to its
@@ -13,8 +13,20 @@ use coldread_fsparse::source::Memory;
 use memmap2::{Advice, MmapMut, MmapRaw};
 use std::{collections::VecDeque, io, slice, sync::Arc};
 
-/// Bytes of the smaller buffers.
-const SMALL: usize = 64 << 10;
+/// Bytes of the buffers of each size.
+const SIZES: [usize; 3] = [64 << 10, 256 << 10, MAX_READ as usize];
+/// The size of the longest ones.
+const LONG: usize = SIZES[2];
+
+/// The place in [`SIZES`] of the shortest that holds `len` bytes.
+fn size_for(len: u64) -> usize {
+    SIZES.iter().position(|size| len <= *size as u64).unwrap_or(SIZES.len() - 1)
+}
+
+/// Bytes of the buffer that a read of `len` bytes takes.
+pub(super) fn room_for(len: u64) -> u64 {
+    SIZES[size_for(len)] as u64
+}
 
 /// Memory that buffers are cut from.
 struct Region {
@@ -24,9 +36,10 @@ struct Region {
 }
 
 impl Region {
-    /// Memory for so many bytes of buffers.
-    fn new(len: usize) -> io::Result<Self> {
-        if len < HUGE {
+    /// Memory for `len` bytes of buffers of `size`.
+    fn new(len: usize, size: usize) -> io::Result<Self> {
+        // Shorter reads gain nothing from huge pages, and a few of them would have a whole one cleared.
+        if len < HUGE || size < LONG {
             return Ok(Self { map: Arc::new(MmapMut::map_anon(len)?.into()), next: 0 });
         }
         let map = MmapMut::map_anon(len + HUGE)?;
@@ -81,7 +94,7 @@ impl Memory for Slab {
 
 /// The buffers of one queue.
 pub(super) struct Pool {
-    classes: [Class; 2],
+    classes: [Class; 3],
     /// Buffers made so far, those that serve one read too.
     made: u32,
 }
@@ -104,11 +117,11 @@ impl Class {
         let cut = if number.is_some() {
             let region = match &mut self.region {
                 Some(region) => region,
-                none => none.insert(Region::new(usize::from(self.limit) * self.size)?),
+                none => none.insert(Region::new(usize::from(self.limit) * self.size, self.size)?),
             };
             region.cut(self.size)
         } else {
-            Region::new(self.size)?.cut(self.size)
+            Region::new(self.size, self.size)?.cut(self.size)
         };
         let cut = cut.ok_or_else(|| io::Error::other("its buffers are used up"))?;
         self.made += u16::from(number.is_some());
@@ -117,8 +130,8 @@ impl Class {
 }
 
 impl Pool {
-    /// A pool of at most `small` buffers of 64 KiB and `large` ones of [`MAX_READ`].
-    pub(super) fn new(small: u16, large: u16) -> Self {
+    /// A pool of at most so many buffers of each size.
+    pub(super) fn new(limits: [u16; 3]) -> Self {
         let class = |size, first_number, limit| Class {
             size,
             first_number,
@@ -128,7 +141,13 @@ impl Pool {
             idle: Vec::new(),
             lent: VecDeque::new(),
         };
-        Self { classes: [class(SMALL, 0, small), class(MAX_READ as usize, small, large)], made: 0 }
+        let [short, middle, long] = limits;
+        let classes = [
+            class(SIZES[0], 0, short),
+            class(SIZES[1], short, middle),
+            class(SIZES[2], short + middle, long),
+        ];
+        Self { classes, made: 0 }
     }
 
     /// How many buffers were made so far; counts round.
@@ -139,7 +158,7 @@ impl Pool {
     /// A buffer of at least `len` bytes (at most [`MAX_READ`]) to which nobody else holds a reference.
     /// The flag says that it has just been made.
     pub(super) fn take(&mut self, len: u64) -> io::Result<(Arc<Slab>, bool)> {
-        let class = &mut self.classes[usize::from(len > SMALL as u64)];
+        let class = &mut self.classes[size_for(len)];
         if let Some(slab) = class.idle.pop() {
             return Ok((slab, false));
         }
@@ -160,7 +179,7 @@ impl Pool {
         if slab.number.is_none() {
             return;
         }
-        let class = &mut self.classes[usize::from(slab.cut.len > SMALL)];
+        let class = &mut self.classes[size_for(slab.cut.len as u64)];
         if Arc::get_mut(&mut slab).is_some() { class.idle.push(slab) } else { class.lent.push_back(slab) }
     }
 }
@@ -172,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_buffer_comes_back_when_its_last_window_is_dropped_and_not_before() {
-        let mut pool = Pool::new(1, 1);
+        let mut pool = Pool::new([1, 1, 1]);
         let (slab, fresh) = pool.take(10).unwrap();
         assert!(fresh && slab.number == Some(0));
         let window = Buf::new(slab.clone(), 3, 4);
@@ -185,14 +204,14 @@ mod tests {
         assert!(pool.take(10).unwrap().0.number.is_none());
         drop(other);
         assert_eq!(pool.take(10).unwrap().0.number, Some(0));
-        assert_eq!(pool.take(MAX_READ).unwrap().0.number, Some(1));
+        assert_eq!(pool.take(SIZES[1] as u64).unwrap().0.number, Some(1));
+        assert_eq!(pool.take(MAX_READ).unwrap().0.number, Some(2));
     }
 
     #[test]
     fn buffers_are_zeros_of_their_own() {
-        let mut pool = Pool::new(3, 3);
-        let mut slabs: Vec<_> =
-            [SMALL as u64, MAX_READ].iter().flat_map(|len| [*len; 5]).zip(1u8..).collect();
+        let mut pool = Pool::new([3; 3]);
+        let mut slabs: Vec<_> = SIZES.iter().flat_map(|len| [*len as u64; 5]).zip(1u8..).collect();
         let mut taken = Vec::new();
         for (len, byte) in slabs.drain(..) {
             let (mut slab, fresh) = pool.take(len).unwrap();
@@ -205,7 +224,7 @@ mod tests {
         // Long ones start where a huge page or its other half does, short ones on a page.
         for (slab, _) in &taken {
             let (at, len) = (slab.bytes().as_ptr() as usize, slab.bytes().len());
-            assert_eq!(at % if len > SMALL && slab.number.is_some() { len } else { 4096 }, 0);
+            assert_eq!(at % if len == LONG && slab.number.is_some() { len } else { 4096 }, 0);
         }
     }
 }

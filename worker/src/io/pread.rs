@@ -19,8 +19,8 @@ use std::{collections::VecDeque, num::NonZeroU64, sync::Arc};
 
 /// So many merged reads are asked for in advance.
 const AHEAD: usize = 8;
-/// Buffers of 64 KiB and of 1 MiB that a queue keeps.
-const POOL: (u16, u16) = (32, 16);
+/// Buffers of each size that a queue keeps at most.
+const POOL: [u16; 3] = [32, 16, 16];
 
 /// A file or device read by `pread(2)`.
 pub(super) struct PreadSource {
@@ -59,7 +59,7 @@ impl BlockSource for PreadSource {
             waiting: Waiting::new(&self.file),
             ahead: VecDeque::new(),
             spare: Vec::new(),
-            pool: Pool::new(POOL.0, self.file.buffers().min(POOL.1)),
+            pool: Pool::new([POOL[0], POOL[1], self.file.buffers().min(POOL[2])]),
             ready: VecDeque::new(),
         }))
     }

@@ -17,7 +17,7 @@ use super::{
     cache,
     file::{DirectFirst, DiskFile, MAX_AHEAD, RawRead},
     holes,
-    pool::{Pool, Slab},
+    pool::{Pool, Slab, room_for},
     pread::PreadSource,
     ring::{self, Ring},
     salvage,
@@ -33,8 +33,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Buffers of 64 KiB that a queue keeps, and the most of 1 MiB, made when first needed.
-const POOL: (u16, u16) = (128, (2 * MAX_AHEAD / MAX_READ) as u16);
+/// Buffers of each size that a queue keeps at most, made when first needed.
+const POOL: [u16; 3] = [128, 128, (2 * MAX_AHEAD / MAX_READ) as u16];
+/// All of them.
+const BUFFERS: u16 = POOL[0] + POOL[1] + POOL[2];
 /// So many reads are submitted at once, at most.
 const BATCH: u32 = 8;
 /// So often, a millisecond apart, a ring that is out of memory is asked again.
@@ -58,7 +60,7 @@ pub(super) type Distort = Box<dyn Fn(ByteRange, i32) -> i32 + Send + Sync>;
 impl UringSource {
     /// Reads `file`, or says why this kernel or container does not let us.
     pub(super) fn new(file: Arc<DiskFile>) -> Result<Self, String> {
-        ring::set_up(&file, POOL.0 + POOL.1).map_err(|error| ring::refusal(&error))?;
+        ring::set_up(&file, BUFFERS).map_err(|error| ring::refusal(&error))?;
         let raw = Arc::new(DirectFirst(Arc::clone(&file)));
         Ok(Self {
             file,
@@ -94,7 +96,7 @@ impl BlockSource for UringSource {
     }
 
     fn open_queue(&self) -> Result<Box<dyn ReadQueue + '_>, SourceError> {
-        let ring = match (ring::set_up(&self.file, POOL.0 + POOL.1), &self.instead) {
+        let ring = match (ring::set_up(&self.file, BUFFERS), &self.instead) {
             (Ok(ring), _) => ring,
             (Err(_), Some(instead)) => return instead.open_queue(),
             (Err(error), None) => {
@@ -111,7 +113,7 @@ impl BlockSource for UringSource {
             in_flight_bytes: 0,
             ahead: Ahead::within(self.file.ahead()),
             landed: Vec::new(),
-            pool: Pool::new(POOL.0, self.file.buffers().min(POOL.1)),
+            pool: Pool::new([POOL[0], POOL[1], self.file.buffers().min(POOL[2])]),
             ready: VecDeque::new(),
             broken: None,
             ring,
@@ -136,6 +138,7 @@ struct UringQueue<'a> {
     /// Numbers of flights that are not under way.
     grounded: Vec<usize>,
     in_flight: usize,
+    /// Bytes of the buffers of reads under way.
     in_flight_bytes: u64,
     ahead: Ahead,
     /// Completions taken off the ring: flight and result.
@@ -175,7 +178,7 @@ impl UringQueue<'_> {
             match self.launch(&mut flight, number as u64) {
                 Ok(()) => {
                     self.in_flight += 1;
-                    self.in_flight_bytes += span.len;
+                    self.in_flight_bytes += room_for(span.len);
                     unsubmitted += 1;
                 }
                 Err(error) => {
@@ -242,7 +245,7 @@ impl UringQueue<'_> {
         let mut flight = std::mem::take(slot);
         let Some(mut slab) = flight.slab.take() else { return };
         self.in_flight -= 1;
-        self.in_flight_bytes -= flight.span.len;
+        self.in_flight_bytes -= room_for(flight.span.len);
         let file = &self.source.file;
         #[cfg(test)]
         let result = self.source.distort.as_ref().map_or(result, |distort| distort(flight.span, result));
