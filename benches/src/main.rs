@@ -36,7 +36,7 @@ enum Command {
         io: Reader,
         /// Threads that survey
         #[arg(long, default_value_t = 1)]
-        threads: u64,
+        threads: usize,
         /// So many times, one line each
         #[arg(long, default_value_t = 1)]
         times: u32,

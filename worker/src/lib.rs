@@ -3,6 +3,7 @@
 pub mod client;
 pub mod io;
 mod memory;
+pub mod survey;
 pub mod tasks;
 
 pub use memory::Memory;

@@ -8,6 +8,7 @@
 mod cut;
 pub mod ext4;
 pub mod ntfs;
+pub mod share;
 pub mod xfs;
 
 use crate::{error::ParseError, machine::Machine, survey::Survey};
@@ -63,6 +64,12 @@ pub trait SurveyMachine: Machine {
     fn finish(self: Box<Self>) -> Survey;
 }
 
+/// A machine that weighs units.
+pub trait WeighMachine: Machine {
+    /// About how many bytes the survey of each unit reads. Called once nothing is outstanding.
+    fn finish(self: Box<Self>) -> Vec<u64>;
+}
+
 /// A filesystem's driver. Offsets are in bytes of its volume throughout.
 pub trait Filesystem: Send + Sync {
     /// Its name in the registry and in tasks.
@@ -83,6 +90,16 @@ pub trait Filesystem: Send + Sync {
     /// Surveys a run of units: each inode that lives in them, with its names if it is a directory, its
     /// extents, attributes and link target.
     fn survey(&self, geometry: &[u8], units: Range<u64>) -> Result<Box<dyn SurveyMachine>, ParseError>;
+
+    /// Weighs a run of units, so that threads get as much each; `None` where units weigh about the same, or where it
+    /// would take as long to find out as to survey. What cannot be read weighs nothing: the survey tells of it.
+    fn weigh(
+        &self,
+        _geometry: &[u8],
+        _units: Range<u64>,
+    ) -> Result<Option<Box<dyn WeighMachine>>, ParseError> {
+        Ok(None)
+    }
 
     /// Reads single inodes again, streams and extents included, names in directories not. Numbers that do
     /// not exist or are not in use are left out with a gap.

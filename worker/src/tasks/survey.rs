@@ -1,13 +1,14 @@
 //! Survey: every inode in some units of a volume.
 
-use super::{Job, TaskError, counted::Counted, probe::run};
+use super::{Job, TaskError, counted::Counted};
+use crate::survey::{self, SurveyError};
 use coldread_fsparse::{
     fs::{self, Filesystem},
     source::{SharedSource, overlay::Overlay, slice::Slice},
     survey::Survey,
 };
 use coldread_model::task::{FilesystemSpec, SourceSpec, VolumeSpec};
-use std::{ops::Range, sync::Arc, thread};
+use std::{ops::Range, sync::Arc};
 
 /// A volume's filesystem at hand: its driver and its bytes.
 pub(super) struct Opened<'a> {
@@ -51,34 +52,13 @@ impl Job<'_> {
 
     /// Surveys units on all threads; the result does not depend on their number.
     pub(super) fn survey(&self, opened: &Opened<'_>, units: Range<u64>) -> Result<Survey, TaskError> {
-        let count = units.end.saturating_sub(units.start);
-        let parts = count.min(self.threads as u64).max(1);
-        let border =
-            |part: u64| units.start + (u128::from(count) * u128::from(part) / u128::from(parts)) as u64;
-        let one = |part: u64| -> Result<Survey, TaskError> {
-            let geometry = &opened.spec.geometry;
-            let machine = opened.driver.survey(geometry, border(part)..border(part + 1));
-            let mut machine = machine.map_err(|error| TaskError::Invalid(error.to_string()))?;
-            run(&mut *machine, &opened.source)?;
-            Ok(machine.finish())
-        };
-        let one = &one;
-        let surveys: Vec<Result<Survey, TaskError>> = thread::scope(|scope| {
-            let others: Vec<_> = (1..parts).map(|part| scope.spawn(move || one(part))).collect();
-            let mut surveys = vec![one(0)];
-            for other in others {
-                let panicked =
-                    || Err(TaskError::Invalid("a survey thread ended without a result".to_owned()));
-                surveys.push(other.join().unwrap_or_else(|_| panicked()));
-            }
-            surveys
-        });
-        let mut whole = Survey::default();
-        for survey in surveys {
-            join(&mut whole, survey?)?;
-        }
+        let found = survey::survey(opened.driver, &opened.spec.geometry, &opened.source, units, self.threads);
+        let (found, _) = found.map_err(|error| match error {
+            SurveyError::Source(error) => TaskError::Source(error.to_string()),
+            other => TaskError::Invalid(other.to_string()),
+        })?;
         self.check()?;
-        Ok(whole)
+        Ok(found)
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Descriptor {
     pub blocks_unwritten: bool,
     /// Inodes from the table's start that may be in use; the rest was never written.
     pub inodes_used: u32,
+    /// Directories.
+    pub directories: u32,
     /// Checksum of the block bitmap: value and which of its bits count.
     pub block_bitmap_sum: (u32, u32),
     /// Checksum of the inode bitmap, likewise.
@@ -60,6 +62,7 @@ impl Descriptor {
             } else {
                 geometry.inodes_per_group.saturating_sub(bg_itable_unused)
             },
+            directories: u32::from(u16_at(bytes, 0x10)) | high16(0x30) << 16,
             block_bitmap_sum: bitmap_sum(0x18, 0x38),
             inode_bitmap_sum: bitmap_sum(0x1A, 0x3A),
             sums_known: true,

@@ -27,9 +27,10 @@ mod superblock;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod weigh;
 mod xattr;
 
-use super::{Filesystem, ProbeMachine, SurveyMachine};
+use super::{Filesystem, ProbeMachine, SurveyMachine, WeighMachine};
 use crate::error::ParseError;
 use geometry::{Geometry, ROOT_INODE};
 use std::ops::Range;
@@ -57,6 +58,10 @@ impl Filesystem for Ext4 {
 
     fn survey(&self, geometry: &[u8], units: Range<u64>) -> Result<Box<dyn SurveyMachine>, ParseError> {
         Ok(Box::new(scan::Scan::of_groups(Geometry::decode(geometry)?, units)))
+    }
+
+    fn weigh(&self, geometry: &[u8], units: Range<u64>) -> Result<Option<Box<dyn WeighMachine>>, ParseError> {
+        Ok(Some(Box::new(weigh::Weigh::of_groups(Geometry::decode(geometry)?, &units))))
     }
 
     fn inodes(&self, geometry: &[u8], numbers: &[u64]) -> Result<Box<dyn SurveyMachine>, ParseError> {
