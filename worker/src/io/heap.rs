@@ -3,10 +3,13 @@
 //! Rows of a listing are few blocks of many megabytes. On pages of 4 KiB each of them costs thousands of page
 //! faults when it is first written, a third of the time of a listing from memory, and growing it copies it. Blocks
 //! from [`LARGE`] bytes on are mappings of their own: the kernel is asked for huge pages (see [`huge`]; where it has
-//! none, small ones serve as well), growing moves page tables instead of bytes (`mremap(2)`), and what is freed goes
-//! back at once. Everything smaller is the system allocator's.
+//! none, small ones serve as well), growing moves page tables instead of bytes (`mremap(2)`), and a few that are
+//! freed are kept for the next (see [`spare`]). Everything smaller is the system allocator's.
 
-use super::huge::{self, HUGE};
+use super::{
+    huge::{self, HUGE},
+    spare::{self, Block, Spare},
+};
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     ptr,
@@ -45,13 +48,47 @@ fn map(size: usize) -> *mut u8 {
     start.cast()
 }
 
+/// Gives a mapping back to the kernel.
+///
+/// # Safety
+///
+/// The mapping is of this length, and nobody uses it any more.
+unsafe fn unmap(start: *mut u8, len: usize) {
+    // SAFETY: the caller's promise. It can only fail for a range that is none.
+    unsafe { libc::munmap(start.cast(), len) };
+}
+
+/// A mapping for `size` bytes, and whether it is new and so all zeros: one that was kept, else a new one. Null where
+/// there is no memory.
+fn take(size: usize) -> (*mut u8, bool) {
+    let wanted = mapped(size);
+    let mut spare = spare::blocks();
+    if let Some(block) = spare.lend(wanted) {
+        return (ptr::with_exposed_provenance_mut(block.start), false);
+    }
+    if wanted > spare::KEPT {
+        give_back(&mut spare);
+    }
+    drop(spare);
+    (map(size), true)
+}
+
+/// Gives everything back that is kept.
+fn give_back(spare: &mut Spare) {
+    while let Some(Block { start, len }) = spare.give_up() {
+        // SAFETY: what is kept are whole mappings that were freed.
+        unsafe { unmap(ptr::with_exposed_provenance_mut(start), len) };
+    }
+}
+
 // SAFETY: blocks are either the system allocator's or whole private mappings of at least the layout's size, which
-// begin at a page and are nobody else's until they are unmapped; `is_mapping` tells the two apart by the layout
-// alone. Nothing here panics or allocates.
+// begin at a page and are nobody else's until they are freed; `is_mapping` tells the two apart by the layout alone.
+// A mapping is as long as the layout says unless it was lent longer, which `spare` notes. Nothing here panics or
+// allocates.
 unsafe impl GlobalAlloc for HugeHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if is_mapping(layout.size(), layout.align()) {
-            return map(layout.size());
+            return take(layout.size()).0;
         }
         // SAFETY: the caller's promise is the one that is asked for.
         unsafe { System.alloc(layout) }
@@ -59,7 +96,12 @@ unsafe impl GlobalAlloc for HugeHeap {
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if is_mapping(layout.size(), layout.align()) {
-            return map(layout.size());
+            let (block, fresh) = take(layout.size());
+            if !fresh {
+                // SAFETY: the block has so many bytes, and is the caller's alone.
+                unsafe { block.write_bytes(0, layout.size()) };
+            }
+            return block;
         }
         // SAFETY: as above.
         unsafe { System.alloc_zeroed(layout) }
@@ -67,9 +109,13 @@ unsafe impl GlobalAlloc for HugeHeap {
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if is_mapping(layout.size(), layout.align()) {
-            // SAFETY: by its layout the block is a mapping of this length, and the caller gives it up. It can only
-            // fail for a range that is none.
-            unsafe { libc::munmap(block.cast(), mapped(layout.size())) };
+            let start = block.expose_provenance();
+            let mut spare = spare::blocks();
+            let len = spare.forget(start, mapped(layout.size()));
+            if !spare.keep(Block { start, len }) {
+                // SAFETY: by its layout the block is a mapping, of this length, and the caller gives it up.
+                unsafe { unmap(block, len) };
+            }
             return;
         }
         // SAFETY: by its layout the block is the system allocator's.
@@ -83,21 +129,8 @@ unsafe impl GlobalAlloc for HugeHeap {
             return unsafe { System.realloc(block, layout, size) };
         }
         if old && new {
-            let (had, wanted) = (mapped(layout.size()), mapped(size));
-            if had == wanted {
-                return block;
-            }
-            // SAFETY: the block is a mapping of `had` bytes; where the kernel moves it, the caller uses the new place
-            // alone.
-            let moved = unsafe { libc::mremap(block.cast(), had, wanted, libc::MREMAP_MAYMOVE) };
-            if moved == libc::MAP_FAILED {
-                return ptr::null_mut();
-            }
-            if wanted > had {
-                // SAFETY: the mapping is the block's alone, and what it grew by is new.
-                unsafe { huge::pages(moved.cast(), wanted, had) };
-            }
-            return moved.cast();
+            // SAFETY: by its layout the block is a mapping, and the caller uses the new place alone.
+            return unsafe { resize(block, mapped(layout.size()), mapped(size)) };
         }
         // SAFETY: the caller promises that `size` rounded up to the alignment is no more than `isize::MAX`.
         let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
@@ -111,6 +144,40 @@ unsafe impl GlobalAlloc for HugeHeap {
         }
         fresh
     }
+}
+
+/// Makes a mapping longer or shorter; null, and the mapping as it was, where there is no memory.
+///
+/// # Safety
+///
+/// The block is a mapping of the heap of which its owner has `said` bytes, and uses the new place alone.
+unsafe fn resize(block: *mut u8, said: usize, wanted: usize) -> *mut u8 {
+    let start = block.expose_provenance();
+    let mut spare = spare::blocks();
+    let had = spare.len_of(start, said);
+    if had == wanted {
+        spare.forget(start, said);
+        return block;
+    }
+    // It was lent longer than was asked for, and stays so.
+    if had > said && wanted < had {
+        return block;
+    }
+    if wanted > spare::KEPT {
+        give_back(&mut spare);
+    }
+    // SAFETY: the block is a mapping of `had` bytes; where the kernel moves it, the caller uses the new place alone.
+    let moved = unsafe { libc::mremap(block.cast(), had, wanted, libc::MREMAP_MAYMOVE) };
+    if moved == libc::MAP_FAILED {
+        return ptr::null_mut();
+    }
+    spare.forget(start, said);
+    drop(spare);
+    if wanted > had {
+        // SAFETY: the mapping is the block's alone, and what it grew by is new.
+        unsafe { huge::pages(moved.cast(), wanted, had) };
+    }
+    moved.cast()
 }
 
 #[cfg(test)]
@@ -180,6 +247,41 @@ mod tests {
                 mark(&mut block);
             }
         }
+    }
+
+    #[test]
+    fn threads_that_take_and_free_blocks_never_share_one() {
+        let work = |seed: usize| {
+            let mut blocks = Vec::new();
+            let mut number = seed;
+            for round in 0..200_usize {
+                number =
+                    number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let size = LARGE + (number >> 40) % (5 * LARGE);
+                let mut block = match blocks.len() {
+                    3.. => blocks.swap_remove(round % 3),
+                    _ => Block::new(size, 8, false),
+                };
+                if block.layout.size() != size {
+                    block.resize(size);
+                }
+                block.bytes()[0] = seed as u8;
+                block.bytes()[size - 1] = seed as u8;
+                blocks.push(block);
+                if round % 7 == 0 {
+                    blocks.clear();
+                }
+                for block in &mut blocks {
+                    let size = block.layout.size();
+                    assert_eq!((block.bytes()[0], block.bytes()[size - 1]), (seed as u8, seed as u8));
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for seed in 1..5 {
+                scope.spawn(move || work(seed));
+            }
+        });
     }
 
     #[test]

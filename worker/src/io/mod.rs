@@ -24,6 +24,7 @@ mod pool;
 mod pread;
 mod ring;
 mod salvage;
+mod spare;
 mod spool;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,144 @@
+//! Freed blocks of the heap, kept for the next that need as much.
+//!
+//! Memory that is new to a process is cleared when it is first touched, and may have to be lent by a host first (see
+//! [`super::huge`]): half of the time of a short listing. A worker goes from disk to disk and takes blocks of the same
+//! sizes for each, so a few that it frees are kept as they are. A block is lent whole, though less was asked for: it
+//! has room to grow in. Large volumes are left out: their blocks would hold memory that something else may need.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Bytes that are kept, at most; who needs a larger block has all that is kept given back first.
+pub(super) const KEPT: usize = 64 << 20;
+/// Blocks that are kept, and blocks that are lent, at most.
+const PLACES: usize = 24;
+
+/// A mapping: its address and its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Block {
+    pub(super) start: usize,
+    pub(super) len: usize,
+}
+
+/// A few blocks, without memory of the heap.
+#[derive(Debug)]
+struct Blocks {
+    list: [Block; PLACES],
+    count: usize,
+}
+
+impl Blocks {
+    const NONE: Self = Self { list: [Block { start: 0, len: 0 }; PLACES], count: 0 };
+
+    fn all(&self) -> &[Block] {
+        &self.list[..self.count]
+    }
+
+    /// Takes a block in, if there is a place.
+    fn add(&mut self, block: Block) -> bool {
+        let Some(place) = self.list.get_mut(self.count) else { return false };
+        *place = block;
+        self.count += 1;
+        true
+    }
+
+    fn remove(&mut self, at: usize) -> Block {
+        let block = self.list[at];
+        self.count -= 1;
+        self.list[at] = self.list[self.count];
+        block
+    }
+}
+
+/// Blocks that nobody has, and those that are longer than who has them knows.
+#[derive(Debug)]
+pub(super) struct Spare {
+    kept: Blocks,
+    lent: Blocks,
+}
+
+static SPARE: Mutex<Spare> = Mutex::new(Spare::NONE);
+
+/// The blocks of this process. Nothing may be allocated while they are held.
+pub(super) fn blocks() -> MutexGuard<'static, Spare> {
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Spare {
+    const NONE: Self = Self { kept: Blocks::NONE, lent: Blocks::NONE };
+
+    /// Keeps a block that was freed. `false` where there is no room: it is the caller's to give back.
+    pub(super) fn keep(&mut self, block: Block) -> bool {
+        let kept: usize = self.kept.all().iter().map(|block| block.len).sum();
+        kept.saturating_add(block.len) <= KEPT && self.kept.add(block)
+    }
+
+    /// The longest block that is kept, if it has `len` bytes and there is a place to note how long it is.
+    pub(super) fn lend(&mut self, len: usize) -> Option<Block> {
+        if self.lent.count == PLACES {
+            return None;
+        }
+        let longest = (0..self.kept.count).max_by_key(|&at| self.kept.list[at].len)?;
+        if self.kept.list[longest].len < len {
+            return None;
+        }
+        let block = self.kept.remove(longest);
+        if block.len > len {
+            self.lent.add(block);
+        }
+        Some(block)
+    }
+
+    /// How long the block at `start` is, whose owner takes it to be `len` bytes long.
+    pub(super) fn len_of(&self, start: usize, len: usize) -> usize {
+        self.lent.all().iter().find(|block| block.start == start).map_or(len, |block| block.len)
+    }
+
+    /// The same, for a block that is given up or whose owner knows from now on.
+    pub(super) fn forget(&mut self, start: usize, len: usize) -> usize {
+        let at = self.lent.all().iter().position(|block| block.start == start);
+        at.map_or(len, |at| self.lent.remove(at).len)
+    }
+
+    /// A block that is kept, taken out to be given back.
+    pub(super) fn give_up(&mut self) -> Option<Block> {
+        let last = self.kept.count.checked_sub(1)?;
+        Some(self.kept.remove(last))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(start: usize, len: usize) -> Block {
+        Block { start, len }
+    }
+
+    #[test]
+    fn the_longest_is_lent_and_its_length_is_remembered() {
+        let mut spare = Spare::NONE;
+        assert!(spare.keep(block(1, 4)) && spare.keep(block(2, 9)) && spare.keep(block(3, 2)));
+        assert_eq!(spare.lend(10), None);
+        assert_eq!(spare.lend(3), Some(block(2, 9)));
+        assert_eq!((spare.len_of(2, 3), spare.len_of(7, 3)), (9, 3));
+        // One that is as long as was asked for needs no note.
+        assert_eq!(spare.lend(4), Some(block(1, 4)));
+        assert_eq!(spare.lent.count, 1);
+        assert_eq!((spare.forget(2, 3), spare.forget(2, 3)), (9, 3));
+        assert_eq!((spare.give_up(), spare.give_up()), (Some(block(3, 2)), None));
+    }
+
+    #[test]
+    fn no_more_is_kept_and_lent_than_there_are_bytes_and_places() {
+        let mut spare = Spare::NONE;
+        assert!(spare.keep(block(1, KEPT)) && !spare.keep(block(2, 1)));
+        assert!(!spare.keep(block(2, usize::MAX)));
+        assert!(spare.give_up().is_some());
+        assert_eq!((0..100).filter(|&start| spare.keep(block(start, 2))).count(), PLACES);
+        for _ in 0..PLACES {
+            assert!(spare.lend(1).is_some());
+        }
+        assert!(spare.keep(block(500, 2)));
+        assert_eq!(spare.lend(1), None);
+    }
+}
