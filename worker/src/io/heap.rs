@@ -66,11 +66,15 @@ fn take(size: usize) -> (*mut u8, bool) {
     if let Some(block) = spare.lend(wanted) {
         return (ptr::with_exposed_provenance_mut(block.start), false);
     }
-    if wanted > spare::KEPT {
+    if spare.resized(0, wanted) {
         give_back(&mut spare);
     }
     drop(spare);
-    (map(size), true)
+    let start = map(size);
+    if start.is_null() {
+        spare::blocks().resized(wanted, 0);
+    }
+    (start, true)
 }
 
 /// Gives everything back that is kept.
@@ -112,6 +116,7 @@ unsafe impl GlobalAlloc for HugeHeap {
             let start = block.expose_provenance();
             let mut spare = spare::blocks();
             let len = spare.forget(start, mapped(layout.size()));
+            spare.resized(len, 0);
             if !spare.keep(Block { start, len }) {
                 // SAFETY: by its layout the block is a mapping, of this length, and the caller gives it up.
                 unsafe { unmap(block, len) };
@@ -163,12 +168,13 @@ unsafe fn resize(block: *mut u8, said: usize, wanted: usize) -> *mut u8 {
     if had > said && wanted < had {
         return block;
     }
-    if wanted > spare::KEPT {
+    if spare.resized(had, wanted) {
         give_back(&mut spare);
     }
     // SAFETY: the block is a mapping of `had` bytes; where the kernel moves it, the caller uses the new place alone.
     let moved = unsafe { libc::mremap(block.cast(), had, wanted, libc::MREMAP_MAYMOVE) };
     if moved == libc::MAP_FAILED {
+        spare.resized(wanted, had);
         return ptr::null_mut();
     }
     spare.forget(start, said);

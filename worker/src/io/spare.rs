@@ -3,12 +3,13 @@
 //! Memory that is new to a process is cleared when it is first touched, and may have to be lent by a host first (see
 //! [`super::huge`]): half of the time of a short listing. A worker goes from disk to disk and takes blocks of the same
 //! sizes for each, so a few that it frees are kept as they are. A block is lent whole, though less was asked for: it
-//! has room to grow in. Large volumes are left out: their blocks would hold memory that something else may need.
+//! has room to grow in. As long as anybody has a block that is longer than all that may be kept, nothing is: large volumes
+//! need the memory themselves.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Bytes that are kept, at most; who needs a larger block has all that is kept given back first.
-pub(super) const KEPT: usize = 64 << 20;
+/// Bytes that are kept, at most.
+const KEPT: usize = 64 << 20;
 /// Blocks that are kept, and blocks that are lent, at most.
 const PLACES: usize = 24;
 
@@ -54,6 +55,8 @@ impl Blocks {
 pub(super) struct Spare {
     kept: Blocks,
     lent: Blocks,
+    /// Blocks in use that are longer than [`KEPT`].
+    giants: usize,
 }
 
 static SPARE: Mutex<Spare> = Mutex::new(Spare::NONE);
@@ -64,12 +67,22 @@ pub(super) fn blocks() -> MutexGuard<'static, Spare> {
 }
 
 impl Spare {
-    const NONE: Self = Self { kept: Blocks::NONE, lent: Blocks::NONE };
+    const NONE: Self = Self { kept: Blocks::NONE, lent: Blocks::NONE, giants: 0 };
 
     /// Keeps a block that was freed. `false` where there is no room: it is the caller's to give back.
     pub(super) fn keep(&mut self, block: Block) -> bool {
         let kept: usize = self.kept.all().iter().map(|block| block.len).sum();
-        kept.saturating_add(block.len) <= KEPT && self.kept.add(block)
+        self.giants == 0 && kept.saturating_add(block.len) <= KEPT && self.kept.add(block)
+    }
+
+    /// Notes that a block in use went from one length to another; 0 is none. Whether what is kept has to be given back.
+    pub(super) fn resized(&mut self, from: usize, to: usize) -> bool {
+        match (from > KEPT, to > KEPT) {
+            (false, true) => self.giants += 1,
+            (true, false) => self.giants = self.giants.saturating_sub(1),
+            _ => {}
+        }
+        to > KEPT
     }
 
     /// The longest block that is kept, if it has `len` bytes and there is a place to note how long it is.
@@ -126,6 +139,16 @@ mod tests {
         assert_eq!(spare.lent.count, 1);
         assert_eq!((spare.forget(2, 3), spare.forget(2, 3)), (9, 3));
         assert_eq!((spare.give_up(), spare.give_up()), (Some(block(3, 2)), None));
+    }
+
+    #[test]
+    fn nothing_is_kept_while_somebody_has_a_giant() {
+        let mut spare = Spare::NONE;
+        assert!(spare.keep(block(1, 2)) && !spare.resized(0, KEPT) && spare.resized(KEPT, KEPT + 1));
+        assert_eq!(spare.give_up(), Some(block(1, 2)));
+        assert!(spare.resized(0, 2 * KEPT) && spare.resized(2 * KEPT, 3 * KEPT) && !spare.keep(block(1, 2)));
+        assert!(!spare.resized(KEPT + 1, 2) && !spare.keep(block(1, 2)));
+        assert!(!spare.resized(3 * KEPT, 0) && spare.keep(block(1, 2)));
     }
 
     #[test]
