@@ -27,7 +27,7 @@ impl Ahead {
         Self { now: START.min(most), most }
     }
 
-    /// Bytes for now.
+    /// Bytes that may be under way.
     pub(super) fn bytes(&self) -> u64 {
         self.now
     }

@@ -61,7 +61,8 @@ impl Filesystem for Ext4 {
     }
 
     fn weigh(&self, geometry: &[u8], units: Range<u64>) -> Result<Option<Box<dyn WeighMachine>>, ParseError> {
-        Ok(Some(Box::new(weigh::Weigh::of_groups(Geometry::decode(geometry)?, &units))))
+        let weigh = weigh::Weigh::of_groups(Geometry::decode(geometry)?, &units);
+        Ok(weigh.map(|weigh| Box::new(weigh) as Box<dyn WeighMachine>))
     }
 
     fn inodes(&self, geometry: &[u8], numbers: &[u64]) -> Result<Box<dyn SurveyMachine>, ParseError> {

@@ -10,6 +10,10 @@ use crate::{
 use coldread_model::ByteRange;
 use std::ops::Range;
 
+/// More groups are not weighed: 128 TiB of usual ones, whose descriptors alone are 64 MiB. A hostile volume may say that it
+/// has thousands of millions.
+const MAX_GROUPS: usize = 1 << 20;
+
 /// Reads the descriptors of some groups, in one round.
 pub(super) struct Weigh {
     geometry: Geometry,
@@ -18,11 +22,11 @@ pub(super) struct Weigh {
 }
 
 impl Weigh {
-    /// Of these groups; of those that there are not, nothing is said.
-    pub(super) fn of_groups(geometry: Geometry, units: &Range<u64>) -> Self {
+    /// Of these groups; of those that there are not, nothing is said. `None` where they are too many.
+    pub(super) fn of_groups(geometry: Geometry, units: &Range<u64>) -> Option<Self> {
         let bound = |unit: u64| u32::try_from(unit).unwrap_or(u32::MAX).min(geometry.groups);
         let groups = bound(units.start)..bound(units.end);
-        Self { weights: vec![0; groups.len()], groups, geometry }
+        (groups.len() <= MAX_GROUPS).then(|| Self { weights: vec![0; groups.len()], groups, geometry })
     }
 
     fn weight(&self, group: u32, bytes: &[u8]) -> u64 {
@@ -82,14 +86,17 @@ mod tests {
         (bytes[at(4) + 0x10], bytes[at(5) + 0x31]) = (3, 1);
         let all = u64::from(geometry.inodes_per_group) * 256;
         let source = MemorySource::new(bytes);
-        let mut weigh = Box::new(Weigh::of_groups(geometry.clone(), &(3..6)));
+        let mut weigh = Box::new(Weigh::of_groups(geometry.clone(), &(3..6)).unwrap());
         let stats = run(&mut *weigh, &mut *source.open_queue().unwrap());
         let most = u64::from(geometry.inodes_per_group) * 1024;
         assert_eq!(weigh.finish(), [all, all + 3 * 1024, all + most]);
         assert_eq!((stats.rounds, stats.requests, stats.bytes), (1, 1, 3 * 64));
         // With checksums, zeros are damaged descriptors.
-        let mut weigh = Box::new(Weigh::of_groups(small(), &(3..u64::MAX)));
+        let mut weigh = Box::new(Weigh::of_groups(small(), &(3..u64::MAX)).unwrap());
         run(&mut *weigh, &mut *source.open_queue().unwrap());
         assert_eq!(weigh.finish(), vec![0; 61]);
+        let many = Geometry { groups: MAX_GROUPS as u32 + 1, ..small() };
+        assert!(Weigh::of_groups(many.clone(), &(1..u64::MAX)).is_some());
+        assert!(Weigh::of_groups(many, &(0..u64::MAX)).is_none());
     }
 }
