@@ -12,6 +12,8 @@ pub const SEQUENTIAL_BYTES: u64 = 1 << 20;
 pub const RANDOM_BYTES: u64 = 4 << 10;
 /// Requests kept under way.
 const DEPTH: usize = 64;
+/// Bytes of a line of the processor's cache.
+const LINE: usize = 64;
 
 /// In which order a file is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +64,9 @@ fn shuffle(list: &mut [ByteRange]) {
     }
 }
 
-/// Reads `requests`, 64 under way, and looks at every page. Gives the bytes read and their pages' first
-/// bytes added up, so that two readers can be held against each other.
+/// Reads `requests`, 64 under way, and looks at every line of the processor's cache, as whoever parses or hashes does:
+/// a map hands out bytes that nobody has read yet, a buffer such as were copied. Gives the bytes read and their lines'
+/// first bytes added up, so that two readers can be held against each other.
 pub fn read(source: &dyn BlockSource, requests: &[ByteRange]) -> Result<(u64, u64), Failure> {
     let mut queue = source.open_queue()?;
     let mut next = requests.iter();
@@ -82,7 +85,7 @@ pub fn read(source: &dyn BlockSource, requests: &[ByteRange]) -> Result<(u64, u6
         let Some(done) = queue.next() else { return Ok((bytes, sum)) };
         let piece = done.result.map_err(|error| error.error)?;
         if let Piece::Bytes(buf) = &piece {
-            sum = buf.iter().step_by(4096).fold(sum, |sum, byte| sum.wrapping_add(u64::from(*byte)));
+            sum = buf.iter().step_by(LINE).fold(sum, |sum, byte| sum.wrapping_add(u64::from(*byte)));
         }
         bytes += piece.len();
         let left = &mut waiting[done.tag as usize];
@@ -108,7 +111,7 @@ mod tests {
     #[test]
     fn both_orders_read_what_they_are_asked_for() {
         let bytes: Vec<u8> = (0..3 << 20).map(|i: u32| (i / 4096) as u8).collect();
-        let wanted: u64 = (0..768_u64).map(|page| page % 256).sum();
+        let wanted: u64 = (0..768_u64).map(|page| page % 256 * 64).sum();
         let all = [ByteRange::new(0, 1 << 20), ByteRange::new(1 << 20, 2 << 20)];
         let source = MemorySource::new(bytes);
         let sequential = Order::Sequential.requests(&all, 0);

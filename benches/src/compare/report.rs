@@ -197,7 +197,7 @@ impl Readers {
         writeln!(
             text,
             "{} MiB of the first image in order by 1 MiB, and {} MiB of it here and there by 4 KiB, 64 requests \
-             under way; MB/s.\n",
+             under way; every 64th byte is looked at, as a map hands out what nobody has read yet. MB/s.\n",
             mib(0),
             mib(1)
         )?;

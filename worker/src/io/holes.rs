@@ -1,8 +1,8 @@
 //! Holes of sparse image files, asked of the file system where they are needed.
 //!
 //! No map of the whole file is built: an image can have a million holes, and a scan of its metadata meets
-//! few of them. A request costs at most two `lseek` calls for each hole in it, and none while it lies in
-//! the stretch that the last one found. Sources: lseek(2), "Seeking file data and holes".
+//! few of them. A request costs at most two `lseek` calls for each hole in it, and none where it lies in
+//! stretches that earlier ones found. Sources: lseek(2), "Seeking file data and holes".
 
 use super::file::DiskFile;
 use coldread_fsparse::source::{MappedRange, Mapping};
@@ -11,14 +11,19 @@ use rustix::{
     fs::{SeekFrom, seek},
     io::Errno,
 };
+use std::collections::BTreeMap;
 
 /// [`map`] answers with at most so many parts; the rest of the range is called data.
 const MAX_PARTS: usize = 1 << 20;
 
-/// Walks the stretches of data and holes of one file; remembers the last.
+/// So many stretches are remembered; then it begins anew.
+const MAX_KNOWN: usize = 4096;
+
+/// Walks the stretches of data and holes of one file, and remembers them.
 #[derive(Debug, Default)]
 pub(super) struct Holes {
-    last: Option<MappedRange>,
+    /// What was found, by its end: of a stretch the part from the lowest place on that was asked for.
+    known: BTreeMap<u64, MappedRange>,
 }
 
 impl Holes {
@@ -28,15 +33,16 @@ impl Holes {
         if !file.is_sparse() {
             return MappedRange { range, mapping: Mapping::Data };
         }
-        let last = match self.last {
-            Some(last) if last.range.intersect(ByteRange::new(range.start, 1)).len == 1 => last,
-            _ => {
-                let found = stretch(file, range.start);
-                self.last = Some(found);
-                found
+        let known = self.known.range(range.start.saturating_add(1)..).next().map(|(_, known)| *known);
+        let known = known.filter(|known| known.range.start <= range.start).unwrap_or_else(|| {
+            let found = stretch(file, range.start);
+            if self.known.len() >= MAX_KNOWN {
+                self.known.clear();
             }
-        };
-        MappedRange { range: last.range.intersect(range), mapping: last.mapping }
+            self.known.insert(found.range.end(), found);
+            found
+        });
+        MappedRange { range: known.range.intersect(range), mapping: known.mapping }
     }
 }
 

@@ -13,16 +13,14 @@
 
 use super::{
     file::DiskFile,
+    hinted::Hinted,
     holes,
-    waiting::{Part, Waiting, answer},
+    waiting::{Waiting, answer},
 };
 use coldread_fsparse::source::{BlockSource, Completion, MappedRange, Memory, Piece, ReadQueue, SourceError};
 use coldread_model::ByteRange;
 use memmap2::{Advice, Mmap, MmapOptions};
 use std::{collections::VecDeque, io, sync::Arc};
-
-/// So many merged windows are asked for in advance.
-const AHEAD: usize = 8;
 
 struct Map(Mmap);
 
@@ -125,44 +123,16 @@ impl BlockSource for MmapSource {
 
     fn open_queue(&self) -> Result<Box<dyn ReadQueue + '_>, SourceError> {
         let memory = Arc::clone(&self.map) as Arc<dyn Memory>;
-        let waiting = Waiting::new(&self.file);
-        Ok(Box::new(MmapQueue {
-            source: self,
-            memory,
-            waiting,
-            ahead: VecDeque::new(),
-            spare: Vec::new(),
-            ready: VecDeque::new(),
-        }))
+        let requests = Hinted::new(Waiting::new(&self.file));
+        Ok(Box::new(MmapQueue { source: self, memory, requests, ready: VecDeque::new() }))
     }
 }
 
 struct MmapQueue<'a> {
     source: &'a MmapSource,
     memory: Arc<dyn Memory>,
-    waiting: Waiting<'a>,
-    /// Windows that the kernel has been told of.
-    ahead: VecDeque<(ByteRange, Vec<Part>)>,
-    /// Lists that were used and can be again.
-    spare: Vec<Vec<Part>>,
+    requests: Hinted<'a>,
     ready: VecDeque<Completion>,
-}
-
-impl MmapQueue<'_> {
-    fn look_ahead(&mut self) {
-        while self.ahead.len() < AHEAD {
-            let mut parts = self.spare.pop().unwrap_or_default();
-            let Some(span) = self.waiting.take(&mut parts) else {
-                self.spare.push(parts);
-                break;
-            };
-            let inside = span.intersect(ByteRange::new(0, self.source.file.size()));
-            // With random advice a fault brings one page; this brings them all. A hint only.
-            let _ =
-                self.source.map.0.advise_range(Advice::WillNeed, inside.start as usize, inside.len as usize);
-            self.ahead.push_back((span, parts));
-        }
-    }
 }
 
 /// Brings a short window into the processor's cache that is handed out next, while its consumer parses the one before:
@@ -189,7 +159,7 @@ fn fetch(_: &[u8]) {}
 
 impl ReadQueue for MmapQueue<'_> {
     fn push(&mut self, tag: u64, range: ByteRange) {
-        self.waiting.push(tag, range, &mut self.ready);
+        self.requests.push(tag, range, &mut self.ready);
     }
 
     fn next(&mut self) -> Option<Completion> {
@@ -200,11 +170,16 @@ impl ReadQueue for MmapQueue<'_> {
                 }
                 return Some(done);
             }
-            self.look_ahead();
-            let (span, parts) = self.ahead.pop_front()?;
+            let source = self.source;
+            let (span, parts) = self.requests.next(|span, _| {
+                let inside = span.intersect(ByteRange::new(0, source.file.size()));
+                // With random advice a fault brings one page; this brings them all. A hint only.
+                let _ =
+                    source.map.0.advise_range(Advice::WillNeed, inside.start as usize, inside.len as usize);
+            })?;
             let bad = self.source.bring_in(span, super::salvage::wanted_end(&parts));
             answer(&parts, &self.memory, 0, &bad, &mut self.ready);
-            self.spare.push(parts);
+            self.requests.done(parts);
         }
     }
 }

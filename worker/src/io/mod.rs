@@ -16,6 +16,7 @@ mod cache;
 mod error;
 mod file;
 mod heap;
+mod hinted;
 mod holes;
 mod huge;
 mod live;

@@ -4,9 +4,9 @@
 //! written. Three sizes serve short and long reads; the long ones lie on huge pages where the kernel gives some. A disk's
 //! driver is told of each page of a read, and takes only so many at once: 1 MiB in 256 pages was two reads of the
 //! disk, and slower by half than one in a single page.
-//! A pool makes buffers when it needs them, up to its
-//! limit; when consumers hold them all, further ones are made for one read each and freed with the last
-//! window into them, so that a consumer that keeps bytes never stops the reader.
+//!
+//! A pool makes buffers when it needs them, up to its limit; when consumers hold them all, further ones are made for
+//! one read each and freed with the last window into them, so that a consumer that keeps bytes never stops the reader.
 
 use super::{huge::HUGE, waiting::MAX_READ};
 use coldread_fsparse::source::Memory;

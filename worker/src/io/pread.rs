@@ -2,11 +2,11 @@
 //! systems without `O_DIRECT`, and for files that are in the cache already.
 //!
 //! The kernel's own read-ahead is switched off (`POSIX_FADV_RANDOM`): the queue knows better what comes
-//! next and asks for up to [`AHEAD`] merged reads in advance (`POSIX_FADV_WILLNEED`), so that the disk
-//! works while this thread's consumer does.
+//! next and tells the kernel of merged reads in advance (`POSIX_FADV_WILLNEED`; see [`super::hinted`]).
 
 use super::{
     file::{DiskFile, RawRead},
+    hinted::Hinted,
     holes,
     pool::Pool,
     salvage,
@@ -17,8 +17,6 @@ use coldread_model::ByteRange;
 use rustix::fs::{Advice, fadvise};
 use std::{collections::VecDeque, num::NonZeroU64, sync::Arc};
 
-/// So many merged reads are asked for in advance.
-const AHEAD: usize = 8;
 /// Buffers of each size that a queue keeps at most.
 const POOL: [u16; 3] = [32, 16, 16];
 
@@ -56,9 +54,7 @@ impl BlockSource for PreadSource {
     fn open_queue(&self) -> Result<Box<dyn ReadQueue + '_>, SourceError> {
         Ok(Box::new(PreadQueue {
             source: self,
-            waiting: Waiting::new(&self.file),
-            ahead: VecDeque::new(),
-            spare: Vec::new(),
+            requests: Hinted::new(Waiting::new(&self.file)),
             pool: Pool::new([POOL[0], POOL[1], self.file.buffers().min(POOL[2])]),
             ready: VecDeque::new(),
         }))
@@ -67,33 +63,12 @@ impl BlockSource for PreadSource {
 
 struct PreadQueue<'a> {
     source: &'a PreadSource,
-    waiting: Waiting<'a>,
-    /// Reads that the kernel has been told of.
-    ahead: VecDeque<(ByteRange, Vec<Part>)>,
-    /// Lists that were used and can be again.
-    spare: Vec<Vec<Part>>,
+    requests: Hinted<'a>,
     pool: Pool,
     ready: VecDeque<Completion>,
 }
 
 impl PreadQueue<'_> {
-    fn look_ahead(&mut self) {
-        while self.ahead.len() < AHEAD && !self.waiting.is_empty() {
-            let mut parts = self.spare.pop().unwrap_or_default();
-            let Some(span) = self.waiting.take(&mut parts) else { break };
-            // A read that is made at once gains nothing from a hint.
-            if !self.ahead.is_empty() {
-                let _ = fadvise(
-                    self.source.file.cached(),
-                    span.start,
-                    NonZeroU64::new(span.len),
-                    Advice::WillNeed,
-                );
-            }
-            self.ahead.push_back((span, parts));
-        }
-    }
-
     fn read(&mut self, span: ByteRange, parts: &[Part]) {
         let file = &self.source.file;
         let taken = self.pool.take(span.len);
@@ -121,7 +96,7 @@ impl PreadQueue<'_> {
 
 impl ReadQueue for PreadQueue<'_> {
     fn push(&mut self, tag: u64, range: ByteRange) {
-        self.waiting.push(tag, range, &mut self.ready);
+        self.requests.push(tag, range, &mut self.ready);
     }
 
     fn next(&mut self) -> Option<Completion> {
@@ -129,10 +104,15 @@ impl ReadQueue for PreadQueue<'_> {
             if let Some(done) = self.ready.pop_front() {
                 return Some(done);
             }
-            self.look_ahead();
-            let (span, parts) = self.ahead.pop_front()?;
+            let file = self.source.file.cached();
+            let (span, parts) = self.requests.next(|span, first| {
+                // A read that is made at once gains nothing from a hint.
+                if !first {
+                    let _ = fadvise(file, span.start, NonZeroU64::new(span.len), Advice::WillNeed);
+                }
+            })?;
             self.read(span, &parts);
-            self.spare.push(parts);
+            self.requests.done(parts);
         }
     }
 }
