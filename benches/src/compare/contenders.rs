@@ -195,12 +195,9 @@ impl<'a> Stage<'a> {
                 command.args(["--threads", &threads.to_string(), "--times", &passes.to_string()]);
                 let (_, said) = timed(&mut command, &[0], true)?;
                 let passes = said.lines().map(serde_json::from_str).collect::<Result<Vec<Pass>, _>>()?;
-                let [first, .., last] = &passes[..] else {
-                    let only = passes.first().ok_or_else(|| Failure("no pass was told of".to_owned()))?;
-                    *told.borrow_mut() = facts_of(only, None);
-                    return Ok(only.total());
-                };
-                *told.borrow_mut() = facts_of(last, Some(first));
+                let first = passes.first().ok_or_else(|| Failure("no pass was told of".to_owned()))?;
+                let last = passes.last().unwrap_or(first);
+                *told.borrow_mut() = facts_of(last, (passes.len() > 1).then_some(first));
                 Ok(last.total())
             };
             let what = "probe, survey, join, rows; without store and start-up";

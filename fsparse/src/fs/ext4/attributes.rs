@@ -197,7 +197,7 @@ impl Scan {
             return;
         }
         let parsed = verify(&self.geometry, number, fetched.bytes)
-            .and_then(|()| RawInode::parse(&self.geometry, number, fetched.bytes));
+            .and_then(|()| RawInode::parse(&self.geometry, fetched.bytes));
         let inode = match parsed {
             Ok(inode) if inode.attribute_value && inode.extents && !inode.inline => inode,
             _ => {

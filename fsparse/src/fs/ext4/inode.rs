@@ -9,7 +9,7 @@ use super::{
     features::{INCOMPAT_64BIT, INCOMPAT_LARGEDIR},
     geometry::Geometry,
 };
-use coldread_model::{FileKind, Timestamp};
+use coldread_model::{FileKind, Timestamp, crc};
 
 /// Bytes of an inode without its extra part.
 pub(super) const BASE_BYTES: usize = 128;
@@ -75,8 +75,8 @@ pub(super) struct RawInode<'a> {
     pub value_hash: u32,
     /// The bytes after the fixed part, where attributes may lie.
     pub tail: &'a [u8],
-    /// What checksums of its blocks start from.
-    pub seed: u32,
+    /// Tells it from another one that has its number (i_generation).
+    pub generation: u32,
 }
 
 /// Why an inode cannot be used: what is expected and what is there.
@@ -111,9 +111,15 @@ fn fits(extra: usize, end: usize) -> bool {
     end <= BASE_BYTES + extra
 }
 
-/// What checksums of an inode and its blocks start from.
-pub(super) fn seed_of(geometry: &Geometry, number: u32, raw: &[u8]) -> u32 {
-    crc32c_of(geometry.checksum_seed, &[&number.to_le_bytes(), raw.get(0x64..0x68).unwrap_or_default()])
+/// What checksums of an inode's blocks start from.
+pub(super) fn seed_of(geometry: &Geometry, number: u32, generation: u32) -> u32 {
+    let both = u64::from(number) | u64::from(generation) << 32;
+    crc32c(geometry.checksum_seed, &both.to_le_bytes())
+}
+
+/// The generation of the inode with these bytes.
+pub(super) fn generation_of(raw: &[u8]) -> u32 {
+    u32_at(raw, 0x64)
 }
 
 /// The largest inode whose checksum is computed in one go; nearly all have 256 bytes.
@@ -133,17 +139,18 @@ fn sums(geometry: &Geometry, number: u32, raw: &[u8]) -> Result<(u32, u32, bool)
     let sum = if (BASE_BYTES..=USUAL_BYTES).contains(&raw.len()) {
         let mut covered = Covered([0; 8 + USUAL_BYTES]);
         let bytes = &mut covered.0[..8 + raw.len()];
-        bytes[..4].copy_from_slice(&number.to_le_bytes());
+        // What a checksum starts from is added to the first four bytes: so it may start from all ones as any other.
+        bytes[..4].copy_from_slice(&(number ^ !geometry.checksum_seed).to_le_bytes());
         bytes[4..8].copy_from_slice(&raw[0x64..0x68]);
         bytes[8..].copy_from_slice(raw);
         bytes[8 + 0x7C..8 + 0x7E].fill(0);
         if whole {
             bytes[8 + 0x82..8 + 0x84].fill(0);
         }
-        crc32c(geometry.checksum_seed, bytes)
+        !crc::crc32c(bytes)
     } else {
         let part = |from: usize, to: usize| raw.get(from..to.min(raw.len())).unwrap_or_default();
-        let seed = seed_of(geometry, number, raw);
+        let seed = seed_of(geometry, number, generation_of(raw));
         let sum = crc32c_of(seed, &[part(0, 0x7C), &[0, 0], part(0x7E, 0x82)]);
         let upper = [0, 0];
         crc32c_of(sum, &[if whole { &upper } else { part(0x82, 0x84) }, part(0x84, raw.len())])
@@ -187,7 +194,7 @@ fn time(seconds: u32, extra: Option<u32>) -> Timestamp {
 
 impl<'a> RawInode<'a> {
     /// Reads an inode whose checksum was verified.
-    pub(super) fn parse(geometry: &Geometry, number: u32, raw: &'a [u8]) -> Result<Self, BadInode> {
+    pub(super) fn parse(geometry: &Geometry, raw: &'a [u8]) -> Result<Self, BadInode> {
         let i_mode = u16_at(raw, 0x00);
         let kind = match i_mode >> 12 {
             0x8 => FileKind::File,
@@ -237,7 +244,7 @@ impl<'a> RawInode<'a> {
             attribute_value: has(FLAG_EA_INODE),
             value_hash: u32_at(raw, 0x08),
             tail: if described { raw.get(BASE_BYTES + extra..).unwrap_or_default() } else { &[] },
-            seed: seed_of(geometry, number, raw),
+            generation: generation_of(raw),
         })
     }
 
@@ -282,7 +289,7 @@ mod tests {
                 if whole {
                     blank[0x82..0x84].fill(0);
                 }
-                let mut wanted = crc32c(seed_of(&geometry, 12, &raw), &blank);
+                let mut wanted = crc32c(seed_of(&geometry, 12, generation_of(&raw)), &blank);
                 let mut stored = u32::from(u16_at(&raw, 0x7C));
                 if whole {
                     stored |= u32::from(u16_at(&raw, 0x82)) << 16;

@@ -3,7 +3,7 @@
 use super::{
     bytes::u32_at,
     extent::{LOGICAL_END, read_node, read_numbers, verify_node},
-    inode::RawInode,
+    inode::{RawInode, seed_of},
     open::{Open, Role},
     scan::{Job, Scan},
 };
@@ -147,10 +147,12 @@ impl Scan {
         if self.unreadable(open.number(), "extent tree node", fetched.range, fetched) {
             open.unread = true;
             open.fault.get_or_insert_with(|| "a node of its extent tree could not be read".to_owned());
-        } else if let Err(wrong) = verify_node(&self.geometry, open.seed, fetched.bytes) {
-            self.broken_map(&mut open, fetched.range, &wrong);
         } else {
-            self.take_node(id, &mut open, fetched.bytes, Some(depth), keys, fetched.range, ask);
+            let seed = seed_of(&self.geometry, open.number(), open.generation);
+            match verify_node(&self.geometry, seed, fetched.bytes) {
+                Ok(()) => self.take_node(id, &mut open, fetched.bytes, Some(depth), keys, fetched.range, ask),
+                Err(wrong) => self.broken_map(&mut open, fetched.range, &wrong),
+            }
         }
         self.settle(id, open, ask);
     }

@@ -5,7 +5,7 @@ use super::{
     dir::Directory,
     extent::{fill_clusters, join},
     features::{COMPAT_DIR_INDEX, INCOMPAT_EA_INODE},
-    inode::{BLOCK_BYTES, RawInode, links_of, verify},
+    inode::{BLOCK_BYTES, RawInode, links_of, seed_of, verify},
     scan::{Job, Scan},
     xattr::{self, Value},
 };
@@ -49,8 +49,8 @@ pub(super) struct Open {
     pub place: Option<Place>,
     /// What its blocks are for.
     pub role: Role,
-    /// What checksums of its blocks start from.
-    pub seed: u32,
+    /// Its generation.
+    pub generation: u32,
     /// Where it lies.
     pub at: ByteRange,
     /// Its extents as far as they are known.
@@ -104,7 +104,7 @@ impl Scan {
             }
             return;
         }
-        match RawInode::parse(&self.geometry, number, raw) {
+        match RawInode::parse(&self.geometry, raw) {
             Ok(inode) => self.open_inode(number, &inode, at, ask),
             Err(bad) => self.doubtful.push(doubt(&bad.expected, &bad.actual)),
         }
@@ -146,7 +146,7 @@ impl Scan {
 
     /// Follows the map of an inode that a mount deletes: its blocks are free.
     fn open_deleted(&mut self, number: u32, raw: &[u8], at: ByteRange, ask: &mut Requests) {
-        let Ok(inode) = RawInode::parse(&self.geometry, number, raw) else { return };
+        let Ok(inode) = RawInode::parse(&self.geometry, raw) else { return };
         let mut open = self.new_open(number, &inode, at);
         let mapped = !inode.inline && open.role != Role::Bare;
         open.role = Role::Freed;
@@ -190,7 +190,7 @@ impl Scan {
             FileKind::File => Role::File,
             FileKind::Dir => Role::Directory(Directory {
                 number,
-                seed: inode.seed,
+                seed: seed_of(geometry, number, inode.generation),
                 blocks: inode.size.div_ceil(geometry.block()),
                 indexed: inode.indexed,
                 encrypted: inode.encrypted,
@@ -229,7 +229,7 @@ impl Scan {
             row,
             place: None,
             role,
-            seed: inode.seed,
+            generation: inode.generation,
             at,
             extents: std::mem::take(&mut self.spare),
             waiting: 0,

@@ -150,9 +150,9 @@ pub(super) struct Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    /// Reads all records of a file.
-    pub(super) fn gather(file: &File<'a>, clusters: Clusters) -> Self {
-        let mut all = Self::default();
+    /// Reads all records of a file. `spare` is what another file has left of its attributes.
+    pub(super) fn gather(file: &File<'a>, clusters: Clusters, spare: Attributes<'_>) -> Self {
+        let mut all = spare.emptied();
         for (header, record) in file.records {
             for attribute in header.attributes(record) {
                 let result = attribute.and_then(|attribute| all.take(&attribute, clusters));
@@ -163,6 +163,20 @@ impl<'a> Attributes<'a> {
         }
         all.parts.sort_by(|a, b| (a.kind, a.name, a.lowest_vcn()).cmp(&(b.kind, b.name, b.lowest_vcn())));
         all
+    }
+
+    /// Without anything in it, and with the room that its lists have: every file has some of them.
+    pub(super) fn emptied<'b>(mut self) -> Attributes<'b> {
+        self.pieces.clear();
+        self.metadata.clear();
+        Attributes {
+            standard: None,
+            names: self.names.into_iter().map_while(|_| None).collect(),
+            parts: self.parts.into_iter().map_while(|_| None).collect(),
+            pieces: self.pieces,
+            metadata: self.metadata,
+            gaps: Vec::new(),
+        }
     }
 
     fn take(&mut self, attribute: &Attribute<'a>, clusters: Clusters) -> Result<(), Malformed> {

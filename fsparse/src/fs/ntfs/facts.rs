@@ -65,7 +65,7 @@ impl Facts {
     }
 
     fn mapped(&self, file: &File<'_>) -> Option<Mapped> {
-        let all = Attributes::gather(file, self.clusters);
+        let all = Attributes::gather(file, self.clusters, Attributes::default());
         let parts = all.values(kind::DATA).next().filter(|parts| parts[0].name.is_empty())?;
         let pieces = all.pieces_of(parts).copied().collect();
         match Attributes::join(parts, self.clusters) {
@@ -88,7 +88,7 @@ impl Sink for Facts {
             },
             number if number != VOLUME => {
                 let header = file.records.first().map(|(header, _)| header.sequence);
-                let names = Attributes::gather(&file, self.clusters).names;
+                let names = Attributes::gather(&file, self.clusters, Attributes::default()).names;
                 let named = names.iter().any(|name| name.parent.number == ROOT && is_named(name.name));
                 let mapped = self.mapped(&file);
                 if let Some((reference, stream)) = &mut self.hibernation

@@ -25,6 +25,8 @@ pub(super) struct Builder {
     /// Whether names are wanted.
     names: bool,
     pub(super) scratch: Vec<u8>,
+    /// The lists of the file before.
+    spare: Attributes<'static>,
     full: bool,
     gaps: GapList,
 }
@@ -53,6 +55,7 @@ impl Builder {
             clusters,
             names,
             scratch: Vec::new(),
+            spare: Attributes::default(),
             full: false,
             gaps: GapList::of_a_survey(),
         }
@@ -81,7 +84,7 @@ impl Builder {
 
     fn keep(&mut self, file: File<'_>) -> Result<Vec<Need>, SurveyFull> {
         let number = file.number;
-        let mut all = Attributes::gather(&file, self.clusters);
+        let mut all = Attributes::gather(&file, self.clusters, std::mem::take(&mut self.spare));
         let internal = (number < FIRST_USER && number != ROOT) || all.extends();
         let deleted = file.is_deleted();
         if deleted && all.names.is_empty() && (internal || all.standard.is_none()) {
@@ -170,6 +173,7 @@ impl Builder {
             xattrs: Span::default(),
             streams,
         });
+        self.spare = all.emptied();
         Ok(Vec::new())
     }
 

@@ -151,6 +151,16 @@ impl RecordHeader {
     pub(super) fn attributes<'a>(&self, record: &'a [u8]) -> Attributes<'a> {
         Attributes { rest: record.get(self.attributes_at..self.end).unwrap_or_default() }
     }
+
+    /// Its attribute list: few records have one, so only types and lengths are looked at before it.
+    pub(super) fn list<'a>(&self, record: &'a [u8]) -> Option<Attribute<'a>> {
+        let mut all = self.attributes(record);
+        while u32_at(all.rest, 0)? < kind::ATTRIBUTE_LIST {
+            let length = u32_at(all.rest, 4)? as usize;
+            all.rest = all.rest.get(length..).filter(|_| length >= 24)?;
+        }
+        all.next()?.ok().filter(|attribute| attribute.kind == kind::ATTRIBUTE_LIST)
+    }
 }
 
 /// Types of attributes.

@@ -10,7 +10,7 @@ use super::super::{
     checksum::crc32c_of,
     descriptor::Descriptor,
     geometry::{Geometry, Orphans},
-    inode::{links_of, verify},
+    inode::{generation_of, links_of, seed_of, verify},
 };
 use crate::{
     gap_list::GapList,
@@ -190,8 +190,7 @@ impl OrphanSearch {
             }
             Lookup::Found(raw) => raw,
         };
-        let generation = raw.get(0x64..0x68).unwrap_or_default();
-        let seed = crc32c_of(self.geometry.checksum_seed, &[&self.file.to_le_bytes(), generation]);
+        let seed = seed_of(&self.geometry, self.file, generation_of(&raw));
         let mut lists = std::mem::take(&mut self.lists);
         lists.sort_unstable_by_key(|list| list.0);
         for (block, bytes) in lists {

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        record::{Form, RecordHeader, Reference, kind, listed_records},
+        record::{Form, RecordHeader, Reference, listed_records},
         runs::decode_runs,
         value::{Loaded, Need, Value},
     },
@@ -33,11 +33,6 @@ pub(super) struct Job {
 impl<S: Sink> Loader<S> {
     /// Takes a base record.
     pub(super) fn base(&mut self, number: u64, header: RecordHeader, bytes: &[u8], ask: &mut Requests) {
-        let list = header
-            .attributes(bytes)
-            .map_while(Result::ok)
-            .take_while(|attribute| attribute.kind <= kind::ATTRIBUTE_LIST)
-            .find(|attribute| attribute.kind == kind::ATTRIBUTE_LIST);
         let job = |extensions| Job {
             number,
             header,
@@ -48,7 +43,7 @@ impl<S: Sink> Loader<S> {
             listed: false,
             done: false,
         };
-        let Some(list) = list else {
+        let Some(list) = header.list(bytes) else {
             let at = self.place_of(number);
             let records = [(header, bytes)];
             let needs = self.sink.file(File { number, at, records: &records, whole: true, loaded: &[] });

@@ -9,7 +9,7 @@ use super::{
         checksum::crc32c,
         descriptor::{Descriptor, reach},
         extent::{EXTENT_MAGIC, LOGICAL_END, read_node, seal_node},
-        inode::{FLAG_EXTENTS, FLAG_INLINE_DATA, links_of, seal, seed_of},
+        inode::{FLAG_EXTENTS, FLAG_INLINE_DATA, generation_of, links_of, seal, seed_of},
     },
     FastCommits,
 };
@@ -239,7 +239,7 @@ impl FastCommits {
                 (logical, physical, left) = (logical + count, physical + count, left - count);
             }
         }
-        let seed = seed_of(&self.geometry, number, &raw);
+        let seed = seed_of(&self.geometry, number, generation_of(&raw));
         let room = (block as usize - HEADER_BYTES - 4) / ENTRY_BYTES;
         let mut depth = 0;
         while entries.len() > ROOT_ENTRIES {

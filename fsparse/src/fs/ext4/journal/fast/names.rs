@@ -8,7 +8,7 @@ use super::{
         bytes::{u16_at, u32_at},
         dir::{record_len, seal_leaf},
         features::{INCOMPAT_FILETYPE, INCOMPAT_LARGEDIR},
-        inode::{FLAG_ENCRYPT, FLAG_EXTENTS, FLAG_INDEX, FLAG_INLINE_DATA, links_of, seed_of},
+        inode::{FLAG_ENCRYPT, FLAG_EXTENTS, FLAG_INDEX, FLAG_INLINE_DATA, generation_of, links_of, seed_of},
     },
     FastCommits,
 };
@@ -114,7 +114,7 @@ impl FastCommits {
     /// Seals a leaf that was changed.
     fn seal(&mut self, parent: u32, block: u64) {
         let Some(raw) = self.raw(parent) else { return };
-        let seed = seed_of(&self.geometry, parent, &raw);
+        let seed = seed_of(&self.geometry, parent, generation_of(&raw));
         let geometry = &self.geometry;
         if let Some(bytes) = self.blocks.change(block) {
             seal_leaf(geometry, seed, bytes);
