@@ -1,28 +1,34 @@
 //! From an inode's number to its place in the survey.
 
-/// A table from numbers to places, in segments: within one every number has a slot, between them are the
-/// numbers that nobody has. Numbers of ext4 and NTFS lie so densely that one segment holds them all; those of
-/// XFS have gaps as wide as an allocation group.
+/// A table from numbers to places, in segments of blocks: within a segment every block of [`BLOCK`] numbers has an
+/// entry, and a block that has any of them a slot for each; between segments are numbers that nobody has. Numbers of
+/// ext4 and NTFS lie so densely that one segment holds them all. Those of XFS have gaps between their chunks, up to
+/// some hundred numbers, and others as wide as an allocation group.
 #[derive(Debug)]
 pub(super) struct NumberIndex {
     /// In ascending order, without overlap.
     segments: Vec<Segment>,
-    /// The segments' slots, one after the other.
+    /// Of each segment's blocks which ones of those in `places` they are, one segment after the other.
+    blocks: Vec<u32>,
+    /// The slots of the blocks that have any number.
     places: Vec<u32>,
 }
 
 /// Numbers in a row.
 #[derive(Clone, Copy, Debug)]
 struct Segment {
+    /// A multiple of [`BLOCK`].
     first: u64,
-    /// Where its slots start.
-    slots: usize,
+    /// Where its blocks start.
+    blocks: usize,
 }
 
-/// No place.
+/// No place, or no block.
 const NONE: u32 = u32::MAX;
-/// There are at most so many slots for each number.
-const SLOTS_PER_NUMBER: u64 = 8;
+/// Numbers of a block.
+const BLOCK: u64 = 16;
+/// There are at most so many entries for each block that has a number.
+const ENTRIES_PER_BLOCK: u64 = 8;
 
 impl NumberIndex {
     /// Of numbers in the order of their places. A number that comes twice keeps its first place.
@@ -37,26 +43,34 @@ impl NumberIndex {
 
     /// Of numbers in ascending order, with their places.
     fn of_sorted(pairs: impl ExactSizeIterator<Item = (u64, u32)>) -> Self {
-        let mut index = Self { segments: Vec::new(), places: Vec::with_capacity(pairs.len()) };
+        let places = Vec::with_capacity(pairs.len());
+        let mut index = Self { segments: Vec::new(), blocks: Vec::new(), places };
         let mut last = None;
-        // Slots that may still be spent on numbers that nobody has.
+        // Entries that may still be spent on blocks without a number.
         let mut spare = 0_u64;
         for (number, place) in pairs {
-            let skipped = match last.map(|last| number - last) {
-                Some(0) => continue,
-                Some(step) => Some(step - 1).filter(|skipped| *skipped <= spare),
-                None => None,
-            };
-            match skipped {
-                Some(skipped) => {
-                    spare -= skipped;
-                    index.places.resize(index.places.len() + skipped as usize, NONE);
+            let block = number / BLOCK;
+            if last != Some(block) {
+                let skipped = last.map(|last| block - last - 1).filter(|skipped| *skipped <= spare);
+                match skipped {
+                    Some(skipped) => {
+                        spare -= skipped;
+                        index.blocks.resize(index.blocks.len() + skipped as usize, NONE);
+                    }
+                    None => {
+                        index.segments.push(Segment { first: block * BLOCK, blocks: index.blocks.len() });
+                    }
                 }
-                None => index.segments.push(Segment { first: number, slots: index.places.len() }),
+                index.blocks.push((index.places.len() as u64 / BLOCK) as u32);
+                index.places.resize(index.places.len() + BLOCK as usize, NONE);
+                spare += ENTRIES_PER_BLOCK - 1;
+                last = Some(block);
             }
-            index.places.push(place);
-            spare += SLOTS_PER_NUMBER - 1;
-            last = Some(number);
+            let start = index.places.len() - BLOCK as usize;
+            let slot = &mut index.places[start + (number % BLOCK) as usize];
+            if *slot == NONE {
+                *slot = place;
+            }
         }
         index
     }
@@ -69,9 +83,11 @@ impl NumberIndex {
             segments => segments.partition_point(|segment| segment.first <= number),
         };
         let segment = self.segments.get(next.checked_sub(1)?)?;
-        let slot = segment.slots.checked_add(usize::try_from(number.checked_sub(segment.first)?).ok()?)?;
-        let end = self.segments.get(next).map_or(self.places.len(), |next| next.slots);
-        self.places[..end].get(slot).copied().filter(|&place| place != NONE)
+        let block = usize::try_from(number.checked_sub(segment.first)? / BLOCK).ok()?;
+        let end = self.segments.get(next).map_or(self.blocks.len(), |next| next.blocks);
+        let block = self.blocks[segment.blocks..end].get(block).filter(|&&block| block != NONE)?;
+        let slot = *block as usize * BLOCK as usize + (number % BLOCK) as usize;
+        self.places.get(slot).copied().filter(|&place| place != NONE)
     }
 }
 
@@ -94,12 +110,16 @@ mod tests {
     }
 
     #[test]
-    fn scattered_numbers_cost_no_more_than_so_many_slots_each() {
+    fn scattered_numbers_cost_no_more_than_so_many_entries_each() {
         let numbers: Vec<u64> = (0..1000_u64).map(|i| i.pow(5)).collect();
         let index = NumberIndex::new(numbers.iter().copied());
-        assert!(index.places.len() as u64 <= 1000 * SLOTS_PER_NUMBER);
+        assert!(index.blocks.len() as u64 <= 1000 * ENTRIES_PER_BLOCK);
+        assert!(index.places.len() as u64 <= 1000 * BLOCK);
         let dense = NumberIndex::new((0..1000_u32).map(|i| 70 + u64::from(i) * 3));
         assert_eq!(dense.segments.len(), 1);
+        // As XFS has them: chunks of 64, and as many numbers that nobody has as seven chunks have.
+        let chunks = NumberIndex::new((0..6400_u32).map(|i| u64::from(i / 64 * 512 + i % 64)));
+        assert_eq!((chunks.segments.len(), chunks.places.len()), (1, 6400));
     }
 
     proptest! {
