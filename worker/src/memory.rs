@@ -21,10 +21,11 @@ impl Memory {
         Self(bytes)
     }
 
-    /// Bytes that each of `threads` may read ahead of what it takes in: half in its queue, half waiting for their
-    /// turn, and as much again for the task that runs beside it.
+    /// Bytes that each of `threads` may read ahead of what it takes in: an eighth of its share. As many may wait for
+    /// their turn, buffers of other sizes were needed at other times and are twice as much, and a task that runs beside
+    /// it takes the other half.
     pub(crate) fn ahead(self, threads: usize) -> u64 {
-        (self.0 / 4 / threads.max(1) as u64).clamp(MIN_AHEAD, MAX_AHEAD)
+        (self.0 / 8 / threads.max(1) as u64).clamp(MIN_AHEAD, MAX_AHEAD)
     }
 
     /// Bytes of login events that wait in memory: seven eighths. Large logs are read through a window, in the rest.
@@ -46,8 +47,8 @@ mod tests {
 
     #[test]
     fn threads_share_what_there_is_within_bounds() {
-        assert_eq!(Memory::default().ahead(2), 16 << 20);
-        assert_eq!(Memory::of(256 << 20).ahead(8), 8 << 20);
+        assert_eq!(Memory::default().ahead(2), 8 << 20);
+        assert_eq!(Memory::of(256 << 20).ahead(8), 4 << 20);
         assert_eq!(Memory::of(1).ahead(4), MIN_AHEAD);
         assert_eq!(Memory::of(u64::MAX).ahead(0), MAX_AHEAD);
         assert_eq!(Memory::default().events(), 112 << 20);

@@ -48,7 +48,7 @@ impl<'a> Item<'a> {
                     ItemEncoding::WofInline(packing, bytes)
                 }
                 Packed::Extents { bytes, .. } => {
-                    ItemEncoding::Wof(Packing::new(algorithm, stream.size, bytes))
+                    ItemEncoding::Wof(Packing::new(algorithm, stream.size, bytes.0))
                 }
             },
             Encoding::Inline(_) | Encoding::Unreadable { .. } => return None,

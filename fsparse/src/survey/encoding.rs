@@ -1,6 +1,6 @@
 //! A survey as bytes: columns, for the way between tasks that may run on different hosts.
 
-use super::{Encoding, Entry, Extent, Inode, Packed, Run, Span, Stream, Survey};
+use super::{Encoding, Entry, Extent, Inode, Packed, PackedBytes, Run, Span, Stream, Survey};
 use crate::fs::ntfs::wof::Algorithm;
 use coldread_model::{
     ByteRange, FileKind, RangeSet, RowFlags, Timestamp,
@@ -223,7 +223,7 @@ fn put_streams(out: &mut Writer, streams: &[Stream]) {
             (WOF_INLINE, Run::default(), span, algorithm.number())
         }
         Encoding::Wof { packed: Packed::Extents { extents, bytes }, algorithm } => {
-            let halves = Span { start: bytes as u32, len: (bytes >> 32) as u32 };
+            let halves = Span { start: bytes.0 as u32, len: (bytes.0 >> 32) as u32 };
             (WOF, extents, halves, algorithm.number())
         }
         Encoding::Unreadable { encrypted, reason, extents } => {
@@ -257,7 +257,7 @@ fn get_streams(reader: &mut Reader<'_>, count: usize) -> Result<Vec<Stream>, Dec
             LZNT1 => Encoding::Lznt1 { extents, unit_bytes: units[i] },
             WOF => {
                 let bytes = u64::from(span.start) | u64::from(span.len) << 32;
-                wof(Packed::Extents { extents, bytes })?
+                wof(Packed::Extents { extents, bytes: PackedBytes(bytes) })?
             }
             WOF_INLINE => wof(Packed::Inline(span))?,
             UNREADABLE => Encoding::Unreadable { encrypted: false, reason: span, extents },
@@ -275,6 +275,12 @@ mod tests {
     use coldread_model::{Gap, GapKind};
     use proptest::prelude::*;
 
+    #[test]
+    fn rows_are_as_short_as_they_can_be() {
+        let sizes = (size_of::<Inode>(), size_of::<Entry>(), size_of::<Stream>(), size_of::<Extent>());
+        assert_eq!(sizes, (116, 28, 48, 28));
+    }
+
     fn sample() -> Survey {
         let mut survey = crate::tree::test_survey(
             &[(2, FileKind::Dir), (9, FileKind::File), (10, FileKind::Symlink)],
@@ -288,7 +294,7 @@ mod tests {
             Encoding::Plain(run),
             Encoding::Lznt1 { extents: run, unit_bytes: 65536 },
             Encoding::Wof {
-                packed: Packed::Extents { extents: run, bytes: 7 << 33 | 5 },
+                packed: Packed::Extents { extents: run, bytes: PackedBytes(7 << 33 | 5) },
                 algorithm: Algorithm::Xpress16K,
             },
             Encoding::Wof { packed: Packed::Inline(reason), algorithm: Algorithm::Lzx },

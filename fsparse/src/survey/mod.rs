@@ -1,8 +1,9 @@
 //! What a survey of a volume's units finds: inodes, names, streams and where their bytes lie.
 //!
 //! Everything is in flat vectors that refer to each other by index; names and other bytes of any length
-//! share one arena. There is no allocation per file. Surveys of neighbouring units are joined with
-//! [`Survey::append`], which gives the same result however the units were divided.
+//! share one arena. There is no allocation per file, and rows are packed to four bytes, as there are as many as files
+//! and names: a reference to a field of eight bytes is one to a copy, `&{ inode.number }`. Surveys of neighbouring units
+//! are joined with [`Survey::append`], which gives the same result however the units were divided.
 
 mod encoding;
 mod order;
@@ -39,6 +40,7 @@ impl Run {
 
 /// An inode or MFT record that is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C, packed(4))]
 pub struct Inode {
     /// Its number.
     pub number: u64,
@@ -122,9 +124,15 @@ pub enum Packed {
         /// The extents.
         extents: Run,
         /// Packed bytes; the extents may have a few more.
-        bytes: u64,
+        bytes: PackedBytes,
     },
 }
+
+/// Bytes of a packed stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+// Few streams have it, and all of them would take eight bytes more for its sake.
+#[repr(C, packed(4))]
+pub struct PackedBytes(pub u64);
 
 /// A data stream of an inode.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,6 +149,7 @@ pub struct Stream {
 
 /// A run of a stream's bytes on the volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[repr(C, packed(4))]
 pub struct Extent {
     /// Byte offset in the stream.
     pub logical: u64,
@@ -154,6 +163,7 @@ pub struct Extent {
 
 /// A name in a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C, packed(4))]
 pub struct Entry {
     /// The directory's inode number.
     pub parent: u64,

@@ -82,7 +82,7 @@ pub(super) fn place(tree: &mut Tree<'_>, entries: &[Entry]) {
 const ORPHANS: &str = "/$OrphanFiles";
 
 fn nameless(inode: &Inode) -> String {
-    format!("OrphanFile-{}", inode.number)
+    format!("OrphanFile-{}", { inode.number })
 }
 
 impl Placer<'_, '_, '_> {

@@ -148,7 +148,7 @@ mod tests {
     use crate::tasks::plan::{self, Plan};
     use coldread_fsparse::{
         fs::ntfs::wof::Algorithm,
-        survey::{Extent, Inode, Packed, Run, Span, Stream},
+        survey::{Extent, Inode, Packed, PackedBytes, Run, Span, Stream},
     };
     use coldread_model::{FileKind, Timestamp};
 
@@ -166,7 +166,7 @@ mod tests {
             };
             survey.keep_extents((0..2_u64).map(extent)).unwrap()
         };
-        let packed = Packed::Extents { extents: run(700), bytes: 16 };
+        let packed = Packed::Extents { extents: run(700), bytes: PackedBytes(16) };
         let encodings = [
             Encoding::Plain(run(500)),
             Encoding::Inline(bytes),

@@ -252,7 +252,7 @@ impl<'a> DiskView<'a> {
             }
             Packed::Extents { bytes, .. } => {
                 let all = self.survey.extents_of(self.stream);
-                let packing = Packing::new(algorithm, self.stream.size, bytes);
+                let packing = Packing::new(algorithm, self.stream.size, bytes.0);
                 let wanted = packing.entries_of(window);
                 let (size, extents) = (wanted.len, clip(all, wanted));
                 let encoding = ItemEncoding::Plain;
@@ -398,7 +398,10 @@ impl FileView for DiskView<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use coldread_fsparse::{source::memory::MemorySource, survey::Span};
+    use coldread_fsparse::{
+        source::memory::MemorySource,
+        survey::{PackedBytes, Span},
+    };
     use proptest::prelude::*;
 
     #[test]
@@ -537,6 +540,7 @@ mod tests {
         ];
         let extents = survey.keep_extents(extents).unwrap();
         let span = survey.keep(&packed).unwrap();
+        let bytes = PackedBytes(bytes);
         for packed in [Packed::Extents { extents, bytes }, Packed::Inline(span)] {
             let encoding = Encoding::Wof { packed, algorithm: Algorithm::Lzx };
             let stream =

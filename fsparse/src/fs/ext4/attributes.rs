@@ -214,7 +214,7 @@ impl Scan {
         open.role = Role::Value;
         let id = self.opens.reserve();
         if open.row.size > u64::from(MAX_VALUE_BYTES) {
-            open.fault = Some(format!("a value of {} bytes", open.row.size));
+            open.fault = Some(format!("a value of {} bytes", { open.row.size }));
         } else {
             self.take_root(id, &mut open, &inode, fetched.range, ask);
         }

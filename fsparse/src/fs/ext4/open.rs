@@ -377,7 +377,7 @@ impl Scan {
                 }
             }
             _ => {
-                let wrong = ("a target in one block".to_owned(), format!("{} bytes", open.row.size));
+                let wrong = ("a target in one block".to_owned(), format!("{} bytes", { open.row.size }));
                 self.corrupt(open.number(), "symbolic link", open.at, &wrong);
             }
         }

@@ -283,8 +283,8 @@ impl Scan {
         let noise = self.out.inodes.iter().map(|inode| inode.number);
         let noise: HashSet<u64> = noise.filter(|number| !self.maybe_in_use(*number as u32)).collect();
         if !noise.is_empty() {
-            self.out.inodes.retain(|inode| !noise.contains(&inode.number));
-            self.out.entries.retain(|entry| !noise.contains(&entry.parent));
+            self.out.inodes.retain(|inode| !noise.contains(&{ inode.number }));
+            self.out.entries.retain(|entry| !noise.contains(&{ entry.parent }));
             self.gaps.retain(|gap| gap.inode.is_none_or(|inode| !noise.contains(&inode)));
         }
     }

@@ -12,7 +12,7 @@ use super::{
     },
     wtf8::push_wtf8,
 };
-use crate::survey::{Encoding, Extent, Packed, Run, Span, Stream, Survey, SurveyFull};
+use crate::survey::{Encoding, Extent, Packed, PackedBytes, Run, Span, Stream, Survey, SurveyFull};
 use coldread_model::{FileKind, Gap, GapKind};
 
 /// The stream that holds the content of a file of the Windows Overlay Filter, in UTF-16.
@@ -159,7 +159,7 @@ impl Builder {
                         format!("{} of {size} packed bytes are there", mapped.min(initialized)),
                     ))
                 } else {
-                    Ok((Packed::Extents { extents, bytes: size }, size))
+                    Ok((Packed::Extents { extents, bytes: PackedBytes(size) }, size))
                 }
             }
         };

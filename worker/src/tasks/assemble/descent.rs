@@ -256,7 +256,7 @@ impl<'a> Descent<'a> {
             self.fetch(&wanted, job)?;
             let mut next = Vec::new();
             for (place, entry, step) in steps {
-                let Some(Some(inode)) = self.read.get(&entry.child) else { continue };
+                let Some(Some(inode)) = self.read.get(&{ entry.child }) else { continue };
                 let inode = &self.survey.inodes[*inode as usize];
                 match inode.kind {
                     // A damaged tree may lead in circles; the same goals need not go round twice.
@@ -282,7 +282,7 @@ impl<'a> Descent<'a> {
 
     /// The names that lead to inodes that were read.
     fn entries(&self) -> Vec<Entry> {
-        let known = |entry: &&Entry| matches!(self.read.get(&entry.child), Some(Some(_)));
+        let known = |entry: &&Entry| matches!(self.read.get(&{ entry.child }), Some(Some(_)));
         let mut entries: Vec<Entry> = self.names.values().flatten().filter(known).copied().collect();
         entries.sort_unstable_by_key(|entry| (entry.parent, entry.name.start));
         entries

@@ -93,7 +93,7 @@ impl<'a> Comparison<'a> {
         };
         let display = |value: &Option<u64>| value.map(|value| value.to_string());
         let size = inode.flags.contains(RowFlags::SIZED).then_some(seen.size).flatten();
-        point("size", &inode.size, display(&size).as_ref().map(|text| text as &dyn Display));
+        point("size", &{ inode.size }, display(&size).as_ref().map(|text| text as &dyn Display));
         let kind = seen.kind.map(FileKind::name);
         point("type", &inode.kind.name(), kind.as_ref().map(|text| text as &dyn Display));
         let mode = seen.mode.map(|mode| format!("{mode:04o}"));

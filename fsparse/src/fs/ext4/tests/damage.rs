@@ -135,8 +135,8 @@ fn an_inode_table_that_two_groups_name_is_read_once() {
         let lost = &found.lost[..];
         assert_eq!((lost.len(), lost[0].kind), (1, GapKind::Corrupt));
         let group = lost[0].first..lost[0].first + lost[0].count;
-        assert!(found.inodes.iter().all(|inode| !group.contains(&inode.number)));
-        let rest = whole.inodes.iter().filter(|inode| !group.contains(&inode.number)).count();
+        assert!(found.inodes.iter().all(|inode| !group.contains(&{ inode.number })));
+        let rest = whole.inodes.iter().filter(|inode| !group.contains(&{ inode.number })).count();
         assert!(found.inodes.len() == rest && rest < whole.inodes.len(), "{shape:?}");
         // The same whatever the division.
         let source = MemorySource::new(bytes);
@@ -162,10 +162,10 @@ fn an_inode_table_that_only_a_copy_of_a_descriptor_names_is_read_once_too() {
     assert_eq!(probed.gaps, []);
     let group = found.lost[0].first..found.lost[0].first + found.lost[0].count;
     assert_eq!((found.lost.len(), found.lost[0].kind), (1, GapKind::Corrupt));
-    assert!(found.inodes.iter().all(|inode| !group.contains(&inode.number)));
+    assert!(found.inodes.iter().all(|inode| !group.contains(&{ inode.number })));
     assert_eq!(
         found.inodes.len(),
-        whole.inodes.iter().filter(|inode| !group.contains(&inode.number)).count()
+        whole.inodes.iter().filter(|inode| !group.contains(&{ inode.number })).count()
     );
 }
 

@@ -44,11 +44,11 @@ pub(super) fn compare(image: &[u8], survey: &Survey, number: u64, path: &Path, t
     assert_eq!(found.flags.contains(RowFlags::BORN), wanted.created().is_ok(), "{path:?}");
     match found.kind {
         FileKind::File => {
-            assert_eq!(found.size, wanted.size(), "{path:?}");
+            assert_eq!({ found.size }, wanted.size(), "{path:?}");
             assert!(content(image, survey, found) == fs::read(path).unwrap(), "{path:?}");
         }
         FileKind::Symlink => {
-            assert_eq!(found.size, wanted.size(), "{path:?}");
+            assert_eq!({ found.size }, wanted.size(), "{path:?}");
             assert_eq!(survey.bytes(found.target), fs::read_link(path).unwrap().as_os_str().as_bytes());
         }
         FileKind::Dir => {

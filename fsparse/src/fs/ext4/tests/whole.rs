@@ -16,7 +16,7 @@ fn resolved(mut survey: Survey) -> Vec<String> {
         lines.push(shown(&survey, inode));
     }
     for entry in &survey.entries {
-        lines.push(format!("{} {} {:?}", entry.parent, entry.child, survey.bytes(entry.name)));
+        lines.push(format!("{} {} {:?}", { entry.parent }, { entry.child }, survey.bytes(entry.name)));
     }
     lines.extend(survey.gaps.iter().map(|gap| format!("{gap:?}")));
     for set in [&mut survey.metadata, &mut survey.free, &mut survey.damaged] {

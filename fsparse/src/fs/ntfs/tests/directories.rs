@@ -57,7 +57,7 @@ fn indexes_have_the_names_that_records_have() {
         assert_eq!(names(&found), expected);
         // Of the files themselves they say the same.
         let mut expected = whole.clone();
-        expected.inodes.retain(|inode| known.contains(&inode.number));
+        expected.inodes.retain(|inode| known.contains(&{ inode.number }));
         let of_files = |survey: &Survey| {
             let mut survey = survey.clone();
             survey.entries.clear();

@@ -65,7 +65,7 @@ fn attribute_lists_that_name_themselves_or_each_other_have_an_end() {
     assert_eq!(kinds(&found, 41), [GapKind::NotFound, GapKind::Corrupt, GapKind::NotFound]);
     assert_eq!((inode(&found, 42).size, kinds(&found, 42)), (1, vec![GapKind::NotFound]));
     assert_eq!((inode(&found, 43).size, kinds(&found, 43)), (4, vec![]));
-    assert_eq!(inode(&found, 45).size, 1);
+    assert_eq!({ inode(&found, 45).size }, 1);
     assert!(kinds(&found, 45).contains(&GapKind::Corrupt));
 }
 
@@ -115,7 +115,7 @@ fn cross_linked_and_gigantic_files_are_listed_within_the_volumes_bounds() {
         );
     }
     assert_eq!(kinds(&found, 64), [GapKind::Limit]);
-    assert_eq!(inode(&found, 64).size, 1);
+    assert_eq!({ inode(&found, 64).size }, 1);
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn facts(survey: &Survey) -> Vec<String> {
         .collect();
     facts.extend(survey.entries.iter().map(|entry| {
         let name = survey.bytes(entry.name);
-        format!("{} {} {} {name:?}", entry.parent, entry.parent_generation, entry.child)
+        format!("{} {} {} {name:?}", { entry.parent }, entry.parent_generation, { entry.child })
     }));
     facts.extend(survey.gaps.iter().map(|gap| format!("{gap:?}")));
     for set in [&survey.metadata, &survey.free, &survey.damaged] {

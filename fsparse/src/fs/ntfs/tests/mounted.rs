@@ -139,7 +139,7 @@ fn compare(root: &Path, directory: &Path, number: u64, image: &[u8], survey: &Su
             assert_eq!(ours.rdev, (major, minor), "{}", path.display());
         }
         if ours.flags.contains(RowFlags::SIZED) {
-            assert_eq!(ours.size, meta.len(), "{}", path.display());
+            assert_eq!({ ours.size }, meta.len(), "{}", path.display());
         }
         match kind {
             FileKind::Symlink => {

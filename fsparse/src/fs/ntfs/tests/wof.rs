@@ -165,7 +165,7 @@ fn what_is_wrong_with_a_packed_file_is_said() {
     let source = MemorySource::new(image.bytes);
     let probed = probe(&source).unwrap();
     let found = survey(&source, &probed.geometry, 0..probed.units);
-    assert_eq!(inode(&found, 36).size, 0);
+    assert_eq!({ inode(&found, 36).size }, 0);
 }
 
 /// Runs a program; false where it is missing or fails.

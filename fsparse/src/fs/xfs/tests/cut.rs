@@ -36,7 +36,7 @@ fn what_lies_past_the_end_could_not_be_read_and_is_not_missing() {
         for inode in &clean.inodes {
             let read = found.inodes.iter().any(|found| found.number == inode.number);
             let told = found.gaps.iter().any(|gap| gap.inode == Some(inode.number)) || lost(inode.number);
-            assert!(read || told, "{len}: inode {}", inode.number);
+            assert!(read || told, "{len}: inode {}", { inode.number });
         }
     }
 }

@@ -180,7 +180,7 @@ pub(super) fn compare(
         _ => FileKind::File,
     };
     assert_eq!(inode.kind, kind, "{name}");
-    assert_eq!(inode.number, theirs.ino(), "{name}");
+    assert_eq!({ inode.number }, theirs.ino(), "{name}");
     assert_eq!(u32::from(inode.mode), theirs.mode() & 0o7777, "{name}");
     assert_eq!((inode.uid, inode.gid), (theirs.uid(), theirs.gid()), "{name}");
     assert_eq!(u64::from(inode.nlink), theirs.nlink(), "{name}");
@@ -197,11 +197,11 @@ pub(super) fn compare(
     }
     match kind {
         FileKind::File => {
-            assert_eq!(inode.size, theirs.len(), "{name}");
+            assert_eq!({ inode.size }, theirs.len(), "{name}");
             assert!(content(image, found, inode) == fs::read(path).unwrap(), "content of {name}");
         }
         FileKind::Symlink => {
-            assert_eq!(inode.size, theirs.len(), "{name}");
+            assert_eq!({ inode.size }, theirs.len(), "{name}");
             let target = fs::read_link(path).unwrap();
             assert_eq!(found.bytes(inode.target), target.as_os_str().as_bytes(), "{name}");
         }

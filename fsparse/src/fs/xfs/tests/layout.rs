@@ -216,7 +216,7 @@ fn a_realtime_file_is_listed_and_its_content_is_not_made_up() {
     let (probed, found) = survey_all(&std::fs::read(&path).unwrap());
     let paths = tree(&found, Xfs.root(&probed.geometry).unwrap());
     let file = paths[b"/file".as_slice()];
-    assert_eq!(file.size, 15_000);
+    assert_eq!({ file.size }, 15_000);
     let streams = found.streams_of(file);
     assert!(matches!(streams[0].encoding, Encoding::Unreadable { encrypted: false, .. }));
     let [gap] = &found.gaps[..] else { panic!("{:?}", found.gaps) };
