@@ -27,9 +27,29 @@ pub fn parse(text: &str) -> Result<u64, String> {
     }
 }
 
+/// The least memory that can be asked for: less would be raised to about this by what one thread needs.
+const LEAST_MEMORY: u64 = 8 << 20;
+
+/// Bytes of memory for reading.
+pub fn memory(text: &str) -> Result<u64, String> {
+    match parse(text)? {
+        bytes if bytes < LEAST_MEMORY => {
+            Err(format!("{bytes} bytes are too few: reading takes 8MiB at least; give a unit, as in 64MiB"))
+        }
+        bytes => Ok(bytes),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_without_its_unit_is_noticed() {
+        assert_eq!(memory("8MiB"), Ok(8 << 20));
+        assert!(memory("64").unwrap_err().starts_with("64 bytes are too few"));
+        assert!(memory("7 apples").is_err());
+    }
 
     #[test]
     fn units() {

@@ -7,8 +7,8 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
     crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, bytes) as u32
 }
 
-/// CRC-32C of bytes whose start has the checksum `sum`. For short ones [`crc32c`] of the whole is faster, even where
-/// that has to be copied: this sets up a state of some hundred bytes.
+/// CRC-32C of bytes whose start has the checksum `sum`. It sets up a state of some hundred bytes, which [`crc32c`] does
+/// without: for short pieces that is most of the work.
 pub fn crc32c_append(sum: u32, bytes: &[u8]) -> u32 {
     let mut digest = Digest::new_with_init_state(CrcAlgorithm::Crc32Iscsi, u64::from(!sum));
     digest.update(bytes);

@@ -36,7 +36,7 @@ pub struct Work {
     slots: usize,
     /// Memory for what a task reads ahead, then for login events until they are sorted, e.g. 64MiB; what it knows of
     /// names and inodes is not counted in
-    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "128MiB")]
+    #[arg(long, value_name = "SIZE", value_parser = size::memory, default_value = "128MiB")]
     memory: u64,
     /// A name for people [default: the host's name and the process id]
     #[arg(long, value_name = "NAME")]

@@ -78,7 +78,7 @@ pub struct Scan {
     cross_check: Share,
     /// Memory for what is read ahead, then for login events until they are sorted, e.g. 64MiB [default: 128MiB]; on a
     /// cluster the workers have their own
-    #[arg(long, value_name = "SIZE", value_parser = size::parse, conflicts_with = "server")]
+    #[arg(long, value_name = "SIZE", value_parser = size::memory, conflicts_with = "server")]
     memory: Option<u64>,
     /// Cut volumes into tasks of about this size, e.g. 64MiB [default: the coordinator's; in this process a disk is one
     /// task on all cores]

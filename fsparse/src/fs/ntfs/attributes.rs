@@ -165,7 +165,8 @@ impl<'a> Attributes<'a> {
         all
     }
 
-    /// Without anything in it, and with the room that its lists have: every file has some of them.
+    /// Without anything in it, and with the room that its lists have, as every file has some of them: what is collected
+    /// from a list's own items takes over its memory.
     pub(super) fn emptied<'b>(mut self) -> Attributes<'b> {
         self.pieces.clear();
         self.metadata.clear();
