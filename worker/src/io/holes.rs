@@ -1,8 +1,9 @@
 //! Holes of sparse image files, asked of the file system where they are needed.
 //!
 //! No map of the whole file is built: an image can have a million holes, and a scan of its metadata meets
-//! few of them. A request costs at most two `lseek` calls for each hole in it, and none where it lies in
-//! stretches that earlier ones found. Sources: lseek(2), "Seeking file data and holes".
+//! few of them. A request costs at most two `lseek` calls for each hole in it, and none where it lies in data that
+//! earlier ones found. Holes are asked for each time: somebody may have written to them, and what is called data is
+//! read. Sources: lseek(2), "Seeking file data and holes".
 
 use super::file::DiskFile;
 use coldread_fsparse::source::{MappedRange, Mapping};
@@ -16,14 +17,14 @@ use std::collections::BTreeMap;
 /// [`map`] answers with at most so many parts; the rest of the range is called data.
 const MAX_PARTS: usize = 1 << 20;
 
-/// So many stretches are remembered; then it begins anew.
+/// So many stretches of data are remembered; then it begins anew.
 const MAX_KNOWN: usize = 4096;
 
-/// Walks the stretches of data and holes of one file, and remembers them.
+/// Walks the stretches of data and holes of one file, and remembers those of data.
 #[derive(Debug, Default)]
 pub(super) struct Holes {
-    /// What was found, by its end: of a stretch the part from the lowest place on that was asked for.
-    known: BTreeMap<u64, MappedRange>,
+    /// Data, by its end: of a stretch the part from the lowest place on that was asked for.
+    data: BTreeMap<u64, ByteRange>,
 }
 
 impl Holes {
@@ -33,16 +34,18 @@ impl Holes {
         if !file.is_sparse() {
             return MappedRange { range, mapping: Mapping::Data };
         }
-        let known = self.known.range(range.start.saturating_add(1)..).next().map(|(_, known)| *known);
-        let known = known.filter(|known| known.range.start <= range.start).unwrap_or_else(|| {
-            let found = stretch(file, range.start);
-            if self.known.len() >= MAX_KNOWN {
-                self.known.clear();
+        let known = self.data.range(range.start.saturating_add(1)..).next().map(|(_, data)| *data);
+        if let Some(data) = known.filter(|data| data.start <= range.start) {
+            return MappedRange { range: data.intersect(range), mapping: Mapping::Data };
+        }
+        let found = stretch(file, range.start);
+        if found.mapping == Mapping::Data {
+            if self.data.len() >= MAX_KNOWN {
+                self.data.clear();
             }
-            self.known.insert(found.range.end(), found);
-            found
-        });
-        MappedRange { range: known.range.intersect(range), mapping: known.mapping }
+            self.data.insert(found.range.end(), found.range);
+        }
+        MappedRange { range: found.range.intersect(range), mapping: found.mapping }
     }
 }
 
@@ -109,6 +112,30 @@ mod tests {
         let data: Vec<_> = parts.iter().filter(|part| part.mapping == Mapping::Data).collect();
         assert!(data.iter().any(|part| part.range.contains(ByteRange::new(1 << 20, 65536))));
         assert!(parts.iter().any(|part| part.mapping == Mapping::Zero));
+    }
+
+    #[test]
+    fn a_hole_that_is_filled_meanwhile_is_data() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(4 << 20).unwrap();
+        file.as_file().write_all_at(&vec![7; 65536], 3 << 20).unwrap();
+        file.as_file().sync_all().unwrap();
+        let disk = DiskFile::open(file.path()).unwrap();
+        let mut holes = Holes::default();
+        let (asked, data) = (ByteRange::new(1 << 20, 4096), ByteRange::new((3 << 20) + 8192, 4096));
+        if holes.first(&disk, asked).mapping == Mapping::Data {
+            println!("skipped: this file system tells of no holes");
+            return;
+        }
+        // Data is remembered from the lowest place on that was asked for.
+        for start in [8192, 4096, 12288] {
+            let part = ByteRange::new((3 << 20) + start, 4096);
+            assert_eq!(holes.first(&disk, part), MappedRange { range: part, mapping: Mapping::Data });
+        }
+        assert_eq!((holes.data.len(), holes.data.values().next().unwrap().start), (1, (3 << 20) + 4096));
+        assert_eq!(holes.first(&disk, data).range, data);
+        file.as_file().write_all_at(&vec![8; 65536], 1 << 20).unwrap();
+        assert_eq!(holes.first(&disk, asked), MappedRange { range: asked, mapping: Mapping::Data });
     }
 
     #[test]
