@@ -94,13 +94,19 @@ mod tests {
     use super::*;
     use std::os::unix::fs::FileExt;
 
-    #[test]
-    fn a_map_names_holes_and_adds_up() {
+    /// A file of 4 MiB with 64 KiB of data at one place.
+    fn sparse(data: u64) -> (tempfile::NamedTempFile, DiskFile) {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(4 << 20).unwrap();
-        file.as_file().write_all_at(&vec![7; 65536], 1 << 20).unwrap();
+        file.as_file().write_all_at(&vec![7; 65536], data).unwrap();
         file.as_file().sync_all().unwrap();
         let disk = DiskFile::open(file.path()).unwrap();
+        (file, disk)
+    }
+
+    #[test]
+    fn a_map_names_holes_and_adds_up() {
+        let (_file, disk) = sparse(1 << 20);
         let range = ByteRange::new(100, (4 << 20) - 200);
         let parts = map(&disk, range);
         assert_eq!(parts.iter().map(|part| part.range.len).sum::<u64>(), range.len);
@@ -116,11 +122,7 @@ mod tests {
 
     #[test]
     fn a_hole_that_is_filled_meanwhile_is_data() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        file.as_file().set_len(4 << 20).unwrap();
-        file.as_file().write_all_at(&vec![7; 65536], 3 << 20).unwrap();
-        file.as_file().sync_all().unwrap();
-        let disk = DiskFile::open(file.path()).unwrap();
+        let (file, disk) = sparse(3 << 20);
         let mut holes = Holes::default();
         let (asked, data) = (ByteRange::new(1 << 20, 4096), ByteRange::new((3 << 20) + 8192, 4096));
         if holes.first(&disk, asked).mapping == Mapping::Data {
