@@ -1,5 +1,7 @@
 //! Content: SHA-256 of streams, read in the order in which they lie on the disk.
 
+mod stretches;
+
 use super::{
     Job, TaskContext, TaskError, plan,
     streams::{Content, Streams},
@@ -17,12 +19,8 @@ use coldread_model::{
     CoverageClass, CoverageRange, Gap, GapKind, Sha256Digest,
     task::{ContentOutput, SourceSpec, StreamDigest, VolumeSpec},
 };
-use std::{ops::Range, thread};
-
-/// What a stream costs besides the bytes that it allocates, counted in such bytes.
-const STREAM_BYTES: u64 = 4 << 10;
-/// So many streams that need no reading are hashed between two looks at whether the lease is lost.
-const UNREAD_AT_A_TIME: usize = 4096;
+use std::{cell::RefCell, iter, thread};
+use stretches::{Stretches, Taken};
 
 /// What became of a volume's streams.
 #[derive(Default)]
@@ -60,27 +58,18 @@ impl Job<'_> {
         Ok(ContentOutput { digests, coverage: faults.coverage, gaps: faults.gaps })
     }
 
-    /// Hashes streams on all threads, each a stretch of the disk.
+    /// Hashes streams on all threads, each a stretch of the disk after the other.
     pub(super) fn hash(
         &self,
         opened: &Opened<'_>,
         volume: &VolumeSpec,
         streams: &dyn Streams,
     ) -> Result<Hashed, TaskError> {
-        let weight = |place| streams.content(place).allocated().saturating_add(STREAM_BYTES);
         let mut digests = vec![None; streams.count()];
-        let mut rest = &mut digests[..];
-        let mut parts = Vec::new();
-        for places in cuts(streams.count(), self.threads, weight) {
-            let (part, later) = rest.split_at_mut(places.len());
-            parts.push((places, part));
-            rest = later;
-        }
-        let one = |places, digests| self.hash_part(opened, volume, streams, places, digests);
-        let one = &one;
+        let stretches = Stretches::new(streams, &mut digests);
+        let one = || self.hash_stretches(opened, volume, streams, &stretches);
         let outcomes: Vec<Result<Faults, TaskError>> = thread::scope(|scope| {
-            let running: Vec<_> =
-                parts.into_iter().map(|(places, part)| scope.spawn(move || one(places, part))).collect();
+            let running: Vec<_> = (0..self.threads).map(|_| scope.spawn(one)).collect();
             let panicked = || TaskError::Invalid("a content thread ended without a result".to_owned());
             running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(panicked()))).collect()
         });
@@ -96,34 +85,43 @@ impl Job<'_> {
         Ok(Hashed { digests, faults })
     }
 
-    /// Hashes the streams at `places`, whose digests go to the same places of `digests`.
-    fn hash_part(
+    /// Hashes one stretch after the other until all are taken.
+    fn hash_stretches<'s>(
         &self,
         opened: &Opened<'_>,
         volume: &VolumeSpec,
-        streams: &dyn Streams,
-        places: Range<usize>,
-        digests: &mut [Option<Sha256Digest>],
+        streams: &'s dyn Streams,
+        stretches: &Stretches<'s>,
     ) -> Result<Faults, TaskError> {
-        for (at, (place, digest)) in places.clone().zip(&mut *digests).enumerate() {
-            if at % UNREAD_AT_A_TIME == 0 {
-                self.check()?;
+        let Some(first) = stretches.take() else { return Ok(Faults::default()) };
+        let mut places = first.places.clone();
+        let taken = RefCell::new(Taken::default());
+        taken.borrow_mut().add(first);
+        let items = iter::from_fn(|| {
+            loop {
+                let Some(place) = places.next() else {
+                    let next = stretches.take().filter(|_| !self.context.cancelled())?;
+                    places = next.places.clone();
+                    taken.borrow_mut().add(next);
+                    continue;
+                };
+                match streams.content(place) {
+                    Content::Here(bytes, size) => taken.borrow_mut().put(place, digest_of(bytes, size)),
+                    Content::Stored(item) => return Some((place, item)),
+                }
             }
-            if let Content::Here(bytes, size) = streams.content(place) {
-                *digest = Some(digest_of(bytes, size));
-            }
-        }
-        let mut queue = opened.source.open_queue().map_err(|error| TaskError::Source(error.to_string()))?;
-        let items = places.clone().enumerate().filter_map(|(at, place)| match streams.content(place) {
-            Content::Here(..) => None,
-            Content::Stored(item) => Some((at, item)),
         });
-        let mut sink =
-            Placing { hashing: DigestSink::default(), context: self.context, digests, failed: Vec::new() };
+        let mut queue = opened.source.open_queue().map_err(|error| TaskError::Source(error.to_string()))?;
+        let mut sink = Placing {
+            hashing: DigestSink::default(),
+            context: self.context,
+            taken: &taken,
+            failed: Vec::new(),
+        };
         read_items(items, &mut *queue, self.memory.ahead(self.threads), &mut sink);
         let mut faults = Faults::default();
-        for (at, error) in sink.failed {
-            let owner = streams.owner(places.start + at);
+        for (place, error) in sink.failed {
+            let owner = streams.owner(place);
             // Others' bytes lay there in the meantime.
             if !(owner.deleted && matches!(error, ContentError::Corrupt { .. })) {
                 faults.add(volume, owner.inode, &error);
@@ -131,30 +129,6 @@ impl Job<'_> {
         }
         Ok(faults)
     }
-}
-
-/// Cuts so many streams into parts of about the same weight, at most one a thread.
-fn cuts(count: usize, threads: usize, weight: impl Fn(usize) -> u64) -> Vec<Range<usize>> {
-    let sum = |sum: u128, place| sum + u128::from(weight(place));
-    let total = (0..count).fold(0, sum);
-    let threads = threads.max(1);
-    let mut parts = Vec::with_capacity(threads);
-    let (mut start, mut before) = (0, 0);
-    for part in 1..threads as u128 {
-        let mut end = start;
-        while end < count {
-            let with = sum(before, end);
-            if with > total * part / threads as u128 {
-                break;
-            }
-            (end, before) = (end + 1, with);
-        }
-        parts.push(start..end);
-        start = end;
-    }
-    parts.push(start..count);
-    parts.retain(|part| !part.is_empty());
-    parts
 }
 
 impl Faults {
@@ -174,25 +148,25 @@ impl Faults {
 }
 
 /// Puts each digest where it belongs, counts what is read, and stops when the lease is lost.
-struct Placing<'a> {
+struct Placing<'a, 's> {
     hashing: DigestSink,
     context: &'a dyn TaskContext,
-    digests: &'a mut [Option<Sha256Digest>],
+    taken: &'a RefCell<Taken<'s>>,
     failed: Vec<(usize, ContentError)>,
 }
 
-impl Placing<'_> {
+impl Placing<'_, '_> {
     fn place(&mut self) {
         for (item, result) in self.hashing.results.drain(..) {
             match result {
-                Ok(digest) => self.digests[item] = Some(digest),
+                Ok(digest) => self.taken.borrow_mut().put(item, digest),
                 Err(error) => self.failed.push((item, error)),
             }
         }
     }
 }
 
-impl Sink for Placing<'_> {
+impl Sink for Placing<'_, '_> {
     fn bytes(&mut self, item: usize, bytes: &[u8]) {
         self.hashing.bytes(item, bytes);
     }
@@ -235,30 +209,5 @@ impl Digests {
     pub(super) fn get(&self, stream: u32) -> Option<Sha256Digest> {
         let place = *self.places.get(stream as usize)?;
         self.digests.get(place as usize).copied().flatten()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn parts_are_all_streams_in_order_and_none_weighs_much_more_than_its_share(
-            weights in prop::collection::vec(prop_oneof![0..9_u64, Just(u64::MAX)], 0..60),
-            threads in 0..9_usize,
-        ) {
-            let parts = cuts(weights.len(), threads, |place| weights[place]);
-            prop_assert!(parts.len() <= threads.max(1));
-            let all: Vec<usize> = parts.iter().cloned().flatten().collect();
-            prop_assert_eq!(all, (0..weights.len()).collect::<Vec<_>>());
-            let sum = |weights: &[u64]| weights.iter().map(|weight| u128::from(*weight)).sum::<u128>();
-            let share = sum(&weights) / threads.max(1) as u128 + 1;
-            let heaviest = weights.iter().copied().max().unwrap_or(0);
-            for part in parts {
-                prop_assert!(sum(&weights[part]) <= share + u128::from(heaviest));
-            }
-        }
     }
 }
