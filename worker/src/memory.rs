@@ -10,8 +10,8 @@ const MIN_EVENTS: usize = 8 << 20;
 const MAX_EVENTS: usize = 2 << 30;
 
 /// Memory for bytes that were read ahead and are not taken in yet, in a task's queues and in the buffers that put
-/// pieces into order; then, when little is read ahead, for login events that wait to be sorted. What a task knows of a
-/// volume, its inodes and names, is not counted in.
+/// pieces into order, and for login events that wait to be sorted. What a task knows of a volume, its inodes and names,
+/// is not counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory(u64);
 
@@ -28,9 +28,11 @@ impl Memory {
         (self.0 / 8 / threads.max(1) as u64).clamp(MIN_AHEAD, MAX_AHEAD)
     }
 
-    /// Bytes of login events that wait in memory: seven eighths. Large logs are read through a window, in the rest.
-    pub(crate) fn events(self) -> usize {
-        usize::try_from(self.0 / 8 * 7).unwrap_or(usize::MAX).clamp(MIN_EVENTS, MAX_EVENTS)
+    /// Bytes of login events that wait in memory: seven eighths, or three where content is hashed beside it. Large logs
+    /// are read through a window, in the rest.
+    pub(crate) fn events(self, hashing: bool) -> usize {
+        let eighths = if hashing { 3 } else { 7 };
+        usize::try_from(self.0 / 8 * eighths).unwrap_or(usize::MAX).clamp(MIN_EVENTS, MAX_EVENTS)
     }
 }
 
@@ -51,7 +53,10 @@ mod tests {
         assert_eq!(Memory::of(256 << 20).ahead(8), 4 << 20);
         assert_eq!(Memory::of(1).ahead(4), MIN_AHEAD);
         assert_eq!(Memory::of(u64::MAX).ahead(0), MAX_AHEAD);
-        assert_eq!(Memory::default().events(), 112 << 20);
-        assert_eq!((Memory::of(1).events(), Memory::of(u64::MAX).events()), (MIN_EVENTS, MAX_EVENTS));
+        assert_eq!([false, true].map(|hashing| Memory::default().events(hashing)), [112 << 20, 48 << 20]);
+        for hashing in [false, true] {
+            let events = |bytes| Memory::of(bytes).events(hashing);
+            assert_eq!((events(1), events(u64::MAX)), (MIN_EVENTS, MAX_EVENTS));
+        }
     }
 }

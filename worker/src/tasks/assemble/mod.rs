@@ -9,24 +9,20 @@ mod goals;
 mod joined;
 mod links;
 mod listing;
+mod volume;
 
 use super::{
     Job, TaskError,
-    content::Digests,
-    plan::{self, Plan},
-    streams::OfSurvey,
     survey::{self, Opened},
 };
-use coldread_fsparse::{
-    coverage::{Rest, StreamUse, volume_coverage},
-    survey::Survey,
-    tree::Tree,
-};
+use coldread_fsparse::{survey::Survey, tree::Tree};
 use coldread_model::{
-    ByteRange, Gap, Part, Parts, RowFlags,
-    task::{AssembleOutput, AssembledVolume, ContentMode, ProbeOutput, Share, SourceSpec, VolumeSpec},
+    Gap, Part, Parts,
+    task::{AssembleOutput, AssembledVolume, ContentMode, ProbeOutput, Share, SourceSpec},
 };
-use std::{collections::HashSet, thread};
+use joined::Asset;
+use std::thread;
+use volume::{Contents, Joined};
 
 /// An assemble task's input.
 pub(super) struct Work<'a> {
@@ -38,6 +34,13 @@ pub(super) struct Work<'a> {
     pub(super) shard_bytes: u64,
     pub(super) whole: bool,
     pub(super) asked: Parts,
+}
+
+impl Work<'_> {
+    /// Whether digests of files are asked for.
+    fn wants_digests(&self) -> bool {
+        self.asked.contains(Part::Files) && self.content == ContentMode::Hash
+    }
 }
 
 /// A volume's survey, and whether it tells of a part of the volume only: what extractors want.
@@ -85,37 +88,34 @@ impl Job<'_> {
         self.check()?;
         tracing::debug!("joined");
 
-        let asset = joined::Asset::new(specs, &opened, &trees);
+        let asset = Asset::new(specs, &opened, &trees);
         gaps.extend(asset.crowded());
-        let extracted = extract::extract(&asset, work.asked, self)?;
-        tracing::debug!("extracted");
+        let joined = |index: usize| {
+            let (volume, tree) = (opened[index].as_ref()?, trees[index].as_ref()?);
+            Some(Joined { spec: &specs[index], volume, tree, partly: surveys[index].as_ref()?.partly })
+        };
+        let joined: Vec<_> = (0..specs.len()).map(joined).collect();
+        // Extractors wait for one file to know the next; there is enough else to do meanwhile.
+        let (extracted, listed) = thread::scope(|scope| {
+            let extracted = scope.spawn(|| extract::extract(&asset, work, self));
+            let listed = self.list_all(work, &asset, &joined, &mut gaps);
+            let panicked = || Err(TaskError::Invalid("extraction ended without a result".to_owned()));
+            (extracted.join().unwrap_or_else(|_| panicked()), listed)
+        });
+        let (extracted, (volumes, contents)) = (extracted?, listed?);
 
         let mut output = AssembleOutput {
-            volumes: Vec::new(),
+            volumes,
             system: extracted.system,
             found: extracted.found,
             found_gaps: extracted.gaps,
             coverage: Vec::new(),
             gaps: Vec::new(),
         };
-        for (index, spec) in specs.iter().enumerate() {
-            let mut assembled = AssembledVolume {
-                name: spec.name.clone(),
-                mount: asset.mount_of(index).map(|mount| String::from_utf8_lossy(&mount).into_owned()),
-                chunks: Vec::new(),
-                rows: 0,
-                state: spec.state,
-                reason: spec.reason.clone(),
-                shards: Vec::new(),
-            };
-            if let (Some(volume), Some(tree), Some(surveyed)) =
-                (&opened[index], &trees[index], &surveys[index])
-            {
-                let rest = if surveyed.partly { Rest::NotAsked } else { Rest::Unreferenced };
-                let part = VolumePart { work, spec, volume, tree, read: &extracted.read[index], rest };
-                self.finish_volume(&part, &mut assembled, &mut output, &mut gaps)?;
+        for ((joined, contents), read) in joined.iter().zip(contents).zip(&extracted.read) {
+            if let Some(joined) = joined {
+                output.coverage.extend(joined.coverage(contents, read));
             }
-            output.volumes.push(assembled);
         }
         gaps.sort_unstable();
         gaps.dedup();
@@ -152,90 +152,29 @@ impl Job<'_> {
         Ok(whole)
     }
 
-    /// Content, listing and coverage of one volume.
-    fn finish_volume(
+    /// Lists all volumes that were surveyed; gives of each also what was read of its files.
+    fn list_all(
         &self,
-        part: &VolumePart<'_>,
-        assembled: &mut AssembledVolume,
-        output: &mut AssembleOutput,
+        work: &Work<'_>,
+        asset: &Asset<'_>,
+        joined: &[Option<Joined<'_>>],
         gaps: &mut Vec<Gap>,
-    ) -> Result<(), TaskError> {
-        let (work, spec, tree) = (part.work, part.spec, part.tree);
-        let survey = tree.survey();
-        let mut damaged = Vec::new();
-        let mut planned = Vec::new();
-        let listed = work.asked.contains(Part::Files);
-        let mut to_hash = None;
-        if listed && work.content == ContentMode::Hash {
-            let Plan { streams, gaps: found } = Plan::of(survey, &tree.listed(), spec.range.len);
-            gaps.extend(found.into_iter().map(|gap| gap.in_volume(&spec.name)));
-            planned = plan::marked(survey, &streams);
-            if work.whole {
-                to_hash = Some(streams);
-            } else {
-                let streams = OfSurvey::new(survey, &streams);
-                for (number, shard) in plan::shards(&streams, work.shard_bytes.max(1)).into_iter().enumerate()
-                {
-                    let name = format!("content-{}-{number}", spec.name);
-                    self.context.put_output(&name, plan::encode(&streams, shard.clone()))?;
-                    assembled.shards.push((name, plan::allocated(&streams, shard)));
-                }
-            }
+    ) -> Result<(Vec<AssembledVolume>, Vec<Contents>), TaskError> {
+        let (mut volumes, mut contents) = (Vec::new(), Vec::new());
+        for (index, (spec, joined)) in asset.specs.iter().zip(joined).enumerate() {
+            let mut assembled = AssembledVolume {
+                name: spec.name.clone(),
+                mount: asset.mount_of(index).map(|mount| String::from_utf8_lossy(&mount).into_owned()),
+                chunks: Vec::new(),
+                rows: 0,
+                state: spec.state,
+                reason: spec.reason.clone(),
+                shards: Vec::new(),
+            };
+            let listed = joined.as_ref().map(|joined| self.list(work, joined, &mut assembled, gaps));
+            contents.push(listed.transpose()?.unwrap_or_default());
+            volumes.push(assembled);
         }
-        if !work.cross_check.is_none() {
-            let raw = self.raw_volume(work.source, spec)?;
-            let found = self.cross_check(work.cross_check, part.volume, raw, tree)?;
-            gaps.extend(found.into_iter().map(|gap| gap.in_volume(&spec.name)));
-        }
-        if listed {
-            // The listing is made while the disk is waited for.
-            let (written, content) = thread::scope(|scope| {
-                let will_hash = to_hash.is_some();
-                let written = scope.spawn(move || listing::write(tree, will_hash, self));
-                let hash = |streams: Vec<_>| {
-                    let hashed = self.hash(part.volume, spec, &OfSurvey::new(survey, &streams))?;
-                    let digests = Digests::new(survey.streams.len(), &streams, hashed.digests);
-                    Ok((streams.len(), digests, hashed.faults))
-                };
-                let content: Result<_, TaskError> = to_hash.map(hash).transpose();
-                let panicked = || Err(TaskError::Invalid("the listing ended without a result".to_owned()));
-                (written.join().unwrap_or_else(|_| panicked()), content)
-            });
-            let mut written = written?;
-            if let Some((streams, digests, faults)) = content? {
-                tracing::debug!(volume = spec.name, streams, "hashed");
-                gaps.extend(faults.gaps);
-                damaged = faults.coverage;
-                written.add_digests(&digests, self)?;
-            }
-            gaps.extend(written.gaps.into_iter().map(|gap| gap.in_volume(&spec.name)));
-            assembled.rows += written.chunks.iter().map(|chunk| u64::from(chunk.rows)).sum::<u64>();
-            assembled.chunks.append(&mut written.chunks);
-            tracing::debug!(volume = spec.name, rows = assembled.rows, "listed");
-        }
-        let volume = ByteRange::new(spec.range.start, spec.range.len);
-        let size = part.volume.spec.size_bytes;
-        let coverage = volume_coverage(&spec.name, volume, size, survey, part.rest, |inode, stream| {
-            let deleted = survey.inodes[inode].flags.contains(RowFlags::DELETED);
-            let extracted = || survey.streams[stream].name.len == 0 && part.read.contains(&(inode as u32));
-            let read = planned.get(stream) == Some(&true) || !deleted && extracted();
-            if read { StreamUse::Read } else { StreamUse::NotAsked }
-        });
-        tracing::debug!(volume = spec.name, ranges = coverage.len(), "accounted for");
-        output.coverage.extend(coverage);
-        output.coverage.extend(damaged);
-        Ok(())
+        Ok((volumes, contents))
     }
-}
-
-/// A volume on its last steps.
-struct VolumePart<'a> {
-    work: &'a Work<'a>,
-    spec: &'a VolumeSpec,
-    volume: &'a Opened<'a>,
-    tree: &'a Tree<'a>,
-    /// Inodes whose content extractors read.
-    read: &'a HashSet<u32>,
-    /// What is to be said of bytes that its survey does not speak of.
-    rest: Rest,
 }

@@ -3,10 +3,7 @@
 use super::{
     cut, events::EventSorter, logins, once::Once, owners::Owners, sorted::Sorter, times::InstallTimes,
 };
-use crate::{
-    memory::Memory,
-    tasks::{Job, TaskError},
-};
+use crate::tasks::{Job, TaskError};
 use coldread_artifacts::{
     Output, accounts,
     identity::boot::{BootDefault, BootEntry, BootMenu},
@@ -62,11 +59,11 @@ pub(super) struct Written {
 }
 
 impl Collector {
-    /// Of an asset whose context says so much, in so much memory.
-    pub(super) fn new(system: SystemIdentity, gaps: Vec<Gap>, memory: Memory) -> Self {
+    /// Of an asset whose context says so much; so many bytes of login events wait in memory.
+    pub(super) fn new(system: SystemIdentity, gaps: Vec<Gap>, event_bytes: usize) -> Self {
         Self {
             packages: Sorter::new(OTHERS_BYTES),
-            logins: EventSorter::new(memory.events()),
+            logins: EventSorter::new(event_bytes),
             windows: Sorter::new(OTHERS_BYTES),
             accounts: Sorter::new(OTHERS_BYTES),
             keys: Sorter::new(OTHERS_BYTES),

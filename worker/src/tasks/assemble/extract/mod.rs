@@ -21,12 +21,13 @@ mod times;
 
 use super::{
     super::{Job, TaskError, view::WHOLE_BYTES},
+    Work,
     descent::extractors,
     joined::{Asset, AssetFile},
 };
 use coldread_artifacts::{Context, Output, Reading, Wants, logins::joiner};
 use coldread_fsparse::content::Allowance;
-use coldread_model::{FoundRefs, Gap, GapKind, Part, Parts, SystemIdentity};
+use coldread_model::{FoundRefs, Gap, GapKind, Part, SystemIdentity};
 use collect::Collector;
 use fetched::{Fetched, small};
 use find::Wanted;
@@ -60,22 +61,25 @@ struct Extraction<'e, 'a> {
 }
 
 /// Reads the context, then everything that the extractors want that may find what is asked for.
-pub(super) fn extract(asset: &Asset<'_>, asked: Parts, job: &Job<'_>) -> Result<Extracted, TaskError> {
+pub(super) fn extract(asset: &Asset<'_>, work: &Work<'_>, job: &Job<'_>) -> Result<Extracted, TaskError> {
     let mut read = vec![HashSet::new(); asset.specs.len()];
     let (roots, left_out) = Roots::of_asset(asset);
     let (mut contexts, unknown) = context::read(asset, &roots, &mut read);
     let unlayered = layers::inherit(asset, &roots, &mut contexts, &mut read);
     let package_contexts = contexts.iter().map(Context::for_packages).collect();
-    let (wanted, crowded) = find::find(asset, &roots, &Wants::of(&extractors(asked)));
+    let (wanted, crowded) = find::find(asset, &roots, &Wants::of(&extractors(work.asked)));
     let all = Extraction { asset, job, roots, contexts, package_contexts };
     let gaps = all.context_gaps().chain(left_out).chain(unknown).chain(unlayered).chain(crowded).collect();
-    let mut collector = Collector::new(all.contexts[0].system.clone(), gaps, job.memory);
+    let events = job.memory.events(work.whole && work.wants_digests());
+    let mut collector = Collector::new(all.contexts[0].system.clone(), gaps, events);
     all.run(&wanted, &mut read, &mut collector)?;
     drop(wanted);
     let host = &all.roots.all()[0].namespace;
     // Who reads no more than the way to some files does not know of others whether they are there.
-    let system = collector.system(|path| !asked.contains(Part::Files) || host.resolve(path, true).is_ok());
+    let system =
+        collector.system(|path| !work.asked.contains(Part::Files) || host.resolve(path, true).is_ok());
     let written = collector.finish(job, &mut *joiner::joiner())?;
+    tracing::debug!("extracted");
     Ok(Extracted { system, found: written.found, gaps: written.gaps, read })
 }
 

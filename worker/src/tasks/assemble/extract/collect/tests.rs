@@ -1,5 +1,8 @@
 use super::*;
-use crate::tasks::{disks::Disks, in_memory::Objects};
+use crate::{
+    memory::Memory,
+    tasks::{disks::Disks, in_memory::Objects},
+};
 use coldread_artifacts::logins::joiner::Seen;
 use coldread_model::{LoginKind, LoginSource, PackageOrigin, PackageType, Timestamp};
 
@@ -48,7 +51,7 @@ fn a_hundred_thousand_events_are_stored_in_order_with_their_spans_and_late_ones_
     const EVENTS: i64 = 120_000;
     let (memory, disks) = (Objects::default(), Disks::within(1 << 20));
     let job = Job { disks: &disks, threads: 1, memory: Memory::default(), context: &memory };
-    let mut collector = Collector::new(SystemIdentity::default(), Vec::new(), job.memory);
+    let mut collector = Collector::new(SystemIdentity::default(), Vec::new(), job.memory.events(false));
     for n in (0..EVENTS).rev() {
         collector.login(event(n));
     }
@@ -67,7 +70,7 @@ fn a_hundred_thousand_events_are_stored_in_order_with_their_spans_and_late_ones_
 fn packages_are_told_once_with_their_owners() {
     let (memory, disks) = (Objects::default(), Disks::within(1 << 20));
     let job = Job { disks: &disks, threads: 1, memory: Memory::default(), context: &memory };
-    let mut collector = Collector::new(SystemIdentity::default(), Vec::new(), job.memory);
+    let mut collector = Collector::new(SystemIdentity::default(), Vec::new(), job.memory.events(false));
     let origin = PackageOrigin { volume: "p1".to_owned(), path: b"/lib/x/METADATA".to_vec(), sha256: None };
     let package = Package::new(PackageType::Pypi, "x", "1", origin);
     collector.package(package.clone());
@@ -110,7 +113,7 @@ impl Joiner for Bursts {
 fn what_is_held_now_and_then_comes_in_its_place() {
     let (memory, disks) = (Objects::default(), Disks::within(1 << 20));
     let job = Job { disks: &disks, threads: 1, memory: Memory::default(), context: &memory };
-    let mut collector = Collector::new(SystemIdentity::default(), Vec::new(), job.memory);
+    let mut collector = Collector::new(SystemIdentity::default(), Vec::new(), job.memory.events(false));
     // While the joiner holds an event, more wait than memory should hold.
     let long = |n: i64| LoginEvent { target: Some("x".repeat(2500).into()), ..event(n) };
     let all = || (0..50_000).map(|n| if n < 12_000 { long(n) } else { event(n) });
