@@ -1,7 +1,7 @@
 //! Reads that the kernel has been told of before they are made, so that the disk works while this thread's consumer
 //! does: what `pread` and the memory map have in the place of a ring.
 
-use super::waiting::{Part, Waiting};
+use super::waiting::{GAP, Part, Waiting};
 use coldread_fsparse::source::Completion;
 use coldread_model::ByteRange;
 use std::collections::VecDeque;
@@ -37,7 +37,7 @@ impl<'a> Hinted<'a> {
     pub(super) fn next(&mut self, mut hint: impl FnMut(ByteRange, bool)) -> Option<(ByteRange, Vec<Part>)> {
         while self.told.is_empty() || (self.told.len() < READS && self.told_bytes < BYTES) {
             let mut parts = self.spare.pop().unwrap_or_default();
-            let Some(span) = self.waiting.take(&mut parts) else {
+            let Some(span) = self.waiting.take(&mut parts, GAP) else {
                 self.spare.push(parts);
                 break;
             };

@@ -128,7 +128,8 @@ struct Flight {
     parts: Vec<Part>,
     /// The kernel's until the completion: it is not looked into before.
     slab: Option<Arc<Slab>>,
-    direct: bool,
+    /// Since when the disk itself is asked; nothing where the page cache is.
+    direct_since: Option<Instant>,
 }
 
 struct UringQueue<'a> {
@@ -170,7 +171,7 @@ impl UringQueue<'_> {
                 self.flights.len() - 1
             });
             let mut flight = std::mem::take(&mut self.flights[number]);
-            let Some(span) = self.waiting.take(&mut flight.parts) else {
+            let Some(span) = self.waiting.take(&mut flight.parts, self.ahead.gap()) else {
                 self.grounded.push(number);
                 break;
             };
@@ -210,8 +211,9 @@ impl UringQueue<'_> {
         let (len, room) = (flight.span.len as u32, own.room().as_mut_ptr());
         // What memory has needs no disk, and is copied while it is submitted.
         let file = &self.source.file;
-        flight.direct = file.direct().is_some() && !cache::is_cached(file, flight.span);
-        let file = Fixed(if flight.direct { ring::DIRECT } else { ring::CACHED });
+        let direct = file.direct().is_some() && !cache::is_cached(file, flight.span);
+        flight.direct_since = direct.then(Instant::now);
+        let file = Fixed(if direct { ring::DIRECT } else { ring::CACHED });
         let entry = match own.number.filter(|_| own.registered) {
             Some(index) => opcode::ReadFixed::new(file, room, len, index).offset(flight.span.start).build(),
             None => opcode::Read::new(file, room, len).offset(flight.span.start).build(),
@@ -252,8 +254,11 @@ impl UringQueue<'_> {
         let end = salvage::wanted_end(&flight.parts);
         let done = usize::try_from(result).unwrap_or(0);
         let mut bad = Vec::new();
+        if let Some(since) = flight.direct_since.filter(|_| done > 0) {
+            self.ahead.answered(since.elapsed());
+        }
         if (done as u64) < end.saturating_sub(flight.span.start) {
-            if result == -libc::EINVAL && flight.direct {
+            if result == -libc::EINVAL && flight.direct_since.is_some() {
                 file.refuse_direct();
             }
             bad = match Arc::get_mut(&mut slab) {
@@ -312,7 +317,7 @@ impl UringQueue<'_> {
         self.in_flight = 0;
         self.in_flight_bytes = 0;
         let mut flight = Flight::default();
-        while let Some(span) = self.waiting.take(&mut flight.parts) {
+        while let Some(span) = self.waiting.take(&mut flight.parts, 0) {
             flight.span = span;
             self.fail(&flight, reason);
         }

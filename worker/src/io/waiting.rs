@@ -2,9 +2,9 @@
 //!
 //! A request is cut at the source's end (the rest is an error), at holes of [`GAP`] and more (they are
 //! zeros that nobody reads), and into parts whose whole blocks fit [`MAX_READ`]. Parts wait in disk order.
-//! A read takes the lowest one and every following one that starts inside it or at most [`GAP`] behind it,
-//! as long as the read stays within [`MAX_READ`]: on every disk measured, reading 64 KiB through costs less
-//! than another request. Parts that overlap share the read.
+//! A read takes the lowest one and every following one that starts inside it or at most a gap behind it, as long as the
+//! read stays within [`MAX_READ`]. How long a gap may be is the reader's to say: up to [`GAP`] where another request
+//! costs more than reading 64 KiB, less on a near disk. Parts that overlap share the read.
 
 use super::{file::DiskFile, holes::Holes};
 use coldread_fsparse::source::{Buf, Completion, Mapping, Memory, Piece, PieceError, SourceError};
@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
 };
 
-/// Unwanted bytes up to this many between two requests are read through.
+/// Unwanted bytes that are read through between two requests, at most.
 pub(super) const GAP: u64 = 64 << 10;
 /// No read is longer.
 pub(super) const MAX_READ: u64 = 1 << 20;
@@ -83,8 +83,9 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// The next read in whole blocks, and into `parts` (cleared first) what it is for, in disk order.
-    pub(super) fn take(&mut self, parts: &mut Vec<Part>) -> Option<ByteRange> {
+    /// The next read in whole blocks, and into `parts` (cleared first) what it is for, in disk order. Up to `gap`
+    /// unwanted bytes between two of them are read through.
+    pub(super) fn take(&mut self, parts: &mut Vec<Part>, gap: u64) -> Option<ByteRange> {
         parts.clear();
         let Reverse(first) = self.parts.pop()?;
         parts.push(first);
@@ -92,7 +93,7 @@ impl<'a> Waiting<'a> {
         while let Some(Reverse(next)) = self.parts.peek() {
             let wide = self.file.widened(next.range);
             let joined = ByteRange::between(span.start, span.end().max(wide.end()));
-            if wide.start > span.end().saturating_add(GAP) || joined.len > MAX_READ {
+            if wide.start > span.end().saturating_add(gap) || joined.len > MAX_READ {
                 break;
             }
             span = joined;
