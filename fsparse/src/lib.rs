@@ -17,6 +17,7 @@ mod slab;
 pub mod source;
 pub mod survey;
 pub mod tree;
+mod under_way;
 pub mod volume;
 
 pub use error::ParseError;

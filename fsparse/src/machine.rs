@@ -4,9 +4,11 @@
 //! without waiting for the others. [`run`] puts the pieces of a request together and counts dependent
 //! rounds: a request asked for while one of round *n* is fed is of round *n + 1*.
 
-use crate::source::{Buf, Piece, ReadQueue, SourceError};
+use crate::{
+    source::{Buf, Piece, ReadQueue, SourceError},
+    under_way::UnderWay,
+};
 use coldread_model::ByteRange;
-use std::collections::VecDeque;
 
 /// No request may be longer: a parser that wants more asks for several.
 pub const MAX_REQUEST_BYTES: u64 = 4 << 20;
@@ -102,45 +104,10 @@ struct Pending {
     bad: Vec<(ByteRange, SourceError)>,
 }
 
-/// The requests under way, in the order in which they were asked for: their numbers count up, so that each is
-/// found by its place.
-#[derive(Debug, Default)]
-struct Under {
-    list: VecDeque<Option<Pending>>,
-    /// The number of the first in the list.
-    first: u64,
-    count: usize,
-}
-
-impl Under {
-    /// Takes a request in and gives its number.
-    fn add(&mut self, request: Pending) -> u64 {
-        self.list.push_back(Some(request));
-        self.count += 1;
-        self.first + self.list.len() as u64 - 1
-    }
-
-    fn get(&mut self, number: u64) -> Option<&mut Pending> {
-        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        self.list.get_mut(place)?.as_mut()
-    }
-
-    fn remove(&mut self, number: u64) -> Option<Pending> {
-        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        let found = self.list.get_mut(place)?.take()?;
-        self.count -= 1;
-        while self.list.front().is_some_and(Option::is_none) {
-            self.list.pop_front();
-            self.first += 1;
-        }
-        Some(found)
-    }
-}
-
 /// Feeds `machine` from `queue` until it asks for nothing more.
 pub fn run(machine: &mut dyn Machine, queue: &mut dyn ReadQueue) -> RunStats {
     let mut stats = RunStats::default();
-    let mut pending = Under::default();
+    let mut pending = UnderWay::default();
     let mut ask = Requests::default();
     machine.start(&mut ask);
     let mut round = 1;
@@ -163,14 +130,12 @@ pub fn run(machine: &mut dyn Machine, queue: &mut dyn ReadQueue) -> RunStats {
             continue;
         }
         let Some(done) = queue.next() else {
-            if pending.count == 0 {
+            if pending.is_empty() {
                 break;
             }
             // A queue that breaks its contract must not look like a disk without these bytes. What is asked for
             // meanwhile has its own chance.
-            let lost = std::mem::take(&mut pending.list);
-            pending = Under { first: pending.first + lost.len() as u64, ..Under::default() };
-            for entry in lost.into_iter().flatten() {
+            for entry in pending.take_all() {
                 let bytes = entry.bytes.unwrap_or_else(|| vec![0; entry.range.len as usize]);
                 let reason = "the queue ended before its requests".to_owned();
                 let error = SourceError::Io { context: "read".to_owned(), reason };

@@ -10,14 +10,17 @@ use crate::{
         wof::{Unpacker, WofError, chunks::Chunks},
     },
     source::{Piece, ReadQueue},
+    under_way::UnderWay,
 };
 use coldread_model::ByteRange;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// Bytes of one request.
 const REQUEST_BYTES: u64 = 1 << 20;
 /// Items under way at once: bounds what small files hold besides their bytes.
 const MAX_ACTIVE: usize = 8192;
+/// Requests since the oldest that is under way: one that hangs must not let others go on for ever.
+const MAX_SPAN: usize = 1 << 16;
 
 /// A piece that arrived before its turn.
 enum Early {
@@ -50,7 +53,8 @@ struct Active<'a> {
     early: BTreeMap<u64, Early>,
     packed: Vec<u8>,
     packed_range: ByteRange,
-    chunks: Option<Chunks>,
+    /// Apart, as few have any: thousands of items are under way.
+    chunks: Option<Box<Chunks>>,
     outstanding: u32,
     failed: bool,
 }
@@ -77,8 +81,7 @@ pub fn read_items<'a>(
         slots: Vec::new(),
         free: Vec::new(),
         asking: Vec::new(),
-        requests: HashMap::new(),
-        next_tag: 0,
+        requests: UnderWay::default(),
         held: 0,
         unpacked: Vec::new(),
         unpacker: Unpacker::default(),
@@ -86,7 +89,8 @@ pub fn read_items<'a>(
     let mut items = items.into_iter().fuse();
     while !sink.stop() {
         // What a unit lacks may not be asked for yet, however much there is of it.
-        while reader.held < budget.max(1) || reader.requests.is_empty() {
+        while (reader.held < budget.max(1) && reader.requests.span() < MAX_SPAN) || reader.requests.is_empty()
+        {
             if !reader.ask_next(queue) {
                 if reader.slots.len() - reader.free.len() >= MAX_ACTIVE {
                     break;
@@ -103,7 +107,7 @@ pub fn read_items<'a>(
             reader.give_up(sink);
             break;
         };
-        let Some(request) = reader.requests.get_mut(&done.tag) else { continue };
+        let Some(request) = reader.requests.get(done.tag) else { continue };
         let slot = request.slot;
         let position = request.position + done.offset.saturating_sub(request.range.start);
         let early = match done.result {
@@ -115,7 +119,7 @@ pub fn read_items<'a>(
         };
         request.left = request.left.saturating_sub(early.len());
         if request.left == 0 {
-            reader.requests.remove(&done.tag);
+            reader.requests.remove(done.tag);
             if let Some(active) = &mut reader.slots[slot] {
                 active.outstanding -= 1;
             }
@@ -138,8 +142,7 @@ struct Reader<'a> {
     free: Vec<usize>,
     /// The slot that still has something to ask, if any: items ask one after the other.
     asking: Vec<usize>,
-    requests: HashMap<u64, Request>,
-    next_tag: u64,
+    requests: UnderWay<Request>,
     /// Bytes asked for and not yet fed or unpacked.
     held: u64,
     unpacked: Vec<u8>,
@@ -200,9 +203,7 @@ impl<'a> Reader<'a> {
             active.asked += range.len;
             active.outstanding += 1;
             self.held += range.len;
-            self.requests.insert(self.next_tag, request);
-            queue.push(self.next_tag, range);
-            self.next_tag += 1;
+            queue.push(self.requests.add(request), range);
             return true;
         }
         false
@@ -357,7 +358,7 @@ impl Active<'_> {
             && let ItemEncoding::Wof(packing) | ItemEncoding::WofInline(packing, _) = self.feeding.encoding()
         {
             match Chunks::new(packing) {
-                Ok(chunks) => self.chunks = Some(chunks),
+                Ok(chunks) => self.chunks = Some(Box::new(chunks)),
                 Err(error) => return self.chunks_failed(error, sink),
             }
         }
@@ -372,7 +373,7 @@ impl Active<'_> {
 
     fn chunks_failed(&mut self, error: WofError, sink: &mut dyn Sink) {
         if !self.failed {
-            let at = self.chunks.as_ref().map_or(0, Chunks::at);
+            let at = self.chunks.as_ref().map_or(0, |chunks| chunks.at());
             let (range, reason) = (self.packed_range, error.to_string());
             sink.failed(self.item, ContentError::Corrupt { at, range, reason });
         }
