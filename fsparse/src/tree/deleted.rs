@@ -336,7 +336,7 @@ mod tests {
                 let named = names.iter().filter(|name| name.2 == number).count();
                 prop_assert_eq!(listed, if deleted { named.max(1) } else { 0 });
             }
-            prop_assert!(tree.directories().all(|directory| !tree.is_deleted(directory.inode)));
+            prop_assert!(tree.directories().all(|directory| !is_deleted(tree.inode(directory.inode))));
         }
     }
 }

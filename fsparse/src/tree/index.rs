@@ -4,7 +4,7 @@
 /// entry, and a block that has any of them a slot for each; between segments are numbers that nobody has. Numbers of
 /// ext4 and NTFS lie so densely that one segment holds them all. Those of XFS have gaps between their chunks, up to
 /// some hundred numbers, and others as wide as an allocation group.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct NumberIndex {
     /// In ascending order, without overlap.
     segments: Vec<Segment>,

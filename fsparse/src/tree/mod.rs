@@ -68,8 +68,9 @@ pub struct Tree<'a> {
     /// For each inode the directory it is, plus one; 0 for none.
     directory_of: Vec<u32>,
     paths: Vec<u8>,
+    /// Where the inode with a number is: while joining only.
     numbers: NumberIndex,
-    /// What joining asks of each inode.
+    /// What joining asks of each inode: while it does.
     briefs: Vec<Brief>,
     losses: Losses,
     /// Where deleted inodes stood, in listing order.
@@ -110,6 +111,8 @@ impl<'a> Tree<'a> {
         tree.by_path = (0..tree.directories.len() as u32).collect();
         let (paths, directories) = (&tree.paths, &tree.directories);
         tree.by_path.sort_unstable_by_key(|&index| &paths[directories[index as usize].path.clone()]);
+        // Trees are kept for long; what only joining needs is several bytes an inode.
+        (tree.numbers, tree.briefs) = Default::default();
         tree
     }
 
