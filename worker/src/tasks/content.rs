@@ -22,13 +22,13 @@ use coldread_model::{
 use std::{cell::RefCell, iter, thread};
 use stretches::{Stretches, Taken};
 
-/// What became of a volume's streams.
+/// What became of streams, by their places in the plan.
 #[derive(Default)]
 pub(super) struct Hashed {
-    /// By the stream's place in the plan; none where it could not be read.
+    /// None where a stream could not be read.
     pub(super) digests: Vec<Option<Sha256Digest>>,
-    /// What could not be.
-    pub(super) faults: Faults,
+    /// Why, in the order of places.
+    pub(super) failed: Vec<(usize, ContentError)>,
 }
 
 /// What could not be read, sorted.
@@ -49,7 +49,8 @@ impl Job<'_> {
         let bytes = self.context.get_output(plan)?;
         let streams = plan::decode(&bytes).map_err(|error| TaskError::Invalid(error.to_string()))?;
         drop(bytes);
-        let Hashed { digests, faults } = self.hash(&opened, volume, &streams)?;
+        let Hashed { digests, failed } = self.hash(&opened, &streams)?;
+        let faults = Faults::of(volume, &streams, failed);
         let found = streams.into_iter().zip(digests).filter_map(|(stream, sha256)| {
             Some(StreamDigest { inode: stream.inode, stream: stream.stream, sha256: sha256? })
         });
@@ -59,41 +60,32 @@ impl Job<'_> {
     }
 
     /// Hashes streams on all threads, each a stretch of the disk after the other.
-    pub(super) fn hash(
-        &self,
-        opened: &Opened<'_>,
-        volume: &VolumeSpec,
-        streams: &dyn Streams,
-    ) -> Result<Hashed, TaskError> {
+    pub(super) fn hash(&self, opened: &Opened<'_>, streams: &dyn Streams) -> Result<Hashed, TaskError> {
         let mut digests = vec![None; streams.count()];
         let stretches = Stretches::new(streams, &mut digests);
-        let one = || self.hash_stretches(opened, volume, streams, &stretches);
-        let outcomes: Vec<Result<Faults, TaskError>> = thread::scope(|scope| {
+        let one = || self.hash_stretches(opened, streams, &stretches);
+        let outcomes: Vec<Result<_, TaskError>> = thread::scope(|scope| {
             let running: Vec<_> = (0..self.threads).map(|_| scope.spawn(one)).collect();
             let panicked = || TaskError::Invalid("a content thread ended without a result".to_owned());
             running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(panicked()))).collect()
         });
-        let mut faults = Faults::default();
+        let mut failed = Vec::new();
         for outcome in outcomes {
-            let mut outcome = outcome?;
-            faults.coverage.append(&mut outcome.coverage);
-            faults.gaps.append(&mut outcome.gaps);
+            failed.append(&mut outcome?);
         }
         self.check()?;
-        faults.coverage.sort_unstable();
-        faults.gaps.sort_unstable();
-        Ok(Hashed { digests, faults })
+        failed.sort_unstable_by_key(|(place, _)| *place);
+        Ok(Hashed { digests, failed })
     }
 
-    /// Hashes one stretch after the other until all are taken.
+    /// Hashes one stretch after the other until all are taken. Gives what could not be.
     fn hash_stretches<'s>(
         &self,
         opened: &Opened<'_>,
-        volume: &VolumeSpec,
         streams: &'s dyn Streams,
         stretches: &Stretches<'s>,
-    ) -> Result<Faults, TaskError> {
-        let Some(first) = stretches.take() else { return Ok(Faults::default()) };
+    ) -> Result<Vec<(usize, ContentError)>, TaskError> {
+        let Some(first) = stretches.take() else { return Ok(Vec::new()) };
         let mut places = first.places.clone();
         let taken = RefCell::new(Taken::default());
         taken.borrow_mut().add(first);
@@ -119,19 +111,36 @@ impl Job<'_> {
             failed: Vec::new(),
         };
         read_items(items, &mut *queue, self.memory.ahead(self.threads), &mut sink);
-        let mut faults = Faults::default();
-        for (place, error) in sink.failed {
+        Ok(sink.failed)
+    }
+}
+
+impl Faults {
+    /// What could not be read of a volume's streams, by their places.
+    pub(super) fn of(
+        volume: &VolumeSpec,
+        streams: &dyn Streams,
+        failed: impl IntoIterator<Item = (usize, ContentError)>,
+    ) -> Self {
+        let mut faults = Self::default();
+        for (place, error) in failed {
             let owner = streams.owner(place);
             // Others' bytes lay there in the meantime.
             if !(owner.deleted && matches!(error, ContentError::Corrupt { .. })) {
                 faults.add(volume, owner.inode, &error);
             }
         }
-        Ok(faults)
+        faults.coverage.sort_unstable();
+        faults.gaps.sort_unstable();
+        faults
     }
-}
 
-impl Faults {
+    /// Takes in what else could not be read of the volume.
+    pub(super) fn append(&mut self, mut other: Self) {
+        self.coverage.append(&mut other.coverage);
+        self.gaps.append(&mut other.gaps);
+    }
+
     /// Records a stream that could not be hashed.
     fn add(&mut self, volume: &VolumeSpec, inode: u64, error: &ContentError) {
         let (kind, structure, range) = match error {
@@ -197,13 +206,22 @@ pub(super) struct Digests {
 }
 
 impl Digests {
-    /// Of streams that were hashed in the order of a plan; the survey has `count` streams.
-    pub(super) fn new(count: usize, plan: &[u32], digests: Vec<Option<Sha256Digest>>) -> Self {
-        let mut places = vec![NO_STREAM; count];
-        for (place, stream) in (0..).zip(plan) {
-            places[*stream as usize] = place;
+    /// None yet, of a survey with `count` streams.
+    pub(super) fn none(count: usize) -> Self {
+        Self { places: vec![NO_STREAM; count], digests: Vec::new() }
+    }
+
+    /// Takes in those of streams that were hashed in the order of a plan.
+    pub(super) fn add(&mut self, plan: &[u32], mut digests: Vec<Option<Sha256Digest>>) {
+        // A survey's indexes fit 32 bits.
+        for (place, stream) in (self.digests.len() as u32..).zip(plan) {
+            self.places[*stream as usize] = place;
         }
-        Self { places, digests }
+        if self.digests.is_empty() {
+            self.digests = digests;
+        } else {
+            self.digests.append(&mut digests);
+        }
     }
 
     pub(super) fn get(&self, stream: u32) -> Option<Sha256Digest> {

@@ -73,25 +73,27 @@ impl PlannedStream {
     }
 }
 
-/// What is to hash on a volume, in the order of where it lies, and what cannot be.
+/// What is to hash on a volume, and what cannot be.
 pub(super) struct Plan {
-    /// Indexes of the survey's streams.
+    /// Of each stream of the survey whether it is to be hashed.
+    pub(super) wanted: Vec<bool>,
+    /// Indexes of those that were not yet, in the order of where they lie.
     pub(super) streams: Vec<u32>,
     pub(super) gaps: Vec<Gap>,
 }
 
 impl Plan {
     /// Every stream of every inode that a name leads to (`listed`, by index) and that is a file of the
-    /// volume's users; of deleted files those that are intact. The volume has `size_bytes`; content that adds
-    /// up to far more is left out.
-    pub(super) fn of(survey: &Survey, listed: &[bool], size_bytes: u64) -> Self {
-        let mut found = Found::default();
+    /// volume's users; of deleted files those that are intact. Streams whose indexes are in `early` are hashed
+    /// without it. The volume has `size_bytes`; content that adds up to far more is left out.
+    pub(super) fn of(survey: &Survey, listed: &[bool], early: &[u32], size_bytes: u64) -> Self {
+        let mut wanted = vec![false; survey.streams.len()];
         let mut gaps = Vec::new();
         let mut allowance = Allowance::new(size_bytes);
         let mut gap = |kind, inode: &Inode, reason: String| {
             gaps.push(Gap::new(kind, "content", reason).at_inode(inode.number));
         };
-        for inode in wanted(survey, listed).filter(|inode| !is_deleted(inode)) {
+        for inode in listed_files(survey, listed).filter(|inode| !is_deleted(inode)) {
             for (at, stream) in streams_of(survey, inode) {
                 if let Encoding::Unreadable { encrypted, reason, .. } = stream.encoding {
                     // Else the survey told the gap, with its kind and place, where it met the trouble.
@@ -112,50 +114,73 @@ impl Plan {
                     gap(GapKind::Limit, inode, reason.to_owned());
                     continue;
                 }
-                found.add(survey, at);
+                wanted[at] = content_of(survey, at).is_some();
             }
         }
-        found.add_deleted(survey, listed, allowance);
-        Self { streams: found.in_order(), gaps }
+        want_deleted(survey, listed, allowance, &mut wanted);
+        let mut late = wanted.clone();
+        for stream in early {
+            late[*stream as usize] = false;
+        }
+        // A survey's indexes fit 32 bits.
+        let late = (0..).zip(late).filter_map(|(stream, late)| late.then_some(stream));
+        Self { streams: in_order(survey, late), wanted, gaps }
     }
 }
 
-/// Streams to hash: where on the volume their first bytes lie (0 where they do not), and their indexes.
-#[derive(Default)]
-struct Found(Vec<(u64, u32)>);
-
-impl Found {
-    /// Takes a stream in, unless it is not readable.
-    fn add(&mut self, survey: &Survey, stream: usize) {
-        let physical = content_of(survey, stream).map(|content| content.first_physical());
-        // A survey's indexes fit 32 bits.
-        self.0.extend(physical.map(|physical| (physical, stream as u32)));
-    }
-
-    /// Deleted files' streams, from what the others leave of the allowance. A digest that there is not says
-    /// enough: no gap tells of what was overwritten.
-    fn add_deleted(&mut self, survey: &Survey, listed: &[bool], mut allowance: Allowance) {
-        let intact = intact(survey);
-        for inode in wanted(survey, listed).filter(|inode| is_deleted(inode)) {
-            for (at, stream) in streams_of(survey, inode).filter(|(at, _)| intact.contains(at)) {
-                if !is_too_sparse(stream.size, survey.extents_of(stream)) && allowance.take(stream.size) {
-                    self.add(survey, at);
-                }
+/// Deleted files' streams, from what the others leave of the allowance. A digest that there is not says enough: no gap
+/// tells of what was overwritten.
+fn want_deleted(survey: &Survey, listed: &[bool], mut allowance: Allowance, wanted: &mut [bool]) {
+    let intact = intact(survey);
+    for inode in listed_files(survey, listed).filter(|inode| is_deleted(inode)) {
+        for (at, stream) in streams_of(survey, inode).filter(|(at, _)| intact.contains(at)) {
+            if !is_too_sparse(stream.size, survey.extents_of(stream)) && allowance.take(stream.size) {
+                wanted[at] = content_of(survey, at).is_some();
             }
         }
     }
+}
 
-    /// The streams in the order of where they lie; where in doubt, as the survey has them.
-    fn in_order(mut self) -> Vec<u32> {
-        self.0.sort_unstable();
-        self.0.iter().map(|(_, stream)| *stream).collect()
+/// Streams in the order of where on the volume their first bytes lie, those that have none there first; where in doubt,
+/// as the survey has them.
+fn in_order(survey: &Survey, streams: impl Iterator<Item = u32>) -> Vec<u32> {
+    let place = |stream: u32| {
+        let content = content_of(survey, stream as usize);
+        (content.map_or(0, |content| content.first_physical()), stream)
+    };
+    let mut placed: Vec<(u64, u32)> = streams.map(place).collect();
+    placed.sort_unstable();
+    // Not into the same room, which is four times what is kept.
+    placed.iter().map(|(_, stream)| *stream).collect()
+}
+
+/// The streams of every file in use that a [`Plan`] may have, whether a name leads to it or not; in the order of where
+/// they lie. None where they claim more bytes than a plan would take, so that names decide which are left out.
+pub(super) fn in_use(survey: &Survey, size_bytes: u64) -> Vec<u32> {
+    let mut found = Vec::new();
+    let mut allowance = Allowance::new(size_bytes);
+    for inode in survey.inodes.iter().filter(|inode| is_users(inode) && !is_deleted(inode)) {
+        for (at, stream) in streams_of(survey, inode) {
+            if content_of(survey, at).is_none() || is_too_sparse(stream.size, survey.extents_of(stream)) {
+                continue;
+            }
+            if !allowance.take(stream.size) {
+                return Vec::new();
+            }
+            found.push(at as u32);
+        }
     }
+    in_order(survey, found.into_iter())
 }
 
 /// Inodes that are listed and not the filesystem's own.
-fn wanted<'a>(survey: &'a Survey, listed: &'a [bool]) -> impl Iterator<Item = &'a Inode> {
+fn listed_files<'a>(survey: &'a Survey, listed: &'a [bool]) -> impl Iterator<Item = &'a Inode> {
     let inodes = survey.inodes.iter().zip(listed).filter(|(_, listed)| **listed);
-    inodes.map(|(inode, _)| inode).filter(|inode| !inode.flags.contains(RowFlags::INTERNAL))
+    inodes.map(|(inode, _)| inode).filter(|inode| is_users(inode))
+}
+
+fn is_users(inode: &Inode) -> bool {
+    !inode.flags.contains(RowFlags::INTERNAL)
 }
 
 fn is_deleted(inode: &Inode) -> bool {
@@ -165,15 +190,6 @@ fn is_deleted(inode: &Inode) -> bool {
 /// An inode's streams, with their indexes.
 fn streams_of<'a>(survey: &'a Survey, inode: &Inode) -> impl Iterator<Item = (usize, &'a Stream)> {
     inode.streams.range().zip(survey.streams_of(inode))
-}
-
-/// Of each stream of the survey whether it is among `streams`.
-pub(super) fn marked(survey: &Survey, streams: &[u32]) -> Vec<bool> {
-    let mut marked = vec![false; survey.streams.len()];
-    for stream in streams {
-        marked[*stream as usize] = true;
-    }
-    marked
 }
 
 /// Cuts a plan into parts of about `bytes` of allocated content each, or more where that would be more parts than a
@@ -263,14 +279,19 @@ mod tests {
         }
         survey.inodes[3].flags |= RowFlags::INTERNAL;
         survey.free = [1000, 3000].map(|start| ByteRange::new(start, 100)).into_iter().collect();
-        let plan = Plan::of(&survey, &[true; 4], 1 << 20);
+        let plan = Plan::of(&survey, &[true; 4], &[], 1 << 20);
         let written = decode(&encode(&OfSurvey::new(&survey, &plan.streams), 0..2)).unwrap();
         let written: Vec<_> = written.iter().map(|stream| (stream.inode, stream.deleted)).collect();
         assert_eq!(written, [(0, false), (1, true)]);
-        assert_eq!(marked(&survey, &plan.streams), [true, true, false, false]);
+        assert_eq!(plan.wanted, [true, true, false, false]);
         assert_eq!(plan.gaps, []);
         // What is not listed is not read.
-        assert_eq!(Plan::of(&survey, &[true, false, true, true], 1 << 20).streams.len(), 1);
+        assert_eq!(Plan::of(&survey, &[true, false, true, true], &[], 1 << 20).streams, [0]);
+        // Before names are known, it is what is in use; then the rest.
+        let early = in_use(&survey, 1 << 20);
+        assert_eq!(early, [0]);
+        let plan = Plan::of(&survey, &[true; 4], &early, 1 << 20);
+        assert_eq!((plan.wanted, plan.streams), (vec![true, true, false, false], vec![1]));
     }
 
     #[test]
@@ -279,12 +300,14 @@ mod tests {
         for number in 0..1000 {
             file(&mut survey, number, 1 << 30);
         }
-        let plan = Plan::of(&survey, &[true; 1000], 1 << 30);
+        let plan = Plan::of(&survey, &[true; 1000], &[], 1 << 30);
         assert_eq!(plan.streams.len(), 80);
+        assert!(in_use(&survey, 1 << 30).is_empty());
+        assert_eq!(in_use(&survey, 1 << 40).len(), 1000);
         assert_eq!(plan.gaps.len(), 920);
         assert!(plan.gaps.iter().all(|gap| gap.kind == GapKind::Limit));
         assert!(plan.gaps.iter().any(|gap| gap.inode == Some(80)));
-        assert!(!marked(&survey, &plan.streams)[80]);
+        assert!(!plan.wanted[80]);
         assert_eq!(survey.inodes[80].streams, Run { first: 80, count: 1 });
         let streams = OfSurvey::new(&survey, &plan.streams);
         assert_eq!(shards(&streams, 1 << 30).len(), 80);

@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn a_plan_that_went_to_another_task_says_what_the_survey_does() {
         let survey = survey();
-        let plan = Plan::of(&survey, &[true], 1 << 20);
+        let plan = Plan::of(&survey, &[true], &[], 1 << 20);
         // What is not read from the volume first, as the survey has it, then in the order of the disk.
         assert_eq!(plan.streams, [1, 4, 6, 2, 0, 3]);
         assert_eq!(plan.gaps.len(), 1);

@@ -40,6 +40,7 @@ struct Cut {
 }
 
 /// A volume's rows, written.
+#[derive(Default)]
 pub(super) struct Written {
     /// The chunks, in order.
     pub(super) chunks: Vec<ChunkRef>,

@@ -4,6 +4,7 @@
 //! It is one task an asset, not one a volume: fstab joins the volumes, and extractors read the joined tree.
 
 mod descent;
+mod early;
 mod extract;
 mod goals;
 mod joined;
@@ -13,16 +14,20 @@ mod volume;
 
 use super::{
     Job, TaskError,
+    content::Hashed,
     survey::{self, Opened},
 };
-use coldread_fsparse::{survey::Survey, tree::Tree};
+use coldread_fsparse::{
+    survey::{Entry, Survey},
+    tree::Tree,
+};
 use coldread_model::{
     Gap, Part, Parts,
-    task::{AssembleOutput, AssembledVolume, ContentMode, ProbeOutput, Share, SourceSpec},
+    task::{AssembleOutput, AssembledVolume, ContentMode, ProbeOutput, Share, SourceSpec, VolumeSpec},
 };
 use joined::Asset;
 use std::thread;
-use volume::{Contents, Joined};
+use volume::{Joined, Listed};
 
 /// An assemble task's input.
 pub(super) struct Work<'a> {
@@ -40,6 +45,11 @@ impl Work<'_> {
     /// Whether digests of files are asked for.
     fn wants_digests(&self) -> bool {
         self.asked.contains(Part::Files) && self.content == ContentMode::Hash
+    }
+
+    /// Whether this task makes them.
+    fn hashes(&self) -> bool {
+        self.whole && self.wants_digests()
     }
 }
 
@@ -73,54 +83,71 @@ impl Job<'_> {
             gaps.extend(survey.gaps.drain(..).map(|gap| gap.in_volume(&spec.name)));
             entries.push(std::mem::take(&mut survey.entries));
         }
-        let mut trees: Vec<Option<Tree<'_>>> = Vec::new();
-        for (((surveyed, volume), spec), entries) in surveys.iter().zip(&opened).zip(specs).zip(entries) {
-            let (Some(surveyed), Some(volume)) = (surveyed, volume) else {
-                trees.push(None);
-                continue;
+        let surveys = &surveys[..];
+        let early = if work.hashes() { early::streams(specs, surveys) } else { Vec::new() };
+        thread::scope(|scope| {
+            let hashing = || scope.spawn(|| self.hash_early(&opened, surveys, &early));
+            let hashing = work.hashes().then(hashing);
+            let trees = join_all(specs, &opened, surveys, entries, &mut gaps)?;
+            self.check()?;
+            tracing::debug!("joined");
+            let asset = Asset::new(specs, &opened, &trees);
+            gaps.extend(asset.crowded());
+            let joined = |index: usize| {
+                let (volume, tree) = (opened[index].as_ref()?, trees[index].as_ref()?);
+                let (early, partly) = (early.get(index), surveys[index].as_ref()?.partly);
+                let early = early.map(Vec::as_slice).unwrap_or_default();
+                Some(Joined { spec: &specs[index], volume, tree, early, partly })
             };
-            let root = volume.driver.root(&volume.spec.geometry);
-            let root = root.map_err(|error| TaskError::Invalid(error.to_string()))?;
-            let tree = Tree::join(&surveyed.survey, &entries, root);
-            gaps.extend(tree.gaps().iter().cloned().map(|gap| gap.in_volume(&spec.name)));
-            trees.push(Some(tree));
-        }
-        self.check()?;
-        tracing::debug!("joined");
+            let joined: Vec<_> = (0..specs.len()).map(joined).collect();
+            let hashed = || match hashing {
+                Some(thread) => thread.join().unwrap_or_else(|_| Err(panicked("early content"))),
+                None => Ok(Vec::new()),
+            };
+            self.finish(work, &asset, &joined, gaps, hashed)
+        })
+    }
 
-        let asset = Asset::new(specs, &opened, &trees);
-        gaps.extend(asset.crowded());
-        let joined = |index: usize| {
-            let (volume, tree) = (opened[index].as_ref()?, trees[index].as_ref()?);
-            Some(Joined { spec: &specs[index], volume, tree, partly: surveys[index].as_ref()?.partly })
-        };
-        let joined: Vec<_> = (0..specs.len()).map(joined).collect();
+    /// Runs the extractors and lists the volumes; `hashed` gives what came of each one's early streams meanwhile, of
+    /// none where no digests are made here.
+    fn finish(
+        &self,
+        work: &Work<'_>,
+        asset: &Asset<'_>,
+        joined: &[Option<Joined<'_>>],
+        mut gaps: Vec<Gap>,
+        hashed: impl FnOnce() -> Result<Vec<Hashed>, TaskError>,
+    ) -> Result<AssembleOutput, TaskError> {
         // Extractors wait for one file to know the next; there is enough else to do meanwhile.
         let (extracted, listed) = thread::scope(|scope| {
-            let extracted = scope.spawn(|| extract::extract(&asset, work, self));
-            let listed = self.list_all(work, &asset, &joined, &mut gaps);
-            let panicked = || Err(TaskError::Invalid("extraction ended without a result".to_owned()));
-            (extracted.join().unwrap_or_else(|_| panicked()), listed)
+            let extracted = scope.spawn(|| extract::extract(asset, work, self));
+            let listed = self.list_all(work, asset, joined, &mut gaps);
+            (extracted.join().unwrap_or_else(|_| Err(panicked("extraction"))), listed)
         });
-        let (extracted, (volumes, contents)) = (extracted?, listed?);
-
-        let mut output = AssembleOutput {
-            volumes,
+        let (extracted, mut listed) = (extracted?, listed?);
+        let mut coverage = Vec::new();
+        for ((joined, (_, listed)), read) in joined.iter().zip(&listed).zip(&extracted.read) {
+            coverage.extend(joined.iter().flat_map(|joined| joined.coverage(listed, read)));
+        }
+        for ((joined, (_, listed)), hashed) in joined.iter().zip(&mut listed).zip(hashed()?) {
+            let Some(joined) = joined else { continue };
+            let faults = self.digest(joined, hashed, listed)?;
+            coverage.extend(faults.coverage);
+            gaps.extend(faults.gaps);
+        }
+        let volumes = listed
+            .into_iter()
+            .map(|(volume, listed)| AssembledVolume { chunks: listed.into_chunks(), ..volume });
+        gaps.sort_unstable();
+        gaps.dedup();
+        Ok(AssembleOutput {
+            volumes: volumes.collect(),
             system: extracted.system,
             found: extracted.found,
             found_gaps: extracted.gaps,
-            coverage: Vec::new(),
-            gaps: Vec::new(),
-        };
-        for ((joined, contents), read) in joined.iter().zip(contents).zip(&extracted.read) {
-            if let Some(joined) = joined {
-                output.coverage.extend(joined.coverage(contents, read));
-            }
-        }
-        gaps.sort_unstable();
-        gaps.dedup();
-        output.gaps = gaps;
-        Ok(output)
+            coverage,
+            gaps,
+        })
     }
 
     /// The surveys of all volumes that hold a filesystem.
@@ -152,15 +179,15 @@ impl Job<'_> {
         Ok(whole)
     }
 
-    /// Lists all volumes that were surveyed; gives of each also what was read of its files.
+    /// Lists all volumes that were surveyed.
     fn list_all(
         &self,
         work: &Work<'_>,
         asset: &Asset<'_>,
         joined: &[Option<Joined<'_>>],
         gaps: &mut Vec<Gap>,
-    ) -> Result<(Vec<AssembledVolume>, Vec<Contents>), TaskError> {
-        let (mut volumes, mut contents) = (Vec::new(), Vec::new());
+    ) -> Result<Vec<(AssembledVolume, Listed)>, TaskError> {
+        let mut volumes = Vec::new();
         for (index, (spec, joined)) in asset.specs.iter().zip(joined).enumerate() {
             let mut assembled = AssembledVolume {
                 name: spec.name.clone(),
@@ -172,9 +199,35 @@ impl Job<'_> {
                 shards: Vec::new(),
             };
             let listed = joined.as_ref().map(|joined| self.list(work, joined, &mut assembled, gaps));
-            contents.push(listed.transpose()?.unwrap_or_default());
-            volumes.push(assembled);
+            volumes.push((assembled, listed.transpose()?.unwrap_or_default()));
         }
-        Ok((volumes, contents))
+        Ok(volumes)
     }
+}
+
+/// The trees of all volumes that were surveyed, of names that were taken out of their surveys.
+fn join_all<'a>(
+    specs: &[VolumeSpec],
+    opened: &[Option<Opened<'_>>],
+    surveys: &'a [Option<Surveyed>],
+    entries: Vec<Vec<Entry>>,
+    gaps: &mut Vec<Gap>,
+) -> Result<Vec<Option<Tree<'a>>>, TaskError> {
+    let mut trees = Vec::new();
+    for (((surveyed, volume), spec), entries) in surveys.iter().zip(opened).zip(specs).zip(entries) {
+        let (Some(surveyed), Some(volume)) = (surveyed, volume) else {
+            trees.push(None);
+            continue;
+        };
+        let root = volume.driver.root(&volume.spec.geometry);
+        let root = root.map_err(|error| TaskError::Invalid(error.to_string()))?;
+        let tree = Tree::join(&surveyed.survey, &entries, root);
+        gaps.extend(tree.gaps().iter().cloned().map(|gap| gap.in_volume(&spec.name)));
+        trees.push(Some(tree));
+    }
+    Ok(trees)
+}
+
+fn panicked(what: &str) -> TaskError {
+    TaskError::Invalid(format!("{what} ended without a result"))
 }

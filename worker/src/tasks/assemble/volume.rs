@@ -3,12 +3,13 @@
 use super::{
     super::{
         Job, TaskError,
-        content::Digests,
+        content::{Digests, Faults, Hashed},
         plan::{self, Plan},
         streams::OfSurvey,
         survey::Opened,
     },
-    Work, listing,
+    Work,
+    listing::{self, Written},
 };
 use coldread_fsparse::{
     coverage::{Rest, StreamUse, volume_coverage},
@@ -16,48 +17,51 @@ use coldread_fsparse::{
 };
 use coldread_model::{
     ByteRange, CoverageRange, Gap, Part, RowFlags,
+    manifest::ChunkRef,
     task::{AssembledVolume, VolumeSpec},
 };
-use std::{collections::HashSet, thread};
+use std::collections::HashSet;
 
 /// A volume whose survey is joined.
 pub(super) struct Joined<'a> {
     pub(super) spec: &'a VolumeSpec,
     pub(super) volume: &'a Opened<'a>,
     pub(super) tree: &'a Tree<'a>,
+    /// The streams that are hashed without waiting for the tree, by their indexes.
+    pub(super) early: &'a [u32],
     /// Whether the survey tells of a part of the volume only: what extractors want.
     pub(super) partly: bool,
 }
 
-/// What was read of a volume's files.
+/// A volume whose rows are written.
 #[derive(Default)]
-pub(super) struct Contents {
+pub(super) struct Listed {
+    written: Written,
     /// Of each stream of the survey, whether it is read for its digest; nothing where none is.
-    planned: Vec<bool>,
-    /// What of it could not be.
-    damaged: Vec<CoverageRange>,
+    wanted: Vec<bool>,
+    /// The streams that are still to be hashed in this task, by their indexes.
+    late: Vec<u32>,
 }
 
 impl Job<'_> {
-    /// Lists a volume and hashes its content, or plans the tasks that do.
+    /// Lists a volume, and finds what else of its content is to be hashed: in this task, or in others that are planned.
     pub(super) fn list(
         &self,
         work: &Work<'_>,
         joined: &Joined<'_>,
         assembled: &mut AssembledVolume,
         gaps: &mut Vec<Gap>,
-    ) -> Result<Contents, TaskError> {
-        let Joined { spec, volume, tree, .. } = *joined;
+    ) -> Result<Listed, TaskError> {
+        let Joined { spec, volume, tree, early, .. } = *joined;
         let survey = tree.survey();
-        let mut contents = Contents::default();
-        let listed = work.asked.contains(Part::Files);
-        let mut to_hash = None;
+        let mut listed = Listed::default();
         if work.wants_digests() {
-            let Plan { streams, gaps: found } = Plan::of(survey, &tree.listed(), spec.range.len);
+            let Plan { wanted, streams, gaps: found } =
+                Plan::of(survey, &tree.listed(), early, spec.range.len);
             gaps.extend(found.into_iter().map(|gap| gap.in_volume(&spec.name)));
-            contents.planned = plan::marked(survey, &streams);
+            listed.wanted = wanted;
             if work.whole {
-                to_hash = Some(streams);
+                listed.late = streams;
             } else {
                 let streams = OfSurvey::new(survey, &streams);
                 for (number, shard) in plan::shards(&streams, work.shard_bytes.max(1)).into_iter().enumerate()
@@ -73,52 +77,64 @@ impl Job<'_> {
             let found = self.cross_check(work.cross_check, volume, raw, tree)?;
             gaps.extend(found.into_iter().map(|gap| gap.in_volume(&spec.name)));
         }
-        if !listed {
-            return Ok(contents);
+        if work.asked.contains(Part::Files) {
+            listed.written = listing::write(tree, work.hashes(), self)?;
+            gaps.extend(listed.written.gaps.drain(..).map(|gap| gap.in_volume(&spec.name)));
+            assembled.rows = listed.written.chunks.iter().map(|chunk| u64::from(chunk.rows)).sum();
+            tracing::debug!(volume = spec.name, rows = assembled.rows, "listed");
         }
-        // The listing is made while the disk is waited for.
-        let (written, content) = thread::scope(|scope| {
-            let will_hash = to_hash.is_some();
-            let written = scope.spawn(move || listing::write(tree, will_hash, self));
-            let hash = |streams: Vec<_>| {
-                let hashed = self.hash(volume, spec, &OfSurvey::new(survey, &streams))?;
-                let digests = Digests::new(survey.streams.len(), &streams, hashed.digests);
-                Ok((streams.len(), digests, hashed.faults))
-            };
-            let content: Result<_, TaskError> = to_hash.map(hash).transpose();
-            let panicked = || Err(TaskError::Invalid("the listing ended without a result".to_owned()));
-            (written.join().unwrap_or_else(|_| panicked()), content)
-        });
-        let mut written = written?;
-        if let Some((streams, digests, faults)) = content? {
-            tracing::debug!(volume = spec.name, streams, "hashed");
-            gaps.extend(faults.gaps);
-            contents.damaged = faults.coverage;
-            written.add_digests(&digests, self)?;
+        Ok(listed)
+    }
+
+    /// Adds the digests of the streams that were hashed early to the listing, and those of the others, which are hashed
+    /// now. Gives what could not be read.
+    pub(super) fn digest(
+        &self,
+        joined: &Joined<'_>,
+        hashed: Hashed,
+        listed: &mut Listed,
+    ) -> Result<Faults, TaskError> {
+        let Joined { spec, early, .. } = *joined;
+        let survey = joined.tree.survey();
+        // What no name leads to is not listed, and neither is what is wrong with it.
+        let wanted = |(place, _): &(usize, _)| listed.wanted[early[*place] as usize];
+        let failed = hashed.failed.into_iter().filter(wanted);
+        let mut faults = Faults::of(spec, &OfSurvey::new(survey, early), failed);
+        let mut digests = Digests::none(survey.streams.len());
+        digests.add(early, hashed.digests);
+        if !listed.late.is_empty() {
+            let streams = OfSurvey::new(survey, &listed.late);
+            let hashed = self.hash(joined.volume, &streams)?;
+            faults.append(Faults::of(spec, &streams, hashed.failed));
+            digests.add(&listed.late, hashed.digests);
         }
-        gaps.extend(written.gaps.into_iter().map(|gap| gap.in_volume(&spec.name)));
-        assembled.rows += written.chunks.iter().map(|chunk| u64::from(chunk.rows)).sum::<u64>();
-        assembled.chunks.append(&mut written.chunks);
-        tracing::debug!(volume = spec.name, rows = assembled.rows, "listed");
-        Ok(contents)
+        listed.written.add_digests(&digests, self)?;
+        tracing::debug!(volume = spec.name, late = listed.late.len(), "digests are listed");
+        Ok(faults)
     }
 }
 
 impl Joined<'_> {
     /// What became of the volume's bytes; extractors read the content of the inodes in `extracted`.
-    pub(super) fn coverage(&self, contents: Contents, extracted: &HashSet<u32>) -> Vec<CoverageRange> {
+    pub(super) fn coverage(&self, listed: &Listed, extracted: &HashSet<u32>) -> Vec<CoverageRange> {
         let survey = self.tree.survey();
         let range = ByteRange::new(self.spec.range.start, self.spec.range.len);
         let size = self.volume.spec.size_bytes;
         let rest = if self.partly { Rest::NotAsked } else { Rest::Unreferenced };
-        let mut coverage = volume_coverage(&self.spec.name, range, size, survey, rest, |inode, stream| {
+        let coverage = volume_coverage(&self.spec.name, range, size, survey, rest, |inode, stream| {
             let deleted = survey.inodes[inode].flags.contains(RowFlags::DELETED);
             let extracted = || survey.streams[stream].name.len == 0 && extracted.contains(&(inode as u32));
-            let read = contents.planned.get(stream) == Some(&true) || !deleted && extracted();
+            let read = listed.wanted.get(stream) == Some(&true) || !deleted && extracted();
             if read { StreamUse::Read } else { StreamUse::NotAsked }
         });
         tracing::debug!(volume = self.spec.name, ranges = coverage.len(), "accounted for");
-        coverage.extend(contents.damaged);
         coverage
+    }
+}
+
+impl Listed {
+    /// The chunks of its listing.
+    pub(super) fn into_chunks(self) -> Vec<ChunkRef> {
+        self.written.chunks
     }
 }

@@ -70,7 +70,7 @@ pub(super) fn extract(asset: &Asset<'_>, work: &Work<'_>, job: &Job<'_>) -> Resu
     let (wanted, crowded) = find::find(asset, &roots, &Wants::of(&extractors(work.asked)));
     let all = Extraction { asset, job, roots, contexts, package_contexts };
     let gaps = all.context_gaps().chain(left_out).chain(unknown).chain(unlayered).chain(crowded).collect();
-    let events = job.memory.events(work.whole && work.wants_digests());
+    let events = job.memory.events(work.hashes());
     let mut collector = Collector::new(all.contexts[0].system.clone(), gaps, events);
     all.run(&wanted, &mut read, &mut collector)?;
     drop(wanted);

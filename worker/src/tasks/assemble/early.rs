@@ -1,0 +1,39 @@
+//! Content that is hashed as soon as the surveys are there: nearly every file in use has a name, and the disk need not
+//! wait until the trees say which.
+
+use super::{
+    super::{Job, TaskError, content::Hashed, plan, streams::OfSurvey, survey::Opened},
+    Surveyed,
+};
+use coldread_model::task::VolumeSpec;
+
+/// Of each volume the streams of all files in use, by their indexes, in the order in which they lie.
+pub(super) fn streams(specs: &[VolumeSpec], surveys: &[Option<Surveyed>]) -> Vec<Vec<u32>> {
+    let of = |(spec, surveyed): (&VolumeSpec, &Option<Surveyed>)| {
+        surveyed.as_ref().map(|surveyed| plan::in_use(&surveyed.survey, spec.range.len)).unwrap_or_default()
+    };
+    specs.iter().zip(surveys).map(of).collect()
+}
+
+impl Job<'_> {
+    /// Hashes these streams, one volume after the other.
+    pub(super) fn hash_early(
+        &self,
+        opened: &[Option<Opened<'_>>],
+        surveys: &[Option<Surveyed>],
+        streams: &[Vec<u32>],
+    ) -> Result<Vec<Hashed>, TaskError> {
+        let mut all = Vec::new();
+        for ((volume, surveyed), streams) in opened.iter().zip(surveys).zip(streams) {
+            all.push(match (volume, surveyed) {
+                (Some(volume), Some(Surveyed { survey, .. })) if !streams.is_empty() => {
+                    let hashed = self.hash(volume, &OfSurvey::new(survey, streams))?;
+                    tracing::debug!(streams = streams.len(), "hashed");
+                    hashed
+                }
+                _ => Hashed::default(),
+            });
+        }
+        Ok(all)
+    }
+}
