@@ -1,8 +1,8 @@
 //! What the disk itself needs for the same bytes: fio replays the ranges with io_uring past the page cache.
 //!
 //! The ranges are those that fsparse asked for, recorded once, without the image's holes, widened to 4 KiB,
-//! sorted, and merged as the reader merges them (gaps of at most 64 KiB are read through, no read is longer
-//! than 1 MiB). fio knows all of them beforehand and waits for none, as no parser can, which learns from one read where
+//! sorted, and merged as the reader does on a far disk (gaps of at most 64 KiB are read through, no read is longer
+//! than 1 MiB; on a near one it reads less, in more pieces). fio knows all of them beforehand and waits for none, as no parser can, which learns from one read where
 //! the next one is. But its buffers lie on small pages: where a disk takes only so many of them at once, long reads cost it
 //! more than they cost the reader, whose buffers lie on huge ones.
 
