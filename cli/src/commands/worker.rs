@@ -34,7 +34,7 @@ pub struct Work {
     /// Tasks that run at a time; each uses all cores
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = RangedU64ValueParser::<usize>::new().range(1..=256))]
     slots: usize,
-    /// Memory for what a task reads ahead, then for login events until they are sorted, e.g. 64MiB; at least 8MiB;
+    /// Memory for what a task reads ahead and for login events until they are sorted, e.g. 64MiB; at least 8MiB;
     /// what it knows of names and inodes is not counted in
     #[arg(long, value_name = "SIZE", value_parser = size::memory, default_value = "128MiB")]
     memory: u64,

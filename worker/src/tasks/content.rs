@@ -3,7 +3,7 @@
 mod stretches;
 
 use super::{
-    Job, TaskContext, TaskError, plan,
+    Job, TaskError, plan,
     streams::{Content, Streams},
     survey::Opened,
 };
@@ -21,6 +21,9 @@ use coldread_model::{
 };
 use std::{cell::RefCell, iter, thread};
 use stretches::{Stretches, Taken};
+
+/// Whether nobody wants the digests any more.
+pub(super) type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// What became of streams, by their places in the plan.
 #[derive(Default)]
@@ -49,7 +52,8 @@ impl Job<'_> {
         let bytes = self.context.get_output(plan)?;
         let streams = plan::decode(&bytes).map_err(|error| TaskError::Invalid(error.to_string()))?;
         drop(bytes);
-        let Hashed { digests, failed } = self.hash(&opened, &streams)?;
+        let lost = || self.context.cancelled();
+        let Hashed { digests, failed } = self.hash(&opened, &streams, &lost)?;
         let faults = Faults::of(volume, &streams, failed);
         let found = streams.into_iter().zip(digests).filter_map(|(stream, sha256)| {
             Some(StreamDigest { inode: stream.inode, stream: stream.stream, sha256: sha256? })
@@ -59,11 +63,16 @@ impl Job<'_> {
         Ok(ContentOutput { digests, coverage: faults.coverage, gaps: faults.gaps })
     }
 
-    /// Hashes streams on all threads, each a stretch of the disk after the other.
-    pub(super) fn hash(&self, opened: &Opened<'_>, streams: &dyn Streams) -> Result<Hashed, TaskError> {
+    /// Hashes streams on all threads, each a stretch of the disk after the other; ends early once `stop` says so.
+    pub(super) fn hash(
+        &self,
+        opened: &Opened<'_>,
+        streams: &dyn Streams,
+        stop: Stop<'_>,
+    ) -> Result<Hashed, TaskError> {
         let mut digests = vec![None; streams.count()];
         let stretches = Stretches::new(streams, &mut digests);
-        let one = || self.hash_stretches(opened, streams, &stretches);
+        let one = || self.hash_stretches(opened, streams, &stretches, stop);
         let outcomes: Vec<Result<_, TaskError>> = thread::scope(|scope| {
             let running: Vec<_> = (0..self.threads).map(|_| scope.spawn(one)).collect();
             let panicked = || TaskError::Invalid("a content thread ended without a result".to_owned());
@@ -73,7 +82,9 @@ impl Job<'_> {
         for outcome in outcomes {
             failed.append(&mut outcome?);
         }
-        self.check()?;
+        if stop() {
+            return Err(TaskError::Cancelled);
+        }
         failed.sort_unstable_by_key(|(place, _)| *place);
         Ok(Hashed { digests, failed })
     }
@@ -84,6 +95,7 @@ impl Job<'_> {
         opened: &Opened<'_>,
         streams: &'s dyn Streams,
         stretches: &Stretches<'s>,
+        stop: Stop<'_>,
     ) -> Result<Vec<(usize, ContentError)>, TaskError> {
         let Some(first) = stretches.take() else { return Ok(Vec::new()) };
         let mut places = first.places.clone();
@@ -92,7 +104,7 @@ impl Job<'_> {
         let items = iter::from_fn(|| {
             loop {
                 let Some(place) = places.next() else {
-                    let next = stretches.take().filter(|_| !self.context.cancelled())?;
+                    let next = stretches.take().filter(|_| !stop())?;
                     places = next.places.clone();
                     taken.borrow_mut().add(next);
                     continue;
@@ -104,12 +116,7 @@ impl Job<'_> {
             }
         });
         let mut queue = opened.source.open_queue().map_err(|error| TaskError::Source(error.to_string()))?;
-        let mut sink = Placing {
-            hashing: DigestSink::default(),
-            context: self.context,
-            taken: &taken,
-            failed: Vec::new(),
-        };
+        let mut sink = Placing { hashing: DigestSink::default(), stop, taken: &taken, failed: Vec::new() };
         read_items(items, &mut *queue, self.memory.ahead(self.threads), &mut sink);
         Ok(sink.failed)
     }
@@ -156,10 +163,10 @@ impl Faults {
     }
 }
 
-/// Puts each digest where it belongs, counts what is read, and stops when the lease is lost.
+/// Puts each digest where it belongs.
 struct Placing<'a, 's> {
     hashing: DigestSink,
-    context: &'a dyn TaskContext,
+    stop: Stop<'a>,
     taken: &'a RefCell<Taken<'s>>,
     failed: Vec<(usize, ContentError)>,
 }
@@ -191,7 +198,7 @@ impl Sink for Placing<'_, '_> {
         self.place();
     }
     fn stop(&self) -> bool {
-        self.context.cancelled()
+        (self.stop)()
     }
 }
 
@@ -227,5 +234,88 @@ impl Digests {
     pub(super) fn get(&self, stream: u32) -> Option<Sha256Digest> {
         let place = *self.places.get(stream as usize)?;
         self.digests.get(place as usize).copied().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        memory::Memory,
+        tasks::{
+            counted::Counted,
+            disks::Disks,
+            in_memory::Objects,
+            plan::{PlannedContent, PlannedStream},
+        },
+    };
+    use coldread_fsparse::{fs, source::memory::MemorySource, survey::Extent};
+    use coldread_model::{ByteRange, task::FilesystemSpec};
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    /// Files of a mebibyte each, one after the other, each of one byte over and over.
+    fn files(count: u8) -> (MemorySource, Vec<PlannedStream>) {
+        const LEN: u64 = 1 << 20;
+        let bytes = (0..count).flat_map(|file| vec![file; LEN as usize]).collect();
+        let stream = |file: u8| {
+            let physical = u64::from(file) * LEN;
+            PlannedStream {
+                inode: file.into(),
+                stream: Vec::new(),
+                size: LEN,
+                initialized: LEN,
+                deleted: false,
+                content: PlannedContent::Plain(vec![Extent {
+                    logical: 0,
+                    physical,
+                    len: LEN,
+                    unwritten: false,
+                }]),
+            }
+        };
+        (MemorySource::new(bytes), (0..count).map(stream).collect())
+    }
+
+    /// Hashes them on three threads; also gives how many bytes were read.
+    fn hashed(
+        source: MemorySource,
+        streams: &dyn Streams,
+        stop: Stop<'_>,
+    ) -> (Result<Hashed, TaskError>, u64) {
+        let (context, disks) = (Objects::default(), Disks::within(1 << 20));
+        let job = Job { disks: &disks, threads: 3, memory: Memory::of(1), context: &context };
+        let driver = fs::by_name("ext4").unwrap();
+        let size_bytes = source.size_bytes();
+        let (driver_name, patches) = ("ext4".to_owned(), Vec::new());
+        let spec =
+            FilesystemSpec { driver: driver_name, geometry: Vec::new(), units: 1, size_bytes, patches };
+        let opened = Opened { driver, spec: &spec, source: Counted::new(Arc::new(source), &context) };
+        let hashed = job.hash(&opened, streams, stop);
+        (hashed, context.read())
+    }
+
+    #[test]
+    fn each_file_gets_its_digest_and_a_bad_place_costs_one_of_them() {
+        let (source, streams) = files(20);
+        let bad = ByteRange::new((7 << 20) + 512, 512);
+        let (hashed, _) = hashed(source.with_bad(vec![bad]), &streams, &|| false);
+        let Hashed { digests, failed } = hashed.unwrap();
+        for (file, digest) in (0..20).zip(digests) {
+            let right = (file != 7).then(|| digest_of(&vec![file; 1 << 20], 1 << 20));
+            assert_eq!(digest, right, "file {file}");
+        }
+        assert_eq!(failed.iter().map(|(place, _)| *place).collect::<Vec<_>>(), [7]);
+    }
+
+    #[test]
+    fn what_nobody_wants_any_more_is_not_read_to_its_end() {
+        let (source, streams) = files(100);
+        let asked = AtomicUsize::new(0);
+        let (hashed, read) = hashed(source, &streams, &|| asked.fetch_add(1, Ordering::Relaxed) > 30);
+        assert_eq!(hashed.err(), Some(TaskError::Cancelled));
+        assert!(read < 60 << 20, "{read} bytes were read");
     }
 }

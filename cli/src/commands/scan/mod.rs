@@ -76,7 +76,7 @@ pub struct Scan {
     /// as gaps: `explained` where it is known why this reading is the kernel's, else `disagreement`
     #[arg(long, value_name = "N%", value_parser = share::parse, default_value = "0%", hide_default_value = true)]
     cross_check: Share,
-    /// Memory for what is read ahead, then for login events until they are sorted, e.g. 64MiB; at least 8MiB
+    /// Memory for what is read ahead and for login events until they are sorted, e.g. 64MiB; at least 8MiB
     /// [default: 128MiB]; on a cluster the workers have their own
     #[arg(long, value_name = "SIZE", value_parser = size::memory, conflicts_with = "server")]
     memory: Option<u64>,

@@ -2,7 +2,13 @@
 //! wait until the trees say which.
 
 use super::{
-    super::{Job, TaskError, content::Hashed, plan, streams::OfSurvey, survey::Opened},
+    super::{
+        Job, TaskError,
+        content::{Hashed, Stop},
+        plan,
+        streams::OfSurvey,
+        survey::Opened,
+    },
     Surveyed,
 };
 use coldread_model::task::VolumeSpec;
@@ -16,18 +22,19 @@ pub(super) fn streams(specs: &[VolumeSpec], surveys: &[Option<Surveyed>]) -> Vec
 }
 
 impl Job<'_> {
-    /// Hashes these streams, one volume after the other.
+    /// Hashes these streams, one volume after the other, until `stop` says that they are not wanted.
     pub(super) fn hash_early(
         &self,
         opened: &[Option<Opened<'_>>],
         surveys: &[Option<Surveyed>],
         streams: &[Vec<u32>],
+        stop: Stop<'_>,
     ) -> Result<Vec<Hashed>, TaskError> {
         let mut all = Vec::new();
         for ((volume, surveyed), streams) in opened.iter().zip(surveys).zip(streams) {
             all.push(match (volume, surveyed) {
                 (Some(volume), Some(Surveyed { survey, .. })) if !streams.is_empty() => {
-                    let hashed = self.hash(volume, &OfSurvey::new(survey, streams))?;
+                    let hashed = self.hash(volume, &OfSurvey::new(survey, streams), stop)?;
                     tracing::debug!(streams = streams.len(), "hashed");
                     hashed
                 }

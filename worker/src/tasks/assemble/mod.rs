@@ -26,7 +26,10 @@ use coldread_model::{
     task::{AssembleOutput, AssembledVolume, ContentMode, ProbeOutput, Share, SourceSpec, VolumeSpec},
 };
 use joined::Asset;
-use std::thread;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 use volume::{Joined, Listed};
 
 /// An assemble task's input.
@@ -85,26 +88,33 @@ impl Job<'_> {
         }
         let surveys = &surveys[..];
         let early = if work.hashes() { early::streams(specs, surveys) } else { Vec::new() };
+        let failed = AtomicBool::new(false);
+        let stop = || failed.load(Ordering::Relaxed) || self.context.cancelled();
         thread::scope(|scope| {
-            let hashing = || scope.spawn(|| self.hash_early(&opened, surveys, &early));
+            let hashing = || scope.spawn(|| self.hash_early(&opened, surveys, &early, &stop));
             let hashing = work.hashes().then(hashing);
-            let trees = join_all(specs, &opened, surveys, entries, &mut gaps)?;
-            self.check()?;
-            tracing::debug!("joined");
-            let asset = Asset::new(specs, &opened, &trees);
-            gaps.extend(asset.crowded());
-            let joined = |index: usize| {
-                let (volume, tree) = (opened[index].as_ref()?, trees[index].as_ref()?);
-                let (early, partly) = (early.get(index), surveys[index].as_ref()?.partly);
-                let early = early.map(Vec::as_slice).unwrap_or_default();
-                Some(Joined { spec: &specs[index], volume, tree, early, partly })
-            };
-            let joined: Vec<_> = (0..specs.len()).map(joined).collect();
             let hashed = || match hashing {
                 Some(thread) => thread.join().unwrap_or_else(|_| Err(panicked("early content"))),
                 None => Ok(Vec::new()),
             };
-            self.finish(work, &asset, &joined, gaps, hashed)
+            let rest = || {
+                let trees = join_all(specs, &opened, surveys, entries, &mut gaps)?;
+                self.check()?;
+                tracing::debug!("joined");
+                let asset = Asset::new(specs, &opened, &trees);
+                gaps.extend(asset.crowded());
+                let joined = |index: usize| {
+                    let (volume, tree) = (opened[index].as_ref()?, trees[index].as_ref()?);
+                    let (early, partly) = (early.get(index), surveys[index].as_ref()?.partly);
+                    let early = early.map(Vec::as_slice).unwrap_or_default();
+                    Some(Joined { spec: &specs[index], volume, tree, early, partly })
+                };
+                let joined: Vec<_> = (0..specs.len()).map(joined).collect();
+                self.finish(work, &asset, &joined, gaps, hashed)
+            };
+            let output = rest();
+            failed.store(output.is_err(), Ordering::Relaxed);
+            output
         })
     }
 

@@ -104,7 +104,7 @@ impl Job<'_> {
         digests.add(early, hashed.digests);
         if !listed.late.is_empty() {
             let streams = OfSurvey::new(survey, &listed.late);
-            let hashed = self.hash(joined.volume, &streams)?;
+            let hashed = self.hash(joined.volume, &streams, &|| self.context.cancelled())?;
             faults.append(Faults::of(spec, &streams, hashed.failed));
             digests.add(&listed.late, hashed.digests);
         }
