@@ -57,6 +57,8 @@ pub(super) struct Spare {
     lent: Blocks,
     /// Blocks in use that are longer than [`KEPT`].
     giants: usize,
+    /// What [`Spare::news`] has last told.
+    told: Option<bool>,
 }
 
 static SPARE: Mutex<Spare> = Mutex::new(Spare::NONE);
@@ -67,7 +69,7 @@ pub(super) fn blocks() -> MutexGuard<'static, Spare> {
 }
 
 impl Spare {
-    const NONE: Self = Self { kept: Blocks::NONE, lent: Blocks::NONE, giants: 0 };
+    const NONE: Self = Self { kept: Blocks::NONE, lent: Blocks::NONE, giants: 0, told: None };
 
     /// Keeps a block that was freed. `false` where there is no room: it is the caller's to give back.
     pub(super) fn keep(&mut self, block: Block) -> bool {
@@ -83,6 +85,12 @@ impl Spare {
             _ => {}
         }
         to > KEPT
+    }
+
+    /// Whether blocks are kept now, where that was not told before.
+    pub(super) fn news(&mut self) -> Option<bool> {
+        let keeps = self.giants == 0;
+        (self.told.replace(keeps) != Some(keeps)).then_some(keeps)
     }
 
     /// The longest block that is kept, if it has `len` bytes and there is a place to note how long it is.
@@ -147,8 +155,10 @@ mod tests {
         assert!(spare.keep(block(1, 2)) && !spare.resized(0, KEPT) && spare.resized(KEPT, KEPT + 1));
         assert_eq!(spare.give_up(), Some(block(1, 2)));
         assert!(spare.resized(0, 2 * KEPT) && spare.resized(2 * KEPT, 3 * KEPT) && !spare.keep(block(1, 2)));
-        assert!(!spare.resized(KEPT + 1, 2) && !spare.keep(block(1, 2)));
+        assert_eq!((spare.news(), spare.news()), (Some(false), None));
+        assert!(!spare.resized(KEPT + 1, 2) && !spare.keep(block(1, 2)) && spare.news().is_none());
         assert!(!spare.resized(3 * KEPT, 0) && spare.keep(block(1, 2)));
+        assert_eq!((spare.news(), spare.news()), (Some(true), None));
     }
 
     #[test]

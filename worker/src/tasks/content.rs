@@ -1,5 +1,6 @@
 //! Content: SHA-256 of streams, read in the order in which they lie on the disk.
 
+mod digests;
 mod stretches;
 
 use super::{
@@ -16,9 +17,11 @@ use coldread_fsparse::{
     source::BlockSource,
 };
 use coldread_model::{
-    CoverageClass, CoverageRange, Gap, GapKind, Sha256Digest,
+    CoverageClass, CoverageRange, Gap, GapKind,
     task::{ContentOutput, SourceSpec, StreamDigest, VolumeSpec},
 };
+use digests::DigestList;
+pub(super) use digests::{Digests, NO_STREAM};
 use std::{cell::RefCell, iter, thread};
 use stretches::{Stretches, Taken};
 
@@ -29,7 +32,7 @@ pub(super) type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 #[derive(Default)]
 pub(super) struct Hashed {
     /// None where a stream could not be read.
-    pub(super) digests: Vec<Option<Sha256Digest>>,
+    pub(super) digests: DigestList,
     /// Why, in the order of places.
     pub(super) failed: Vec<(usize, ContentError)>,
 }
@@ -55,8 +58,8 @@ impl Job<'_> {
         let lost = || self.context.cancelled();
         let Hashed { digests, failed } = self.hash(&opened, &streams, &lost)?;
         let faults = Faults::of(volume, &streams, failed);
-        let found = streams.into_iter().zip(digests).filter_map(|(stream, sha256)| {
-            Some(StreamDigest { inode: stream.inode, stream: stream.stream, sha256: sha256? })
+        let found = streams.into_iter().enumerate().filter_map(|(place, stream)| {
+            Some(StreamDigest { inode: stream.inode, stream: stream.stream, sha256: digests.get(place)? })
         });
         let mut digests: Vec<_> = found.collect();
         digests.sort_unstable();
@@ -70,8 +73,8 @@ impl Job<'_> {
         streams: &dyn Streams,
         stop: Stop<'_>,
     ) -> Result<Hashed, TaskError> {
-        let mut digests = vec![None; streams.count()];
-        let stretches = Stretches::new(streams, &mut digests);
+        let mut digests = DigestList::none(streams.count());
+        let stretches = Stretches::new(streams, digests.room());
         let one = || self.hash_stretches(opened, streams, &stretches, stop);
         let outcomes: Vec<Result<_, TaskError>> = thread::scope(|scope| {
             let running: Vec<_> = (0..self.threads).map(|_| scope.spawn(one)).collect();
@@ -202,41 +205,6 @@ impl Sink for Placing<'_, '_> {
     }
 }
 
-/// No stream.
-pub(super) const NO_STREAM: u32 = u32::MAX;
-
-/// Digests by the index of the stream in its survey.
-pub(super) struct Digests {
-    /// For each stream its place among the digests; [`NO_STREAM`] for none.
-    places: Vec<u32>,
-    digests: Vec<Option<Sha256Digest>>,
-}
-
-impl Digests {
-    /// None yet, of a survey with `count` streams.
-    pub(super) fn none(count: usize) -> Self {
-        Self { places: vec![NO_STREAM; count], digests: Vec::new() }
-    }
-
-    /// Takes in those of streams that were hashed in the order of a plan.
-    pub(super) fn add(&mut self, plan: &[u32], mut digests: Vec<Option<Sha256Digest>>) {
-        // A survey's indexes fit 32 bits.
-        for (place, stream) in (self.digests.len() as u32..).zip(plan) {
-            self.places[*stream as usize] = place;
-        }
-        if self.digests.is_empty() {
-            self.digests = digests;
-        } else {
-            self.digests.append(&mut digests);
-        }
-    }
-
-    pub(super) fn get(&self, stream: u32) -> Option<Sha256Digest> {
-        let place = *self.places.get(stream as usize)?;
-        self.digests.get(place as usize).copied().flatten()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -303,9 +271,9 @@ mod tests {
         let bad = ByteRange::new((7 << 20) + 512, 512);
         let (hashed, _) = hashed(source.with_bad(vec![bad]), &streams, &|| false);
         let Hashed { digests, failed } = hashed.unwrap();
-        for (file, digest) in (0..20).zip(digests) {
+        for file in 0..20 {
             let right = (file != 7).then(|| digest_of(&vec![file; 1 << 20], 1 << 20));
-            assert_eq!(digest, right, "file {file}");
+            assert_eq!(digests.get(file.into()), right, "file {file}");
         }
         assert_eq!(failed.iter().map(|(place, _)| *place).collect::<Vec<_>>(), [7]);
     }

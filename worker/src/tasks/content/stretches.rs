@@ -1,10 +1,9 @@
 //! The streams of a plan dealt out to threads, a stretch of the disk at a time: who has read one takes the next, so that
 //! all end together, however unevenly the disk serves them.
 
-use super::super::streams::Streams;
+use super::{super::streams::Streams, digests::DigestRoom};
 use coldread_model::Sha256Digest;
 use std::{
-    mem,
     ops::Range,
     sync::{Mutex, PoisonError},
 };
@@ -24,14 +23,14 @@ pub(super) struct Stretches<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Stretch<'a> {
     pub(super) places: Range<usize>,
-    /// Of each place.
-    digests: &'a mut [Option<Sha256Digest>],
+    /// For each place.
+    room: DigestRoom<'a>,
 }
 
 impl<'a> Stretches<'a> {
-    /// All streams of a plan; there is a digest for each.
-    pub(super) fn new(streams: &'a dyn Streams, digests: &'a mut [Option<Sha256Digest>]) -> Self {
-        Self { streams, rest: Mutex::new(Stretch { places: 0..digests.len(), digests }) }
+    /// All streams of a plan; there is room for the digest of each.
+    pub(super) fn new(streams: &'a dyn Streams, room: DigestRoom<'a>) -> Self {
+        Self { streams, rest: Mutex::new(Stretch { places: 0..room.count(), room }) }
     }
 
     /// The next stretch, unless all are taken.
@@ -46,10 +45,10 @@ impl<'a> Stretches<'a> {
             before == 0 || weight <= STRETCH_BYTES
         });
         let count = count.count();
-        let (digests, later) = mem::take(&mut rest.digests).split_at_mut(count);
         let end = all.start + count;
-        *rest = Stretch { places: end..all.end, digests: later };
-        (count > 0).then_some(Stretch { places: all.start..end, digests })
+        rest.places.start = end;
+        let room = rest.room.split_off(count);
+        (count > 0).then_some(Stretch { places: all.start..end, room })
     }
 }
 
@@ -65,10 +64,8 @@ impl<'a> Taken<'a> {
     /// Puts the digest of the stream at `place`, which is one of these stretches'.
     pub(super) fn put(&mut self, place: usize, digest: Sha256Digest) {
         let after = self.0.partition_point(|stretch| stretch.places.start <= place);
-        let stretch = after.checked_sub(1).and_then(|at| self.0.get_mut(at));
-        let room = stretch.and_then(|stretch| stretch.digests.get_mut(place - stretch.places.start));
-        if let Some(room) = room {
-            *room = Some(digest);
+        if let Some(stretch) = after.checked_sub(1).and_then(|at| self.0.get_mut(at)) {
+            stretch.room.put(place - stretch.places.start, digest);
         }
     }
 }
@@ -76,7 +73,10 @@ impl<'a> Taken<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tasks::plan::{PlannedContent, PlannedStream};
+    use crate::tasks::{
+        content::digests::DigestList,
+        plan::{PlannedContent, PlannedStream},
+    };
     use coldread_fsparse::survey::Extent;
     use proptest::prelude::*;
 
@@ -99,8 +99,8 @@ mod tests {
             turns in prop::collection::vec(0..3_usize, 60),
         ) {
             let streams: Vec<_> = sizes.iter().copied().map(stream).collect();
-            let mut digests = vec![None; streams.len()];
-            let stretches = Stretches::new(&streams, &mut digests);
+            let mut digests = DigestList::none(streams.len());
+            let stretches = Stretches::new(&streams, digests.room());
             let mut threads = [const { (Taken(Vec::new()), Vec::new()) }; 3];
             let mut next = 0;
             for turn in turns {
@@ -121,7 +121,9 @@ mod tests {
                     taken.put(place, digest(place));
                 }
             }
-            prop_assert_eq!(digests, (0..streams.len()).map(|place| Some(digest(place))).collect::<Vec<_>>());
+            for place in 0..streams.len() {
+                prop_assert_eq!(digests.get(place), Some(digest(place)));
+            }
         }
     }
 }
