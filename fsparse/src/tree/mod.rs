@@ -5,6 +5,7 @@
 //! inodes stand beside the tree, not in it: only the rows of a listing show them.
 
 mod brief;
+mod by_path;
 mod deleted;
 mod index;
 mod losses;
@@ -15,6 +16,7 @@ pub use rows::for_each_row;
 
 use crate::survey::{Entry, Inode, Span, Survey};
 use brief::Brief;
+use by_path::Levels;
 use coldread_model::{Gap, GapKind};
 use deleted::Gone;
 use index::NumberIndex;
@@ -105,18 +107,18 @@ impl<'a> Tree<'a> {
             gaps: Vec::new(),
             reasons: BTreeMap::new(),
         };
-        tree.place_all(entries, root);
+        let children = tree.place_all(entries, root);
         tree.tell_of_the_rest();
         deleted::place(&mut tree, entries);
-        tree.by_path = (0..tree.directories.len() as u32).collect();
-        let (paths, directories) = (&tree.paths, &tree.directories);
-        tree.by_path.sort_unstable_by_key(|&index| &paths[directories[index as usize].path.clone()]);
+        let levels = Levels { paths: &tree.paths, directories: &tree.directories, children: &children };
+        tree.by_path = levels.sorted();
         // Trees are kept for long; what only joining needs is several bytes an inode.
         (tree.numbers, tree.briefs) = Default::default();
         tree
     }
 
-    fn place_all(&mut self, entries: &[Entry], root: u64) {
+    /// Places every name. Gives of each directory, breadth first, which one is the first below it.
+    fn place_all(&mut self, entries: &[Entry], root: u64) -> Vec<u32> {
         let survey = self.survey;
         let Some(root) = self.numbers.get(root) else {
             let (kind, reason) = match self.losses.why(root).0 {
@@ -124,7 +126,7 @@ impl<'a> Tree<'a> {
                 kind => (kind, "the root directory's inode could not be read"),
             };
             self.gaps.push(Gap::new(kind, "root directory", reason).at_inode(root));
-            return;
+            return Vec::new();
         };
         let names = Names::of(survey, entries, &self.numbers, &self.briefs);
         if names.strangers > 0 {
@@ -134,7 +136,7 @@ impl<'a> Tree<'a> {
         let mut named = vec![false; survey.inodes.len()];
         named[root as usize] = true;
         self.enter(root, b"/", false);
-        let mut sorted = Vec::new();
+        let (mut sorted, mut children) = (Vec::new(), Vec::new());
         let mut next = 0;
         while next < self.directories.len() {
             let inode = self.directories[next].inode;
@@ -152,6 +154,7 @@ impl<'a> Tree<'a> {
                 }
             }
             self.directories[next].places = start..self.places.len();
+            children.push(self.directories.len() as u32);
             for place in start..self.places.len() {
                 let Place { name, inode } = self.places[place];
                 if self.briefs[inode as usize].is_directory() {
@@ -162,6 +165,7 @@ impl<'a> Tree<'a> {
             next += 1;
         }
         self.count_nameless(&named);
+        children
     }
 
     /// Takes a directory in, unless it was before or its path passes a bound.
