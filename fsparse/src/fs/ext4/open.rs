@@ -104,8 +104,9 @@ impl Scan {
             }
             return;
         }
-        match RawInode::parse(&self.geometry, raw) {
-            Ok(inode) => self.open_inode(number, &inode, at, ask),
+        // Borrowed: an inode that is moved out of its result is copied.
+        match &RawInode::parse(&self.geometry, raw) {
+            Ok(inode) => self.open_inode(number, inode, at, ask),
             Err(bad) => self.doubtful.push(doubt(&bad.expected, &bad.actual)),
         }
     }
