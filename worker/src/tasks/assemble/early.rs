@@ -1,5 +1,5 @@
 //! Content that is hashed as soon as the surveys are there: nearly every file in use has a name, and the disk need not
-//! wait until the trees say which.
+//! wait until the trees say which. Nor need it wait for a processor: everything else is done [behind] it.
 
 use super::{
     super::{
@@ -12,6 +12,27 @@ use super::{
     Surveyed,
 };
 use coldread_model::task::VolumeSpec;
+use std::thread;
+
+/// How much kinder to other threads those are that need not keep a disk busy (nice(2)): a third of the processor is theirs
+/// where it is fought for, and all of it where the others wait.
+const BEHIND: i32 = 5;
+
+/// Does `work`; if other threads are hashing, in such a way that they go first.
+pub(super) fn behind<T: Send>(hashing: bool, work: impl FnOnce() -> T + Send) -> Result<T, TaskError> {
+    if !hashing {
+        return Ok(work());
+    }
+    // Threads that it starts are as kind as it is, and a thread cannot go back, so that it has to be one of its own.
+    let kind = || {
+        if let Err(error) = rustix::process::nice(BEHIND) {
+            tracing::debug!(%error, "cannot give way to hashing");
+        }
+        work()
+    };
+    thread::scope(|scope| scope.spawn(kind).join())
+        .map_err(|_| super::panicked("what is done beside hashing"))
+}
 
 /// Of each volume the streams of all files in use, by their indexes, in the order in which they lie.
 pub(super) fn streams(specs: &[VolumeSpec], surveys: &[Option<Surveyed>]) -> Vec<Vec<u32>> {

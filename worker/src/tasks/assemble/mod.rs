@@ -98,7 +98,8 @@ impl Job<'_> {
                 None => Ok(Vec::new()),
             };
             let rest = || {
-                let trees = join_all(specs, &opened, surveys, entries, &mut gaps)?;
+                let join = || join_all(specs, &opened, surveys, entries, &mut gaps);
+                let trees = early::behind(work.hashes(), join)??;
                 self.check()?;
                 tracing::debug!("joined");
                 let asset = Asset::new(specs, &opened, &trees);
@@ -129,11 +130,14 @@ impl Job<'_> {
         hashed: impl FnOnce() -> Result<Vec<Hashed>, TaskError>,
     ) -> Result<AssembleOutput, TaskError> {
         // Extractors wait for one file to know the next; there is enough else to do meanwhile.
-        let (extracted, listed) = thread::scope(|scope| {
-            let extracted = scope.spawn(|| extract::extract(asset, work, self));
-            let listed = self.list_all(work, asset, joined, &mut gaps);
-            (extracted.join().unwrap_or_else(|_| Err(panicked("extraction"))), listed)
-        });
+        let both = || {
+            thread::scope(|scope| {
+                let extracted = scope.spawn(|| extract::extract(asset, work, self));
+                let listed = self.list_all(work, asset, joined, &mut gaps);
+                (extracted.join().unwrap_or_else(|_| Err(panicked("extraction"))), listed)
+            })
+        };
+        let (extracted, listed) = early::behind(work.hashes(), both)?;
         let (extracted, mut listed) = (extracted?, listed?);
         let mut coverage = Vec::new();
         for ((joined, (_, listed)), read) in joined.iter().zip(&listed).zip(&extracted.read) {
