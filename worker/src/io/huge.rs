@@ -4,11 +4,17 @@
 //! a host may give a virtual machine its memory only when it is touched, and take back what is free there (free page
 //! reporting of virtio-balloon). It is whole huge pages that it takes back: touching one again cost 2 to 7 ms where
 //! this was measured, and small pages, which come from what the host left, 0.9 ms for as many bytes. Nothing tells
-//! a program which of the two it runs on, so the first huge page of a block is touched and timed, and where that was
-//! dear the next blocks do without.
+//! a program which of the two it runs on, so one is touched and timed when the first disk is opened, beside everything
+//! else; until then blocks do without. Later the first huge page of a block is touched and timed, and where that was dear
+//! the next blocks do without.
 
+use memmap2::{Advice, MmapMut};
 use std::{
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Once,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -25,7 +31,7 @@ struct Price {
     rest: AtomicU32,
 }
 
-static PRICE: Price = Price { rest: AtomicU32::new(0) };
+static PRICE: Price = Price { rest: AtomicU32::new(REST) };
 
 impl Price {
     /// Whether the next block gets huge pages.
@@ -42,6 +48,30 @@ impl Price {
         }
         dear
     }
+
+    /// Notes what the first one took.
+    fn is_known(&self, took: Duration) {
+        if !self.is_dear(took) {
+            self.rest.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Finds out what huge pages cost, once, without keeping the caller.
+pub(super) fn ask_price() {
+    static ASKED: Once = Once::new();
+    let touch = || {
+        let Ok(mut map) = MmapMut::map_anon(2 * HUGE) else { return };
+        let first = map.as_ptr().align_offset(HUGE);
+        if first >= HUGE || map.advise_range(Advice::HugePage, first, HUGE).is_err() {
+            return;
+        }
+        let began = Instant::now();
+        map[first] = 1;
+        PRICE.is_known(began.elapsed());
+    };
+    // Without a thread blocks do without huge pages until one is tried.
+    ASKED.call_once(|| drop(thread::Builder::new().spawn(touch)));
 }
 
 /// Gives the block of `len` bytes at `start` huge or small pages from its byte `fresh` on, whichever are cheaper. All of
@@ -81,5 +111,15 @@ mod tests {
         assert!(price.is_dear(DEAR + Duration::from_nanos(1)));
         assert_eq!((0..REST + 2).filter(|_| price.is_fair()).count(), 2);
         assert!(price.is_fair());
+    }
+
+    #[test]
+    fn what_is_known_of_the_first_page_counts_for_the_next_blocks() {
+        let price = Price { rest: AtomicU32::new(REST) };
+        assert!(!price.is_fair());
+        price.is_known(DEAR);
+        assert!(price.is_fair());
+        price.is_known(2 * DEAR);
+        assert!(!price.is_fair());
     }
 }

@@ -84,6 +84,7 @@ fn open_all(
     spool: &SpoolOptions<'_>,
     ahead: u64,
 ) -> Result<OpenSource, OpenError> {
+    huge::ask_price();
     let mut file = DiskFile::open(location)?;
     let mut container = "raw";
     let mut live = false;
