@@ -53,7 +53,12 @@ pub fn survey(
     let (mut whole, mut together) = (Survey::default(), RunStats::default());
     for survey in surveys {
         let (survey, took) = survey?;
-        whole.append(survey)?;
+        let [rows, rest] = whole.append_by_columns(survey)?;
+        thread::scope(|scope| {
+            let rows = scope.spawn(rows);
+            rest();
+            rows.join().map_err(|_| SurveyError::Panicked)
+        })?;
         together = together.beside(took);
     }
     stats.rounds += together.rounds;

@@ -5,10 +5,12 @@
 //! and names: a reference to a field of eight bytes is one to a copy, `&{ inode.number }`. Surveys of neighbouring units
 //! are joined with [`Survey::append`], which gives the same result however the units were divided.
 
+mod append;
 mod encoding;
 mod order;
 
 use crate::fs::ntfs::wof::Algorithm;
+pub use append::Columns;
 use coldread_model::{FileKind, Gap, GapKind, RangeSet, RowFlags, Timestamp};
 pub(crate) use order::{InOrder, Place};
 use serde::{Deserialize, Serialize};
@@ -273,56 +275,5 @@ impl Survey {
     /// The streams of an inode.
     pub fn streams_of(&self, inode: &Inode) -> &[Stream] {
         self.streams.get(inode.streams.range()).unwrap_or_default()
-    }
-
-    /// Joins the survey of the units that follow.
-    pub fn append(&mut self, mut other: Self) -> Result<(), SurveyFull> {
-        if self.inodes.is_empty() && self.entries.is_empty() && self.arena.is_empty() {
-            std::mem::swap(self, &mut other);
-        }
-        let room = |have: usize, more: usize| {
-            u32::try_from(have + more).map(|_| have as u32).map_err(|_| SurveyFull)
-        };
-        let bytes = room(self.arena.len(), other.arena.len())?;
-        let extents = room(self.extents.len(), other.extents.len())?;
-        let streams = room(self.streams.len(), other.streams.len())?;
-        let span = |span: Span| Span { start: span.start + bytes, ..span };
-        let run = |run: Run, by: u32| Run { first: run.first + by, ..run };
-        self.inodes.extend(other.inodes.into_iter().map(|mut inode| {
-            inode.target = span(inode.target);
-            inode.xattrs = span(inode.xattrs);
-            inode.streams = run(inode.streams, streams);
-            inode
-        }));
-        self.entries.extend(other.entries.into_iter().map(|entry| Entry { name: span(entry.name), ..entry }));
-        self.streams.extend(other.streams.into_iter().map(|mut stream| {
-            stream.name = span(stream.name);
-            stream.encoding = match stream.encoding {
-                Encoding::Inline(at) => Encoding::Inline(span(at)),
-                Encoding::Plain(at) => Encoding::Plain(run(at, extents)),
-                Encoding::Lznt1 { extents: at, unit_bytes } => {
-                    Encoding::Lznt1 { extents: run(at, extents), unit_bytes }
-                }
-                Encoding::Wof { packed: Packed::Inline(at), algorithm } => {
-                    Encoding::Wof { packed: Packed::Inline(span(at)), algorithm }
-                }
-                Encoding::Wof { packed: Packed::Extents { extents: at, bytes }, algorithm } => {
-                    let packed = Packed::Extents { extents: run(at, extents), bytes };
-                    Encoding::Wof { packed, algorithm }
-                }
-                Encoding::Unreadable { encrypted, reason, extents: at } => {
-                    Encoding::Unreadable { encrypted, reason: span(reason), extents: run(at, extents) }
-                }
-            };
-            stream
-        }));
-        self.extents.append(&mut other.extents);
-        self.arena.append(&mut other.arena);
-        self.metadata.extend(&other.metadata);
-        self.free.extend(&other.free);
-        self.damaged.extend(&other.damaged);
-        self.gaps.append(&mut other.gaps);
-        self.lost.append(&mut other.lost);
-        Ok(())
     }
 }

@@ -46,15 +46,21 @@ impl InOrder {
         if self.late.is_empty() {
             return self.rows;
         }
-        self.late.sort_by_cached_key(|inode| inode.number);
+        // Their places are sorted, not they. They are a few ascending runs, which this sort finds.
+        let mut order: Vec<_> = (0..).zip(&self.late).map(|(at, inode)| (inode.number, at)).collect();
+        order.sort_by_key(|(number, _)| *number);
         let mut end = self.rows.len();
         self.rows.extend_from_slice(&self.late);
         // From the last one on, what follows a late inode moves behind it, to where it stays.
-        for (before, late) in self.late.iter().enumerate().rev() {
-            let place = self.rows[..end].partition_point(|row| row.number <= late.number);
-            self.rows.copy_within(place..end, place + before + 1);
-            self.rows[place + before] = *late;
-            end = place;
+        for (before, (number, at)) in order.into_iter().enumerate().rev() {
+            let late: &Inode = &self.late[at];
+            // One that follows the one before it moves nothing.
+            if self.rows[..end].last().is_some_and(|last| last.number > number) {
+                let place = self.rows[..end].partition_point(|row| row.number <= number);
+                self.rows.copy_within(place..end, place + before + 1);
+                end = place;
+            }
+            self.rows[end + before] = *late;
         }
         self.rows
     }

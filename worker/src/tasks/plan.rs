@@ -124,7 +124,11 @@ impl Plan {
         }
         // A survey's indexes fit 32 bits.
         let late = (0..).zip(late).filter_map(|(stream, late)| late.then_some(stream));
-        Self { streams: in_order(survey, late), wanted, gaps }
+        let place = |stream: u32| {
+            let content = content_of(survey, stream as usize);
+            (content.map_or(0, |content| content.first_physical()), stream)
+        };
+        Self { streams: in_order(late.map(place).collect()), wanted, gaps }
     }
 }
 
@@ -141,15 +145,11 @@ fn want_deleted(survey: &Survey, listed: &[bool], mut allowance: Allowance, want
     }
 }
 
-/// Streams in the order of where on the volume their first bytes lie, those that have none there first; where in doubt,
-/// as the survey has them.
-fn in_order(survey: &Survey, streams: impl Iterator<Item = u32>) -> Vec<u32> {
-    let place = |stream: u32| {
-        let content = content_of(survey, stream as usize);
-        (content.map_or(0, |content| content.first_physical()), stream)
-    };
-    let mut placed: Vec<(u64, u32)> = streams.map(place).collect();
-    placed.sort_unstable();
+/// Streams, each after where on the volume its first byte lies, in that order; those that have none there first, and where
+/// in doubt as the survey has them.
+fn in_order(mut placed: Vec<(u64, u32)>) -> Vec<u32> {
+    // Files lie in ascending runs, which this sort finds.
+    placed.sort_by_key(|(place, _)| *place);
     // Not into the same room, which is four times what is kept.
     placed.iter().map(|(_, stream)| *stream).collect()
 }
@@ -157,20 +157,22 @@ fn in_order(survey: &Survey, streams: impl Iterator<Item = u32>) -> Vec<u32> {
 /// The streams of every file in use that a [`Plan`] may have, whether a name leads to it or not; in the order of where
 /// they lie. None where they claim more bytes than a plan would take, so that names decide which are left out.
 pub(super) fn in_use(survey: &Survey, size_bytes: u64) -> Vec<u32> {
-    let mut found = Vec::new();
+    let mut placed = Vec::new();
     let mut allowance = Allowance::new(size_bytes);
     for inode in survey.inodes.iter().filter(|inode| is_users(inode) && !is_deleted(inode)) {
         for (at, stream) in streams_of(survey, inode) {
-            if content_of(survey, at).is_none() || is_too_sparse(stream.size, survey.extents_of(stream)) {
+            let content = content_of(survey, at);
+            let Some(content) = content.filter(|_| !is_too_sparse(stream.size, survey.extents_of(stream)))
+            else {
                 continue;
-            }
+            };
             if !allowance.take(stream.size) {
                 return Vec::new();
             }
-            found.push(at as u32);
+            placed.push((content.first_physical(), at as u32));
         }
     }
-    in_order(survey, found.into_iter())
+    in_order(placed)
 }
 
 /// Inodes that are listed and not the filesystem's own.
