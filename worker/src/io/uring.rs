@@ -39,6 +39,9 @@ const POOL: [u16; 3] = [128, 128, (2 * MAX_AHEAD / MAX_READ) as u16];
 const BUFFERS: u16 = POOL[0] + POOL[1] + POOL[2];
 /// So many reads are submitted at once, at most.
 const BATCH: u32 = 8;
+/// Bytes that are copied from memory before the first of them are handed out: the next go into the same buffer, which the
+/// processor's cache still has.
+const COPIED: u64 = 256 << 10;
 /// So often, a millisecond apart, a ring that is out of memory is asked again.
 const MAX_TRIES: u32 = 10_000;
 
@@ -132,6 +135,15 @@ struct Flight {
     direct_since: Option<Instant>,
 }
 
+/// Where a read's bytes come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum From {
+    Disk,
+    Memory,
+    /// The page cache, which may have to ask the disk.
+    Unknown,
+}
+
 struct UringQueue<'a> {
     source: &'a UringSource,
     waiting: Waiting<'a>,
@@ -163,9 +175,13 @@ impl UringQueue<'_> {
     /// all it can hold before it looked for the first completion would hand out the first piece 60 to 150 ms
     /// late, so only [`BATCH`] are made in one go; the next call makes the next ones.
     fn board(&mut self) -> bool {
-        let mut unsubmitted = 0;
+        let (mut unsubmitted, mut copied) = (0, 0);
         let made = self.pool.made();
-        while self.has_room() && !self.waiting.is_empty() && self.pool.made().wrapping_sub(made) < BATCH {
+        while self.has_room()
+            && !self.waiting.is_empty()
+            && self.pool.made().wrapping_sub(made) < BATCH
+            && copied < COPIED
+        {
             let number = self.grounded.pop().unwrap_or_else(|| {
                 self.flights.push(Flight::default());
                 self.flights.len() - 1
@@ -177,10 +193,11 @@ impl UringQueue<'_> {
             };
             flight.span = span;
             match self.launch(&mut flight, number as u64) {
-                Ok(()) => {
+                Ok(from) => {
                     self.in_flight += 1;
                     self.in_flight_bytes += room_for(span.len);
                     unsubmitted += 1;
+                    copied += if from == From::Memory { span.len } else { 0 };
                 }
                 Err(error) => {
                     self.fail(&flight, &error.to_string());
@@ -200,7 +217,7 @@ impl UringQueue<'_> {
     }
 
     /// Writes the submission of `flight`.
-    fn launch(&mut self, flight: &mut Flight, number: u64) -> io::Result<()> {
+    fn launch(&mut self, flight: &mut Flight, number: u64) -> io::Result<From> {
         let (mut slab, fresh) = self.pool.take(flight.span.len)?;
         let own = Arc::get_mut(&mut slab).ok_or_else(|| io::Error::other("its buffer is in use"))?;
         if let (true, Some(index)) = (fresh && self.ring.registers_buffers, own.number) {
@@ -211,7 +228,12 @@ impl UringQueue<'_> {
         let (len, room) = (flight.span.len as u32, own.room().as_mut_ptr());
         // What memory has needs no disk, and is copied while it is submitted.
         let file = &self.source.file;
-        let direct = file.direct().is_some() && !cache::is_cached(file, flight.span);
+        let from = match file.direct() {
+            None => From::Unknown,
+            Some(_) if cache::is_cached(file, flight.span) => From::Memory,
+            Some(_) => From::Disk,
+        };
+        let direct = from == From::Disk;
         flight.direct_since = direct.then(Instant::now);
         let file = Fixed(if direct { ring::DIRECT } else { ring::CACHED });
         let entry = match own.number.filter(|_| own.registered) {
@@ -229,7 +251,7 @@ impl UringQueue<'_> {
             }
             return Err(io::Error::other("the submission queue is full"));
         }
-        Ok(())
+        Ok(from)
     }
 
     /// Takes completions off the ring and answers their requests.

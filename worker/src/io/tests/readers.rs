@@ -1,9 +1,14 @@
 use super::{Collector, noise, read_all, readers};
-use crate::io::{file::DiskFile, waiting::MAX_READ};
-use coldread_fsparse::source::{Mapping, Piece, SourceError};
+use crate::io::{file::DiskFile, uring::UringSource, waiting::MAX_READ};
+use coldread_fsparse::source::{BlockSource, Mapping, Piece, SourceError};
 use coldread_model::ByteRange;
 use proptest::prelude::*;
-use std::{collections::VecDeque, io::Write, os::unix::fs::FileExt, sync::OnceLock};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    io::Write,
+    os::unix::fs::FileExt,
+    sync::{Arc, OnceLock},
+};
 use tempfile::NamedTempFile;
 
 /// A file with an unaligned end: noise, a long hole, noise.
@@ -63,6 +68,36 @@ fn an_aligned_mebibyte_comes_as_one_piece_without_a_copy() {
         assert!(matches!(done.result, Ok(Piece::Bytes(buf)) if buf.len() as u64 == MAX_READ), "{name}");
         assert!(queue.next().is_none());
     }
+}
+
+#[test]
+fn what_memory_has_is_copied_into_the_same_buffers() {
+    const COUNT: u64 = 16;
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(&noise((COUNT * MAX_READ) as usize, 5)).unwrap();
+    let disk = Arc::new(DiskFile::open(file.path()).unwrap());
+    let all = ByteRange::new(0, COUNT * MAX_READ);
+    if disk.direct().is_none() || !crate::io::cache::is_cached(&disk, all) {
+        println!(
+            "skipped: this file system has no O_DIRECT, or the kernel does not tell what it has in memory"
+        );
+        return;
+    }
+    let Ok(source) = UringSource::new(disk) else {
+        println!("skipped: no io_uring");
+        return;
+    };
+    let mut queue = source.open_queue().unwrap();
+    for at in 0..COUNT {
+        queue.push(at, ByteRange::new(at * MAX_READ, MAX_READ));
+    }
+    let mut places = BTreeSet::new();
+    while let Some(done) = queue.next() {
+        let Ok(Piece::Bytes(buf)) = done.result else { panic!("{:?}", done.result) };
+        places.insert(buf.as_ptr() as usize);
+    }
+    // One is handed out while the other is filled.
+    assert!(places.len() <= 2, "{} buffers", places.len());
 }
 
 #[test]
