@@ -6,11 +6,11 @@ use coldread_fsparse::{
     fs::{Filesystem, Probed},
     machine::{Machine, RunStats, run},
     source::{BlockSource, Mapping, SharedSource, overlay::Overlay, slice::Slice},
-    survey::Survey,
+    survey::{Inode, Survey},
     tree::{Tree, for_each_row},
     volume::{DiskProbe, recognise::Content},
 };
-use coldread_model::{ByteRange, FileKind, listing::ListingWriter};
+use coldread_model::{ByteRange, FileKind, RowFlags, listing::ListingWriter};
 use coldread_worker::survey;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -150,12 +150,15 @@ pub fn list(disk: &SharedSource, threads: usize) -> Result<Pass, Failure> {
     Ok(pass)
 }
 
-/// Where the bytes of all files lie on the disk, each inode's once.
+/// Where the bytes of all files of the volume's users lie on the disk, each inode's once: what is hashed, so not the
+/// filesystem's own files, as journals and the `$MFT`.
 pub fn file_ranges(disk: &SharedSource) -> Result<Vec<ByteRange>, Failure> {
     let mut ranges = Vec::new();
     for volume in volumes(disk)?.0 {
         let (survey, _) = survey(&volume, 1)?;
-        for inode in survey.inodes.iter().filter(|inode| inode.kind == FileKind::File) {
+        let is_users =
+            |inode: &&Inode| inode.kind == FileKind::File && !inode.flags.contains(RowFlags::INTERNAL);
+        for inode in survey.inodes.iter().filter(is_users) {
             for item in survey.streams_of(inode).iter().filter_map(|stream| Item::of(&survey, stream)) {
                 let written = item.extents.iter().filter(|extent| !extent.unwritten);
                 ranges.extend(written.map(|extent| {

@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn every_contender_with_a_time_has_a_bar_as_long_as_its_time() {
         let svg = draw(&[super::super::report::tests::work()]).unwrap();
-        for name in ["coldread", "alone", "slow", "find", "fio"] {
+        for name in ["coldread", "alone", "slow", "find", "fio: all", "fio: some"] {
             assert!(svg.contains(name), "{name} in {svg}");
         }
         assert!(!svg.contains("broken"));

@@ -1,7 +1,8 @@
 //! Who takes part: Coldread, fsparse by itself, the peers that are installed, and fio as the limit.
 
 use super::{
-    Task, limit,
+    Task,
+    limit::{self, Limit},
     measure::{Temperature, timed},
 };
 use crate::{
@@ -125,21 +126,22 @@ impl<'a> Stage<'a> {
             Task::Packages => all.extend(self.dissect(self.task)),
             Task::Hash => all.extend(self.hashing_peers()),
         }
-        let made = match self.task {
-            Task::None => limit::of_listing,
-            // So little is read that fio's own start would be what is measured.
-            Task::Packages => return Ok(all),
-            Task::Hash => limit::of_content,
-        };
         if host::find("fio").is_some() {
-            let limit = made(self.image, self.scratch)?;
-            let facts = Facts { text: limit.facts.clone(), inodes: None };
-            let what = first_line("fio", &["--version"]);
-            let fio = Contender::new("fio, the same byte ranges", move || limit.replay());
-            let fio = fio.role(Role::Limit).only(Temperature::Cold).what(what);
-            all.push(fio.with_facts(Rc::new(RefCell::new(facts))));
+            for (what, made) in self.limits() {
+                all.push(fio(what, made(self.image, self.scratch)?));
+            }
         }
         Ok(all)
+    }
+
+    /// What fio reads, and how that is found out.
+    fn limits(&self) -> &'static [(&'static str, limit::Find)] {
+        match self.task {
+            Task::None => &[("the same bytes", limit::of_listing)],
+            // So little is read that fio's own start would be what is measured.
+            Task::Packages => &[],
+            Task::Hash => &[("content", limit::of_content), ("metadata and content", limit::of_everything)],
+        }
     }
 
     /// `coldread scan`; the first run's store is asked whether it holds what there is.
@@ -322,6 +324,14 @@ fn facts_of(pass: &Pass, first: Option<&Pass>) -> Facts {
         pass.peak_kib >> 10,
     );
     Facts { text, inodes: Some(pass.inodes) }
+}
+
+/// fio, which replays reads.
+fn fio<'a>(what: &str, limit: Limit) -> Contender<'a> {
+    let facts = Facts { text: limit.facts.clone(), inodes: None };
+    let fio = Contender::new(&format!("fio: {what}"), move || limit.replay());
+    let fio = fio.role(Role::Limit).only(Temperature::Cold).what(first_line("fio", &["--version"]));
+    fio.with_facts(Rc::new(RefCell::new(facts)))
 }
 
 /// The first line of what a program says of its version, on whichever stream.

@@ -7,7 +7,7 @@
 //! more than they cost the reader, whose buffers lie on huge ones.
 
 use crate::{
-    alone,
+    alone::{self, Pass},
     host::{Failure, at},
 };
 use coldread_fsparse::source::{SharedSource, recorded::Recorded};
@@ -36,12 +36,14 @@ pub(super) struct Limit {
     pub(super) facts: String,
 }
 
+/// Finds the reads of an image, to be logged in a folder.
+pub(super) type Find = fn(&Path, &Path) -> Result<Limit, Failure>;
+
 /// The reads of listing an image.
 pub(super) fn of_listing(image: &Path, scratch: &Path) -> Result<Limit, Failure> {
     let disk = io::open(image, IoMode::Pread)?.source;
-    let recorded = Arc::new(Recorded::new(Arc::clone(&disk)));
-    let pass = alone::list(&(Arc::clone(&recorded) as SharedSource), 1)?;
-    let reads = merged(&alone::stored(&*disk, &recorded.take())?, disk.size_bytes(), GAP);
+    let (ranges, pass) = listed(&disk)?;
+    let reads = merged(&ranges, disk.size_bytes(), GAP);
     let mut limit = Limit::write(image, &scratch.join("listing.iolog"), &reads)?;
     write!(limit.facts, "; fsparse asked for {} ranges in {} rounds", pass.requests, pass.rounds)?;
     Ok(limit)
@@ -52,6 +54,21 @@ pub(super) fn of_content(image: &Path, scratch: &Path) -> Result<Limit, Failure>
     let disk = io::open(image, IoMode::Pread)?.source;
     let ranges = alone::stored(&*disk, &alone::file_ranges(&disk)?)?;
     Limit::write(image, &scratch.join("content.iolog"), &merged(&ranges, disk.size_bytes(), 0))
+}
+
+/// Both, as one list in the order of the disk: nobody can hash a file of which he has not read where it lies.
+pub(super) fn of_everything(image: &Path, scratch: &Path) -> Result<Limit, Failure> {
+    let disk = io::open(image, IoMode::Pread)?.source;
+    let (mut ranges, _) = listed(&disk)?;
+    ranges.extend(alone::stored(&*disk, &alone::file_ranges(&disk)?)?);
+    Limit::write(image, &scratch.join("everything.iolog"), &merged(&ranges, disk.size_bytes(), 0))
+}
+
+/// What fsparse asks for to list an image, and what the listing told.
+fn listed(disk: &SharedSource) -> Result<(Vec<ByteRange>, Pass), Failure> {
+    let recorded = Arc::new(Recorded::new(Arc::clone(disk)));
+    let pass = alone::list(&(Arc::clone(&recorded) as SharedSource), 1)?;
+    Ok((alone::stored(&**disk, &recorded.take())?, pass))
 }
 
 impl Limit {

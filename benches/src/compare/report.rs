@@ -132,15 +132,14 @@ impl Work {
                 said.push(format!("{name}: coldread is **{ratio:.1} times** as fast as {}", peer.name));
             }
         }
-        let limit = self.rows.iter().find(|row| row.role == Role::Limit);
-        if let Some(limit) = limit.and_then(|row| row.median(Temperature::Cold)).filter(|limit| *limit > 0.0)
-        {
+        for limit in self.rows.iter().filter(|row| row.role == Role::Limit) {
+            let Some(least) = limit.median(Temperature::Cold).filter(|least| *least > 0.0) else { continue };
             for row in self.rows.iter().filter(|row| matches!(row.role, Role::Ours | Role::Part)) {
                 if let Some(took) = row.median(Temperature::Cold) {
-                    let ratio = took / limit;
+                    let (ratio, share) = (took / least, least / took * 100.0);
+                    let (row, limit) = (&row.name, &limit.name);
                     said.push(format!(
-                        "cold: {} takes {ratio:.2} times what fio needs for the same bytes",
-                        row.name
+                        "cold: {row} takes {ratio:.2} times as long as {limit} ({share:.0} % of its rate)"
                     ));
                 }
             }
@@ -315,7 +314,8 @@ pub(super) mod tests {
                 row("slow", Role::Peer, &[60.0], &[50.0]),
                 row("find", Role::Peer, &[4.0], &[0.3]),
                 broken,
-                row("fio", Role::Limit, &[0.1], &[]),
+                row("fio: all", Role::Limit, &[0.1], &[]),
+                row("fio: some", Role::Limit, &[0.2], &[]),
             ],
         }
     }
@@ -328,8 +328,10 @@ pub(super) mod tests {
             [
                 "cold: coldread is **8.0 times** as fast as find",
                 "warm: coldread is **3.0 times** as fast as find",
-                "cold: coldread takes 5.00 times what fio needs for the same bytes",
-                "cold: alone takes 2.00 times what fio needs for the same bytes",
+                "cold: coldread takes 5.00 times as long as fio: all (20 % of its rate)",
+                "cold: alone takes 2.00 times as long as fio: all (50 % of its rate)",
+                "cold: coldread takes 2.50 times as long as fio: some (40 % of its rate)",
+                "cold: alone takes 1.00 times as long as fio: some (100 % of its rate)",
                 "cold: alone: 5.00 million inodes a second",
             ]
         );
@@ -337,6 +339,6 @@ pub(super) mod tests {
         assert!(table.contains("| **coldread** | 0.500 s | 1.00 | 0.100 s | 1.00 | a \\| b |\n"), "{table}");
         assert!(table.contains("| slow | 60.000 s | 120.00 | 50.000 s | 500.00 |"), "{table}");
         assert!(table.contains("| broken | | | | | a \\| b; **failed**: no such file |"), "{table}");
-        assert!(table.contains("| fio | 0.100 s | 0.20 | | |"), "{table}");
+        assert!(table.contains("| fio: all | 0.100 s | 0.20 | | |"), "{table}");
     }
 }
