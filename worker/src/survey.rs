@@ -50,7 +50,8 @@ pub fn survey(
         surveys.extend(others.into_iter().map(|other| other.join().unwrap_or(Err(SurveyError::Panicked))));
         surveys
     });
-    let (mut whole, mut together) = (Survey::default(), RunStats::default());
+    let mut surveys = surveys.into_iter();
+    let (mut whole, mut together) = surveys.next().transpose()?.unwrap_or_default();
     for survey in surveys {
         let (survey, took) = survey?;
         let [rows, rest] = whole.append_by_columns(survey)?;

@@ -137,7 +137,7 @@ struct Flight {
 
 /// Where a read's bytes come from.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum From {
+enum Origin {
     Disk,
     Memory,
     /// The page cache, which may have to ask the disk.
@@ -193,11 +193,11 @@ impl UringQueue<'_> {
             };
             flight.span = span;
             match self.launch(&mut flight, number as u64) {
-                Ok(from) => {
+                Ok(origin) => {
                     self.in_flight += 1;
                     self.in_flight_bytes += room_for(span.len);
                     unsubmitted += 1;
-                    copied += if from == From::Memory { span.len } else { 0 };
+                    copied += if origin == Origin::Memory { span.len } else { 0 };
                 }
                 Err(error) => {
                     self.fail(&flight, &error.to_string());
@@ -217,7 +217,7 @@ impl UringQueue<'_> {
     }
 
     /// Writes the submission of `flight`.
-    fn launch(&mut self, flight: &mut Flight, number: u64) -> io::Result<From> {
+    fn launch(&mut self, flight: &mut Flight, number: u64) -> io::Result<Origin> {
         let (mut slab, fresh) = self.pool.take(flight.span.len)?;
         let own = Arc::get_mut(&mut slab).ok_or_else(|| io::Error::other("its buffer is in use"))?;
         if let (true, Some(index)) = (fresh && self.ring.registers_buffers, own.number) {
@@ -228,12 +228,12 @@ impl UringQueue<'_> {
         let (len, room) = (flight.span.len as u32, own.room().as_mut_ptr());
         // What memory has needs no disk, and is copied while it is submitted.
         let file = &self.source.file;
-        let from = match file.direct() {
-            None => From::Unknown,
-            Some(_) if cache::is_cached(file, flight.span) => From::Memory,
-            Some(_) => From::Disk,
+        let origin = match file.direct() {
+            None => Origin::Unknown,
+            Some(_) if cache::is_cached(file, flight.span) => Origin::Memory,
+            Some(_) => Origin::Disk,
         };
-        let direct = from == From::Disk;
+        let direct = origin == Origin::Disk;
         flight.direct_since = direct.then(Instant::now);
         let file = Fixed(if direct { ring::DIRECT } else { ring::CACHED });
         let entry = match own.number.filter(|_| own.registered) {
@@ -251,7 +251,7 @@ impl UringQueue<'_> {
             }
             return Err(io::Error::other("the submission queue is full"));
         }
-        Ok(from)
+        Ok(origin)
     }
 
     /// Takes completions off the ring and answers their requests.
