@@ -2,7 +2,8 @@
 //!
 //! A [`Machine`] asks for ranges and is fed each one whole; what it learns from one it may ask for at once,
 //! without waiting for the others. [`run`] puts the pieces of a request together and counts dependent
-//! rounds: a request asked for while one of round *n* is fed is of round *n + 1*.
+//! rounds: a request asked for while one of round *n* is fed is of round *n + 1*. One that lies inside the answer being
+//! fed is answered from it, and is none.
 
 use crate::{
     source::{Buf, Piece, ReadQueue, SourceError},
@@ -160,9 +161,36 @@ pub fn run(machine: &mut dyn Machine, queue: &mut dyn ReadQueue) -> RunStats {
         let Some(entry) = pending.remove(done.tag) else { continue };
         round = entry.round + 1;
         let bytes: &[u8] = whole.as_deref().or(entry.bytes.as_deref()).unwrap_or_default();
-        machine.feed(Fetched { tag: entry.tag, range: entry.range, bytes, bad: &entry.bad }, &mut ask);
+        let fetched = Fetched { tag: entry.tag, range: entry.range, bytes, bad: &entry.bad };
+        machine.feed(fetched, &mut ask);
+        feed_within(machine, entry.range, bytes, &entry.bad, &mut ask);
     }
     stats
+}
+
+/// Answers what `machine` has just asked for out of the answer it was fed last, as far as that lies in it and could be read.
+fn feed_within(
+    machine: &mut dyn Machine,
+    range: ByteRange,
+    bytes: &[u8],
+    bad: &[(ByteRange, SourceError)],
+    ask: &mut Requests,
+) {
+    let lies_within = |&(_, part): &(u64, ByteRange)| {
+        !part.is_empty()
+            && part.start >= range.start
+            && part.end() <= range.end()
+            && bad.iter().all(|(bad, _)| bad.intersect(part).is_empty())
+    };
+    while ask.list.iter().any(lies_within) {
+        let (within, elsewhere): (Vec<_>, _) = ask.take().into_iter().partition(lies_within);
+        ask.list = elsewhere;
+        for (tag, part) in within {
+            let at = (part.start - range.start) as usize;
+            let bytes = &bytes[at..at + part.len as usize];
+            machine.feed(Fetched { tag, range: part, bytes, bad: &[] }, ask);
+        }
+    }
 }
 
 /// Puts a piece in its place.
@@ -239,5 +267,30 @@ mod tests {
         assert_eq!(chain.seen, [9, 20, 0]);
         assert_eq!(chain.bad, 1);
         assert_eq!(stats, RunStats { rounds: 3, requests: 3, bytes: 12 });
+    }
+
+    /// Asks for 20 bytes at 3, and goes on with each as [`Chain`].
+    struct Long(Chain);
+
+    impl Machine for Long {
+        fn start(&mut self, ask: &mut Requests) {
+            ask.push(1, ByteRange::new(3, 20));
+        }
+        fn feed(&mut self, fetched: Fetched<'_>, ask: &mut Requests) {
+            self.0.feed(fetched, ask);
+        }
+    }
+
+    #[test]
+    fn what_lies_in_an_answer_is_not_read_again_unless_it_could_not_be_read() {
+        let mut bytes = vec![0; 40];
+        // To the answer's last four bytes, to its bad one, past its end, and back in that one.
+        (bytes[3], bytes[19], bytes[7], bytes[30], bytes[31]) = (19, 7, 30, 31, 0);
+        let source = MemorySource::new(bytes).with_bad(vec![ByteRange::new(10, 1)]);
+        let mut long = Long(Chain { seen: Vec::new(), bad: 0 });
+        let stats = run(&mut long, &mut *source.open_queue().unwrap());
+        assert_eq!(long.0.seen, [19, 7, 30, 31, 0]);
+        assert_eq!(long.0.bad, 2);
+        assert_eq!(stats, RunStats { rounds: 4, requests: 4, bytes: 32 });
     }
 }

@@ -47,6 +47,8 @@ pub(super) struct InodeRun {
     pub(super) count: u32,
     /// Which are in use, from the first on.
     pub(super) used: u64,
+    /// Bytes of the answer before the first.
+    pub(super) at: usize,
 }
 
 /// Whose a tree is.
@@ -204,8 +206,8 @@ impl Surveyor {
 
     fn inodes(&mut self, runs: &[InodeRun], fetched: &Fetched<'_>, ask: &mut Requests) {
         let size = self.geometry.inode_bytes() as usize;
-        let mut at = 0;
         for run in runs {
+            let mut at = run.at;
             for place in 0..run.count {
                 let bytes = fetched.bytes.get(at..at + size).unwrap_or_default();
                 let range = ByteRange::new(fetched.range.start + at as u64, size as u64);
@@ -256,7 +258,7 @@ impl Machine for Surveyor {
                     if names {
                         self.found.metadata(place);
                     }
-                    let runs = vec![InodeRun { first: number, count: 1, used: 1 }];
+                    let runs = vec![InodeRun { first: number, count: 1, used: 1, at: 0 }];
                     self.ask(Task::Inodes { runs }, place, ask);
                 }
                 self.goal = Goal::Inodes(numbers, names);
