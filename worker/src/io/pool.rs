@@ -7,11 +7,19 @@
 //!
 //! A pool makes buffers when it needs them, up to its limit; when consumers hold them all, further ones are made for
 //! one read each and freed with the last window into them, so that a consumer that keeps bytes never stops the reader.
+//!
+//! Memory that is new has to be cleared, which can take longer than the read. So the pools of queues that have ended are
+//! [kept](Pool::end) for the next ones: content is read into the buffers of the survey, and a disk into those of the one
+//! before.
 
-use super::{huge::HUGE, waiting::MAX_READ};
+use super::{huge::HUGE, spare, waiting::MAX_READ};
 use coldread_fsparse::source::Memory;
 use memmap2::{Advice, MmapMut, MmapRaw};
-use std::{collections::VecDeque, io, slice, sync::Arc};
+use std::{
+    collections::VecDeque,
+    io, slice,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// Bytes of the buffers of each size.
 const SIZES: [usize; 3] = [64 << 10, 256 << 10, MAX_READ as usize];
@@ -70,8 +78,6 @@ pub(super) struct Slab {
     cut: Cut,
     /// Its number among the pool's; `None` if it serves one read only.
     pub(super) number: Option<u16>,
-    /// Whether the kernel knows the buffer by its number.
-    pub(super) registered: bool,
 }
 
 impl Slab {
@@ -92,13 +98,39 @@ impl Memory for Slab {
     }
 }
 
+/// Bytes of the buffers in pools that are kept, at most.
+const KEPT: usize = 64 << 20;
+/// Pools that are kept, at most.
+const PLACES: usize = 16;
+
+/// Pools of queues that have ended, the last one last.
+static ENDED: Mutex<Vec<Pool>> = Mutex::new(Vec::new());
+
+fn ended() -> MutexGuard<'static, Vec<Pool>> {
+    ENDED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Leaves out the first of `pools` until the others are few enough and have at most `most` bytes.
+fn shorten(pools: &mut Vec<Pool>, most: usize) {
+    let (mut count, mut bytes) = (pools.len(), pools.iter().map(Pool::bytes).sum::<usize>());
+    let too_many = pools.iter().take_while(|pool| {
+        let is_over = bytes > most || count > PLACES;
+        (count, bytes) = (count - 1, bytes - pool.bytes());
+        is_over
+    });
+    let too_many = too_many.count();
+    pools.drain(..too_many);
+}
+
 /// The buffers of one queue.
+#[derive(Default)]
 pub(super) struct Pool {
     classes: [Class; 3],
     /// Buffers made so far, those that serve one read too.
     made: u32,
 }
 
+#[derive(Default)]
 struct Class {
     size: usize,
     first_number: u16,
@@ -111,6 +143,12 @@ struct Class {
 }
 
 impl Class {
+    /// The buffer that is lent the longest, if it has come back.
+    fn first_back(&mut self) -> Option<Arc<Slab>> {
+        let is_back = self.lent.front_mut().is_some_and(|slab| Arc::get_mut(slab).is_some());
+        if is_back { self.lent.pop_front() } else { None }
+    }
+
     /// A new buffer: one with a number as long as there are some, else one for a single read.
     fn make(&mut self) -> io::Result<Slab> {
         let number = (self.made < self.limit).then_some(self.first_number + self.made);
@@ -125,13 +163,43 @@ impl Class {
         };
         let cut = cut.ok_or_else(|| io::Error::other("its buffers are used up"))?;
         self.made += u16::from(number.is_some());
-        Ok(Slab { cut, number, registered: false })
+        Ok(Slab { cut, number })
     }
 }
 
 impl Pool {
-    /// A pool of at most so many buffers of each size.
-    pub(super) fn new(limits: [u16; 3]) -> Self {
+    /// A pool of at most so many buffers of each size, with those of a queue that has ended if one had as many.
+    pub(super) fn with(limits: [u16; 3]) -> Self {
+        let mut ended = ended();
+        let alike = ended.iter().rposition(|pool| pool.classes.each_ref().map(|class| class.limit) == limits);
+        match alike {
+            Some(place) => ended.remove(place),
+            None => Self::new(limits),
+        }
+    }
+
+    /// Keeps the pool for another queue, unless the memory is needed for large volumes. Consumers may still hold windows.
+    pub(super) fn end(mut self) {
+        for class in &mut self.classes {
+            for mut slab in std::mem::take(&mut class.lent) {
+                let is_back = Arc::get_mut(&mut slab).is_some();
+                if is_back { class.idle.push(slab) } else { class.lent.push_back(slab) }
+            }
+        }
+        let most = if spare::blocks().keeps() { KEPT } else { 0 };
+        let mut ended = ended();
+        if self.bytes() > 0 {
+            ended.push(self);
+        }
+        shorten(&mut ended, most);
+    }
+
+    /// Bytes of its buffers, those that serve one read left out.
+    fn bytes(&self) -> usize {
+        self.classes.iter().map(|class| usize::from(class.made) * class.size).sum()
+    }
+
+    fn new(limits: [u16; 3]) -> Self {
         let class = |size, first_number, limit| Class {
             size,
             first_number,
@@ -159,15 +227,15 @@ impl Pool {
     /// The flag says that it has just been made.
     pub(super) fn take(&mut self, len: u64) -> io::Result<(Arc<Slab>, bool)> {
         let class = &mut self.classes[size_for(len)];
-        if let Some(slab) = class.idle.pop() {
+        // The one that was lent first comes back first, and may still be in the processor's cache.
+        if let Some(slab) = class.first_back().or_else(|| class.idle.pop()) {
             return Ok((slab, false));
         }
-        for _ in 0..class.lent.len() {
-            let Some(mut slab) = class.lent.pop_front() else { break };
-            if Arc::get_mut(&mut slab).is_some() {
+        for _ in 1..class.lent.len() {
+            class.lent.rotate_left(1);
+            if let Some(slab) = class.first_back() {
                 return Ok((slab, false));
             }
-            class.lent.push_back(slab);
         }
         let slab = class.make()?;
         self.made = self.made.wrapping_add(1);
@@ -206,6 +274,47 @@ mod tests {
         assert_eq!(pool.take(10).unwrap().0.number, Some(0));
         assert_eq!(pool.take(SIZES[1] as u64).unwrap().0.number, Some(1));
         assert_eq!(pool.take(MAX_READ).unwrap().0.number, Some(2));
+    }
+
+    #[test]
+    fn what_is_kept_of_ended_pools_is_bounded_and_the_last_ones() {
+        let used = |long: usize| {
+            let mut pool = Pool::new([1, 1, 3]);
+            let slabs: Vec<_> = (0..long).map(|_| pool.take(MAX_READ).unwrap().0).collect();
+            for slab in slabs {
+                pool.give(slab);
+            }
+            pool
+        };
+        let sizes = |pools: &[Pool]| pools.iter().map(|pool| pool.bytes() / LONG).collect::<Vec<_>>();
+        // One of the buffers of the second has no number, and is none of the pool's.
+        let mut pools = vec![used(2), used(4), used(1)];
+        for (most, left) in [(6 * LONG, &[2, 3, 1][..]), (6 * LONG - 1, &[3, 1]), (LONG, &[1]), (0, &[])] {
+            shorten(&mut pools, most);
+            assert_eq!(sizes(&pools), left);
+        }
+        pools.extend((0..PLACES + 3).map(|long| used(long.saturating_sub(PLACES))));
+        shorten(&mut pools, KEPT);
+        assert_eq!((pools.len(), &sizes(&pools)[PLACES - 3..]), (PLACES, &[0, 1, 2][..]));
+    }
+
+    #[test]
+    fn a_pool_is_handed_on_with_its_buffers_and_without_those_that_are_held() {
+        // No other test has pools with these limits.
+        let limits = [3, 5, 7];
+        let mut pool = Pool::with(limits);
+        let (slab, _) = pool.take(MAX_READ).unwrap();
+        let (other, _) = pool.take(MAX_READ).unwrap();
+        let (window, first) = (Buf::new(slab.clone(), 0, 1), other.bytes().as_ptr());
+        pool.give(slab);
+        pool.give(other);
+        pool.end();
+        let mut pool = Pool::with(limits);
+        let (slab, fresh) = pool.take(MAX_READ).unwrap();
+        assert_eq!((slab.bytes().as_ptr(), fresh), (first, false));
+        assert!(pool.take(MAX_READ).unwrap().1);
+        drop(window);
+        assert!(!pool.take(MAX_READ).unwrap().1 && Pool::with(limits).bytes() == 0);
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl BlockSource for PreadSource {
         Ok(Box::new(PreadQueue {
             source: self,
             requests: Hinted::new(Waiting::new(&self.file)),
-            pool: Pool::new([POOL[0], POOL[1], self.file.buffers().min(POOL[2])]),
+            pool: Pool::with([POOL[0], POOL[1], self.file.buffers().min(POOL[2])]),
             ready: VecDeque::new(),
         }))
     }
@@ -114,5 +114,11 @@ impl ReadQueue for PreadQueue<'_> {
             self.read(span, &parts);
             self.requests.done(parts);
         }
+    }
+}
+
+impl Drop for PreadQueue<'_> {
+    fn drop(&mut self) {
+        std::mem::take(&mut self.pool).end();
     }
 }

@@ -23,7 +23,9 @@ pub(super) struct Ring {
     /// The ring.
     pub(super) uring: IoUring,
     /// Whether buffers can be registered one by one.
-    pub(super) registers_buffers: bool,
+    registers_buffers: bool,
+    /// Whether the kernel knows the buffer of each number.
+    registered: Vec<bool>,
     /// Bytes of its registered buffers.
     locked: u64,
 }
@@ -32,9 +34,29 @@ pub(super) struct Ring {
 static LOCKED: AtomicU64 = AtomicU64::new(0);
 
 impl Ring {
+    /// Whether the kernel knows a buffer, which is always the same under one number; it is told of it where it may be.
+    pub(super) fn knows(&mut self, number: u16, room: &mut [u8]) -> bool {
+        let Some(known) = self.registered.get(usize::from(number)).copied() else { return false };
+        if known || !self.registers_buffers {
+            return known;
+        }
+        let registered = self.may_lock(room.len() as u64) && self.register(number, room);
+        // The limit on locked memory is met: further buffers would meet it too.
+        self.registers_buffers = registered;
+        self.registered[usize::from(number)] = registered;
+        registered
+    }
+
+    fn register(&self, number: u16, room: &mut [u8]) -> bool {
+        let vector = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
+        // SAFETY: the vector names the whole of a buffer that is borrowed mutably. The registration pins its pages, so
+        // that they stay valid for the kernel until the ring is gone even if the buffer is unmapped before.
+        unsafe { self.uring.submitter().register_buffers_update(u32::from(number), &[vector], None) }.is_ok()
+    }
+
     /// Whether `bytes` more may be registered. Users other than root share a limit on locked memory between
     /// all their rings and buffers; half of it is left alone, so that another thread can still open a ring.
-    pub(super) fn may_lock(&mut self, bytes: u64) -> bool {
+    fn may_lock(&mut self, bytes: u64) -> bool {
         let limit = if geteuid().is_root() { None } else { getrlimit(Resource::Memlock).current };
         let before = LOCKED.fetch_add(bytes, Ordering::Relaxed);
         let may = limit.is_none_or(|limit| before.saturating_add(bytes) <= limit / 2);
@@ -113,7 +135,7 @@ fn attempt(file: &DiskFile, buffers: u16, level: u8, restricted: bool) -> io::Re
         ])?;
         submitter.register_enable_rings()?;
     }
-    Ok(Ring { uring, registers_buffers, locked: 0 })
+    Ok(Ring { uring, registers_buffers, registered: vec![false; usize::from(buffers)], locked: 0 })
 }
 
 /// Why the kernel refuses io_uring, in words.

@@ -74,7 +74,7 @@ impl Spare {
     /// Keeps a block that was freed. `false` where there is no room: it is the caller's to give back.
     pub(super) fn keep(&mut self, block: Block) -> bool {
         let kept: usize = self.kept.all().iter().map(|block| block.len).sum();
-        self.giants == 0 && kept.saturating_add(block.len) <= KEPT && self.kept.add(block)
+        self.keeps() && kept.saturating_add(block.len) <= KEPT && self.kept.add(block)
     }
 
     /// Notes that a block in use went from one length to another; 0 is none. Whether what is kept has to be given back.
@@ -87,9 +87,14 @@ impl Spare {
         to > KEPT
     }
 
-    /// Whether blocks are kept now, where that was not told before.
+    /// Whether blocks are kept now.
+    pub(super) fn keeps(&self) -> bool {
+        self.giants == 0
+    }
+
+    /// The same, where that was not told before.
     pub(super) fn news(&mut self) -> Option<bool> {
-        let keeps = self.giants == 0;
+        let keeps = self.keeps();
         (self.told.replace(keeps) != Some(keeps)).then_some(keeps)
     }
 

@@ -116,7 +116,7 @@ impl BlockSource for UringSource {
             in_flight_bytes: 0,
             ahead: Ahead::within(self.file.ahead()),
             landed: Vec::new(),
-            pool: Pool::new([POOL[0], POOL[1], self.file.buffers().min(POOL[2])]),
+            pool: Pool::with([POOL[0], POOL[1], self.file.buffers().min(POOL[2])]),
             ready: VecDeque::new(),
             broken: None,
             ring,
@@ -218,13 +218,9 @@ impl UringQueue<'_> {
 
     /// Writes the submission of `flight`.
     fn launch(&mut self, flight: &mut Flight, number: u64) -> io::Result<Origin> {
-        let (mut slab, fresh) = self.pool.take(flight.span.len)?;
+        let (mut slab, _) = self.pool.take(flight.span.len)?;
         let own = Arc::get_mut(&mut slab).ok_or_else(|| io::Error::other("its buffer is in use"))?;
-        if let (true, Some(index)) = (fresh && self.ring.registers_buffers, own.number) {
-            own.registered = self.ring.may_lock(own.room().len() as u64) && register(&self.ring, own, index);
-            // The limit on locked memory is met: further buffers would meet it too.
-            self.ring.registers_buffers = own.registered;
-        }
+        let known = own.number.filter(|number| self.ring.knows(*number, own.room()));
         let (len, room) = (flight.span.len as u32, own.room().as_mut_ptr());
         // What memory has needs no disk, and is copied while it is submitted.
         let file = &self.source.file;
@@ -236,7 +232,7 @@ impl UringQueue<'_> {
         let direct = origin == Origin::Disk;
         flight.direct_since = direct.then(Instant::now);
         let file = Fixed(if direct { ring::DIRECT } else { ring::CACHED });
-        let entry = match own.number.filter(|_| own.registered) {
+        let entry = match known {
             Some(index) => opcode::ReadFixed::new(file, room, len, index).offset(flight.span.start).build(),
             None => opcode::Read::new(file, room, len).offset(flight.span.start).build(),
         };
@@ -393,14 +389,6 @@ impl Drop for UringQueue<'_> {
             // Only after a failure: see `fail_all`.
             std::mem::forget(flight.slab.take());
         }
+        std::mem::take(&mut self.pool).end();
     }
-}
-
-/// Makes a buffer known to the kernel under `index`. Whether it worked.
-fn register(ring: &Ring, slab: &mut Slab, index: u16) -> bool {
-    let room = slab.room();
-    let vector = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
-    // SAFETY: the vector names the slab's whole memory. The registration pins its pages, so that they stay
-    // valid for the kernel until the ring is gone even if the slab is unmapped before.
-    unsafe { ring.uring.submitter().register_buffers_update(u32::from(index), &[vector], None) }.is_ok()
 }
