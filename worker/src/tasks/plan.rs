@@ -14,7 +14,13 @@ use coldread_model::{
     task::MAX_CONTENT_SHARDS,
 };
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
+use std::{ops::Range, thread};
+
+/// Another thread is not worth it for fewer inodes.
+const LEAST_INODES: usize = 8 << 10;
+
+/// Where on the volume the first byte of a stream lies, and its index.
+type Placed = (u64, u32);
 
 /// A stream to hash, for a task that has no survey.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,7 +153,7 @@ fn want_deleted(survey: &Survey, listed: &[bool], mut allowance: Allowance, want
 
 /// Streams, each after where on the volume its first byte lies, in that order; those that have none there first, and where
 /// in doubt as the survey has them.
-fn in_order(mut placed: Vec<(u64, u32)>) -> Vec<u32> {
+fn in_order(mut placed: Vec<Placed>) -> Vec<u32> {
     // Files lie in ascending runs, which this sort finds.
     placed.sort_by_key(|(place, _)| *place);
     // Not into the same room, which is four times what is kept.
@@ -155,24 +161,49 @@ fn in_order(mut placed: Vec<(u64, u32)>) -> Vec<u32> {
 }
 
 /// The streams of every file in use that a [`Plan`] may have, whether a name leads to it or not; in the order of where
-/// they lie. None where they claim more bytes than a plan would take, so that names decide which are left out.
-pub(super) fn in_use(survey: &Survey, size_bytes: u64) -> Vec<u32> {
-    let mut placed = Vec::new();
+/// they lie. None where they claim more bytes than a plan would take, so that names decide which are left out. Found on
+/// so many threads: no disk is read meanwhile.
+pub(super) fn in_use(survey: &Survey, size_bytes: u64, threads: usize) -> Vec<u32> {
+    let share = survey.inodes.len().div_ceil(threads.max(1)).max(LEAST_INODES);
+    let mut shares = survey.inodes.chunks(share);
+    let first = shares.next().unwrap_or_default();
+    let parts = thread::scope(|scope| {
+        let others: Vec<_> = shares.map(|inodes| scope.spawn(|| placed(survey, inodes))).collect();
+        let mut parts = vec![placed(survey, first)];
+        for other in others {
+            parts.push(other.join().ok()?);
+        }
+        Some(parts)
+    });
     let mut allowance = Allowance::new(size_bytes);
-    for inode in survey.inodes.iter().filter(|inode| is_users(inode) && !is_deleted(inode)) {
+    match parts {
+        Some(parts) if parts.iter().all(|(_, claimed)| allowance.take(*claimed)) => {
+            let all = parts.into_iter().map(|(placed, _)| placed).reduce(|mut all, mut next| {
+                all.append(&mut next);
+                all
+            });
+            in_order(all.unwrap_or_default())
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Those of some inodes, in order, and the bytes that they claim.
+fn placed(survey: &Survey, inodes: &[Inode]) -> (Vec<Placed>, u64) {
+    let (mut placed, mut claimed) = (Vec::new(), 0_u64);
+    for inode in inodes.iter().filter(|inode| is_users(inode) && !is_deleted(inode)) {
         for (at, stream) in streams_of(survey, inode) {
             let content = content_of(survey, at);
             let Some(content) = content.filter(|_| !is_too_sparse(stream.size, survey.extents_of(stream)))
             else {
                 continue;
             };
-            if !allowance.take(stream.size) {
-                return Vec::new();
-            }
+            claimed = claimed.saturating_add(stream.size);
             placed.push((content.first_physical(), at as u32));
         }
     }
-    in_order(placed)
+    placed.sort_by_key(|(place, _)| *place);
+    (placed, claimed)
 }
 
 /// Inodes that are listed and not the filesystem's own.
@@ -290,10 +321,28 @@ mod tests {
         // What is not listed is not read.
         assert_eq!(Plan::of(&survey, &[true, false, true, true], &[], 1 << 20).streams, [0]);
         // Before names are known, it is what is in use; then the rest.
-        let early = in_use(&survey, 1 << 20);
+        let early = in_use(&survey, 1 << 20, 2);
         assert_eq!(early, [0]);
         let plan = Plan::of(&survey, &[true; 4], &early, 1 << 20);
         assert_eq!((plan.wanted, plan.streams), (vec![true, true, false, false], vec![1]));
+    }
+
+    #[test]
+    fn what_is_in_use_does_not_depend_on_the_number_of_threads() {
+        const COUNT: u64 = 3 * LEAST_INODES as u64 + 5;
+        let mut survey = Survey::default();
+        for number in 0..COUNT {
+            file(&mut survey, number, 10);
+            survey.extents[number as usize].physical = number * 7919 % COUNT / 2;
+        }
+        let one = in_use(&survey, 1 << 20, 1);
+        assert_eq!(one.len() as u64, COUNT);
+        let places: Vec<_> =
+            one.iter().map(|stream| (survey.extents[*stream as usize].physical, *stream)).collect();
+        assert!(places.is_sorted());
+        for threads in [0, 2, 3, 4, 100] {
+            assert_eq!(in_use(&survey, 1 << 20, threads), one, "{threads} threads");
+        }
     }
 
     #[test]
@@ -304,8 +353,8 @@ mod tests {
         }
         let plan = Plan::of(&survey, &[true; 1000], &[], 1 << 30);
         assert_eq!(plan.streams.len(), 80);
-        assert!(in_use(&survey, 1 << 30).is_empty());
-        assert_eq!(in_use(&survey, 1 << 40).len(), 1000);
+        assert!(in_use(&survey, 1 << 30, 2).is_empty());
+        assert_eq!(in_use(&survey, 1 << 40, 2).len(), 1000);
         assert_eq!(plan.gaps.len(), 920);
         assert!(plan.gaps.iter().all(|gap| gap.kind == GapKind::Limit));
         assert!(plan.gaps.iter().any(|gap| gap.inode == Some(80)));

@@ -35,9 +35,10 @@ pub(super) fn behind<T: Send>(hashing: bool, work: impl FnOnce() -> T + Send) ->
 }
 
 /// Of each volume the streams of all files in use, by their indexes, in the order in which they lie.
-pub(super) fn streams(specs: &[VolumeSpec], surveys: &[Option<Surveyed>]) -> Vec<Vec<u32>> {
+pub(super) fn streams(specs: &[VolumeSpec], surveys: &[Option<Surveyed>], threads: usize) -> Vec<Vec<u32>> {
     let of = |(spec, surveyed): (&VolumeSpec, &Option<Surveyed>)| {
-        surveyed.as_ref().map(|surveyed| plan::in_use(&surveyed.survey, spec.range.len)).unwrap_or_default()
+        let in_use = |surveyed: &Surveyed| plan::in_use(&surveyed.survey, spec.range.len, threads);
+        surveyed.as_ref().map(in_use).unwrap_or_default()
     };
     specs.iter().zip(surveys).map(of).collect()
 }

@@ -87,7 +87,7 @@ impl Job<'_> {
             entries.push(std::mem::take(&mut survey.entries));
         }
         let surveys = &surveys[..];
-        let early = if work.hashes() { early::streams(specs, surveys) } else { Vec::new() };
+        let early = if work.hashes() { early::streams(specs, surveys, self.threads) } else { Vec::new() };
         let failed = AtomicBool::new(false);
         let stop = || failed.load(Ordering::Relaxed) || self.context.cancelled();
         thread::scope(|scope| {
