@@ -35,6 +35,10 @@ impl Sink for DigestSink {
         self.results.push((item, Ok(Sha256Digest(hasher.finalize().into()))));
     }
 
+    fn whole(&mut self, item: usize, bytes: &[u8]) {
+        self.results.push((item, Ok(Sha256Digest(Sha256::digest(bytes).into()))));
+    }
+
     fn failed(&mut self, item: usize, error: ContentError) {
         self.running.remove(&item);
         self.results.push((item, Err(error)));

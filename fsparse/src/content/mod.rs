@@ -38,8 +38,8 @@ pub enum ContentError {
     },
 }
 
-/// Takes the bytes of items. For each item: its bytes in order, then `done`; or at any point `failed`,
-/// after which nothing more comes for it.
+/// Takes the bytes of items. For each item: its bytes in order, then `done`, or nothing but `whole`; or at any point
+/// `failed`, after which nothing more comes for it.
 pub trait Sink {
     /// The next bytes of an item.
     fn bytes(&mut self, item: usize, bytes: &[u8]);
@@ -47,6 +47,11 @@ pub trait Sink {
     fn zeros(&mut self, item: usize, len: u64);
     /// All of the item was given.
     fn done(&mut self, item: usize);
+    /// All of an item of which nothing was given yet.
+    fn whole(&mut self, item: usize, bytes: &[u8]) {
+        self.bytes(item, bytes);
+        self.done(item);
+    }
     /// The rest of the item cannot be had.
     fn failed(&mut self, item: usize, error: ContentError);
     /// Whether to stop early: nothing more is asked for, and the items left are neither done nor failed.

@@ -1,19 +1,21 @@
 //! Keeping reads under way and putting their pieces into order.
 
+mod alone;
+mod unpack;
+
 use super::{
     ContentError, Item, ItemEncoding, Sink,
     plan::{Step, Steps},
 };
 use crate::{
-    fs::ntfs::{
-        lznt1,
-        wof::{Unpacker, WofError, chunks::Chunks},
-    },
+    fs::ntfs::wof::{Unpacker, WofError, chunks::Chunks},
     source::{Piece, ReadQueue},
     under_way::UnderWay,
 };
+use alone::only_read;
 use coldread_model::ByteRange;
 use std::collections::BTreeMap;
+use unpack::unpack;
 
 /// Bytes of one request.
 const REQUEST_BYTES: u64 = 1 << 20;
@@ -59,9 +61,17 @@ struct Active<'a> {
     failed: bool,
 }
 
+/// Whose a request is.
+enum Asker<'a> {
+    /// The item in this slot.
+    Slot(usize),
+    /// An item of which there is nothing else, and its index.
+    Alone(usize, Item<'a>),
+}
+
 /// A request under way.
-struct Request {
-    slot: usize,
+struct Request<'a> {
+    asker: Asker<'a>,
     /// Position of its first byte in the bytes asked for.
     position: u64,
     range: ByteRange,
@@ -82,6 +92,7 @@ pub fn read_items<'a>(
         free: Vec::new(),
         asking: Vec::new(),
         requests: UnderWay::default(),
+        alone: 0,
         held: 0,
         unpacked: Vec::new(),
         unpacker: Unpacker::default(),
@@ -92,11 +103,16 @@ pub fn read_items<'a>(
         while (reader.held < budget.max(1) && reader.requests.span() < MAX_SPAN) || reader.requests.is_empty()
         {
             if !reader.ask_next(queue) {
-                if reader.slots.len() - reader.free.len() >= MAX_ACTIVE {
+                if reader.slots.len() - reader.free.len() + reader.alone >= MAX_ACTIVE {
                     break;
                 }
                 let Some((index, item)) = items.next() else { break };
+                if let Some(range) = only_read(&item) {
+                    reader.ask_alone(index, item, range, queue);
+                    continue;
+                }
                 let slot = reader.activate(index, item);
+                reader.asking.push(slot);
                 reader.feed(slot, sink);
             }
         }
@@ -108,7 +124,20 @@ pub fn read_items<'a>(
             break;
         };
         let Some(request) = reader.requests.get(done.tag) else { continue };
-        let slot = request.slot;
+        let slot = match &request.asker {
+            Asker::Slot(slot) => *slot,
+            Asker::Alone(index, item) => {
+                let (index, item) = (*index, item.clone());
+                match done.result {
+                    Ok(piece) if piece.len() == request.range.len => {
+                        reader.feed_alone(done.tag, index, &piece, sink);
+                        continue;
+                    }
+                    _ => reader.divide(done.tag, index, item),
+                }
+            }
+        };
+        let Some(request) = reader.requests.get(done.tag) else { continue };
         let position = request.position + done.offset.saturating_sub(request.range.start);
         let early = match done.result {
             Ok(piece) => Early::Piece(piece),
@@ -142,7 +171,9 @@ struct Reader<'a> {
     free: Vec<usize>,
     /// The slot that still has something to ask, if any: items ask one after the other.
     asking: Vec<usize>,
-    requests: UnderWay<Request>,
+    requests: UnderWay<Request<'a>>,
+    /// How many of them are of items alone.
+    alone: usize,
     /// Bytes asked for and not yet fed or unpacked.
     held: u64,
     unpacked: Vec<u8>,
@@ -173,7 +204,6 @@ impl<'a> Reader<'a> {
             self.slots.len() - 1
         });
         self.slots[slot] = Some(active);
-        self.asking.push(slot);
         slot
     }
 
@@ -199,7 +229,8 @@ impl<'a> Reader<'a> {
             };
             let range = ByteRange::new(rest.start, rest.len.min(REQUEST_BYTES));
             active.rest = Some(ByteRange::between(range.end(), rest.end())).filter(|rest| !rest.is_empty());
-            let request = Request { slot, position: active.asked, range, left: range.len };
+            let request =
+                Request { asker: Asker::Slot(slot), position: active.asked, range, left: range.len };
             active.asked += range.len;
             active.outstanding += 1;
             self.held += range.len;
@@ -335,58 +366,17 @@ impl<'a> Reader<'a> {
 
     /// The queue ended with requests outstanding: each item concerned fails.
     fn give_up(&mut self, sink: &mut dyn Sink) {
-        for active in self.slots.iter_mut().filter_map(Option::take) {
-            if !active.failed {
-                let reason = "the queue ended before its requests".to_owned();
-                sink.failed(active.item, ContentError::Io { range: ByteRange::default(), reason });
-            }
+        let slots = self.slots.iter_mut().filter_map(Option::take);
+        let in_slots = slots.filter(|active| !active.failed).map(|active| active.item);
+        let alone = self.requests.take_all().filter_map(|request| match request.asker {
+            Asker::Alone(index, _) => Some(index),
+            Asker::Slot(_) => None,
+        });
+        for item in in_slots.chain(alone) {
+            let reason = "the queue ended before its requests".to_owned();
+            sink.failed(item, ContentError::Io { range: ByteRange::default(), reason });
         }
     }
-}
-
-impl Active<'_> {
-    /// Takes the next bytes of a packed stream and feeds what they make complete.
-    fn unpack_chunks(
-        &mut self,
-        bytes: &[u8],
-        unpacker: &mut Unpacker,
-        room: &mut Vec<u8>,
-        sink: &mut dyn Sink,
-    ) {
-        let item = self.item;
-        if self.chunks.is_none()
-            && let ItemEncoding::Wof(packing) | ItemEncoding::WofInline(packing, _) = self.feeding.encoding()
-        {
-            match Chunks::new(packing) {
-                Ok(chunks) => self.chunks = Some(Box::new(chunks)),
-                Err(error) => return self.chunks_failed(error, sink),
-            }
-        }
-        let fed = self
-            .chunks
-            .as_mut()
-            .map(|chunks| chunks.feed(bytes, unpacker, room, |unpacked| sink.bytes(item, unpacked)));
-        if let Some(Err(error)) = fed {
-            self.chunks_failed(error, sink);
-        }
-    }
-
-    fn chunks_failed(&mut self, error: WofError, sink: &mut dyn Sink) {
-        if !self.failed {
-            let at = self.chunks.as_ref().map_or(0, |chunks| chunks.at());
-            let (range, reason) = (self.packed_range, error.to_string());
-            sink.failed(self.item, ContentError::Corrupt { at, range, reason });
-        }
-        self.failed = true;
-    }
-}
-
-/// Unpacks a compression unit: at most `keep` bytes.
-fn unpack(packed: &[u8], out: &mut Vec<u8>, keep: u64) -> Result<(), String> {
-    out.clear();
-    lznt1::decompress(packed, out, keep as usize).map_err(|error| error.to_string())?;
-    out.truncate(keep as usize);
-    Ok(())
 }
 
 #[cfg(test)]

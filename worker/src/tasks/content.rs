@@ -196,6 +196,10 @@ impl Sink for Placing<'_, '_> {
         self.hashing.done(item);
         self.place();
     }
+    fn whole(&mut self, item: usize, bytes: &[u8]) {
+        self.hashing.whole(item, bytes);
+        self.place();
+    }
     fn failed(&mut self, item: usize, error: ContentError) {
         self.hashing.failed(item, error);
         self.place();

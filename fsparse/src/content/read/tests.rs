@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     content::digest::{DigestSink, digest_of},
-    source::{Buf, Completion, Memory},
+    source::{Buf, Completion, Memory, PieceError, SourceError},
     survey::Extent,
 };
 use std::{
@@ -136,4 +136,50 @@ fn compressed_units_that_are_not_whole_yet_count() {
         assert_eq!((sink.done, open.now.get()), (100, 0));
         assert!(open.most.get() <= budget + 8192, "{} bytes of {budget}", open.most.get());
     }
+}
+
+/// Answers each request in two parts, the second one first, or with an error for the first; the last request is not
+/// answered.
+#[derive(Default)]
+struct InParts {
+    asked: Vec<(u64, ByteRange)>,
+    ready: Vec<Completion>,
+}
+
+impl ReadQueue for InParts {
+    fn push(&mut self, tag: u64, range: ByteRange) {
+        self.asked.push((tag, range));
+    }
+
+    fn next(&mut self) -> Option<Completion> {
+        if self.ready.is_empty() && self.asked.len() > 1 {
+            let (tag, range) = self.asked.remove(0);
+            let half = range.len / 2;
+            let first = if range.start == 0 {
+                Ok(Piece::Zeros(half))
+            } else {
+                let error = SourceError::Io { context: "read".to_owned(), reason: "bad sector".to_owned() };
+                Err(PieceError { len: half, error })
+            };
+            let bytes = vec![7; (range.len - half) as usize];
+            let second = Buf::new(Arc::new(bytes), 0, (range.len - half) as usize);
+            self.ready.push(Completion { tag, offset: range.start, result: first });
+            self.ready.push(Completion { tag, offset: range.start + half, result: Ok(Piece::Bytes(second)) });
+        }
+        self.ready.pop()
+    }
+}
+
+#[test]
+fn a_file_of_one_read_may_come_in_parts_or_not_at_all() {
+    let files = [0, 100, 200].map(|physical| [Extent { logical: 0, physical, len: 9, unwritten: false }]);
+    let items =
+        files.iter().map(|extents| Item { size: 9, initialized: 9, encoding: ItemEncoding::Plain, extents });
+    let mut sink = DigestSink::default();
+    read_items(items.enumerate(), &mut InParts::default(), 1 << 20, &mut sink);
+    sink.results.sort_by_key(|result| result.0);
+    let [(0, whole), (1, bad), (2, lost)] = &sink.results[..] else { panic!("{:?}", sink.results) };
+    assert_eq!(*whole, Ok(digest_of(&[0, 0, 0, 0, 7, 7, 7, 7, 7], 9)));
+    assert!(matches!(bad, Err(ContentError::Io { range, .. }) if *range == ByteRange::new(100, 4)));
+    assert!(matches!(lost, Err(ContentError::Io { reason, .. }) if reason.contains("ended")));
 }
