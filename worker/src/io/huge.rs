@@ -4,36 +4,48 @@
 //! a host may give a virtual machine its memory only when it is touched, and take back what is free there (free page
 //! reporting of virtio-balloon). It is whole huge pages that it takes back: touching one again cost 2 to 7 ms where
 //! this was measured, and small pages, which come from what the host left, 0.9 ms for as many bytes. Nothing tells
-//! a program which of the two it runs on, so one is touched and timed when the first disk is opened, beside everything
+//! a program which of the two it runs on, so a few are touched and timed when the first disk is opened, beside everything
 //! else; until then blocks do without. Later the first huge page of a block is touched and timed, and where that was dear
-//! the next blocks do without.
+//! twice the next blocks do without: right after much memory was freed a single one took 7 ms among others that were cheap.
 
 use memmap2::{Advice, MmapMut};
+use rustix::time::{ClockId, clock_gettime};
 use std::{
     sync::{
         Once,
         atomic::{AtomicU32, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Bytes of a huge page on the machines that matter. With others nothing breaks, only the advice is worth less.
 pub(super) const HUGE: usize = 2 << 20;
 /// A huge page that took longer was dearer than small ones.
 const DEAR: Duration = Duration::from_millis(1);
-/// So many blocks do without after a dear page; then one is tried again, as memory that was touched stays cheap.
+/// Pages that are touched when nothing is known yet, at most.
+const TRIED: usize = 3;
+/// So many dear pages say that the others are, too.
+const ENOUGH: u32 = 2;
+/// So many blocks do without after that; then one is tried again, as memory that was touched stays cheap.
 const REST: u32 = 256;
 
 /// What huge pages cost lately.
 struct Price {
     /// Blocks that are still to do without.
     rest: AtomicU32,
+    /// Dear pages since the last cheap one.
+    dear: AtomicU32,
 }
 
-static PRICE: Price = Price { rest: AtomicU32::new(REST) };
+static PRICE: Price = Price::resting(REST);
 
 impl Price {
+    /// Nothing is known yet; so many blocks do without.
+    const fn resting(rest: u32) -> Self {
+        Self { rest: AtomicU32::new(rest), dear: AtomicU32::new(0) }
+    }
+
     /// Whether the next block gets huge pages.
     fn is_fair(&self) -> bool {
         let less = |rest: u32| rest.checked_sub(1);
@@ -43,32 +55,47 @@ impl Price {
     /// Notes what one took. Whether that was too much.
     fn is_dear(&self, took: Duration) -> bool {
         let dear = took > DEAR;
-        if dear {
+        if !dear {
+            self.dear.store(0, Ordering::Relaxed);
+        } else if self.dear.fetch_add(1, Ordering::Relaxed) + 1 >= ENOUGH {
+            self.dear.store(0, Ordering::Relaxed);
             self.rest.store(REST, Ordering::Relaxed);
         }
         dear
     }
 
-    /// Notes what the first one took.
-    fn is_known(&self, took: Duration) {
-        if !self.is_dear(took) {
+    /// Finds out what they cost, by `touch`, which takes as long as one does.
+    fn ask(&self, touch: impl FnMut() -> Duration) {
+        let dear = std::iter::repeat_with(touch).take(TRIED).filter(|took| *took > DEAR);
+        if dear.take(ENOUGH as usize).count() < ENOUGH as usize {
             self.rest.store(0, Ordering::Relaxed);
         }
     }
+}
+
+/// The processor time of this thread: what a page costs does not depend on who else wants the processor meanwhile.
+fn worked() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 
 /// Finds out what huge pages cost, once, without keeping the caller.
 pub(super) fn ask_price() {
     static ASKED: Once = Once::new();
     let touch = || {
-        let Ok(mut map) = MmapMut::map_anon(2 * HUGE) else { return };
+        let Ok(mut map) = MmapMut::map_anon((TRIED + 1) * HUGE) else { return };
         let first = map.as_ptr().align_offset(HUGE);
-        if first >= HUGE || map.advise_range(Advice::HugePage, first, HUGE).is_err() {
+        if first >= HUGE || map.advise_range(Advice::HugePage, first, TRIED * HUGE).is_err() {
             return;
         }
-        let began = Instant::now();
-        map[first] = 1;
-        PRICE.is_known(began.elapsed());
+        let mut pages = map[first..].chunks_mut(HUGE);
+        PRICE.ask(|| {
+            let began = worked();
+            if let Some(page) = pages.next() {
+                page[0] = 1;
+            }
+            worked().saturating_sub(began)
+        });
     };
     // Without a thread blocks do without huge pages until one is tried.
     ASKED.call_once(|| drop(thread::Builder::new().spawn(touch)));
@@ -92,10 +119,10 @@ pub(super) unsafe fn pages(start: *mut u8, len: usize, fresh: usize) {
     let Some(first) = fresh.checked_add(skipped).filter(|first| len.saturating_sub(*first) >= HUGE) else {
         return;
     };
-    let began = Instant::now();
+    let began = worked();
     // SAFETY: the byte lies inside the block, and is a zero that nobody has written yet.
     unsafe { start.add(first).write_volatile(0) };
-    if PRICE.is_dear(began.elapsed()) {
+    if PRICE.is_dear(worked().saturating_sub(began)) {
         advise(libc::MADV_NOHUGEPAGE);
     }
 }
@@ -104,22 +131,32 @@ pub(super) unsafe fn pages(start: *mut u8, len: usize, fresh: usize) {
 mod tests {
     use super::*;
 
+    const CHEAP: Duration = DEAR;
+    const COSTLY: Duration = DEAR.saturating_mul(2);
+
     #[test]
-    fn a_dear_page_lets_the_next_blocks_do_without_and_then_one_tries_again() {
-        let price = Price { rest: AtomicU32::new(0) };
-        assert!(price.is_fair() && !price.is_dear(DEAR) && price.is_fair());
-        assert!(price.is_dear(DEAR + Duration::from_nanos(1)));
+    fn two_dear_pages_let_the_next_blocks_do_without_and_then_one_tries_again() {
+        let price = Price::resting(0);
+        assert!(price.is_fair() && !price.is_dear(CHEAP) && price.is_fair());
+        // One among cheap ones says nothing.
+        for _ in 0..3 {
+            assert!(price.is_dear(COSTLY) && price.is_fair() && !price.is_dear(CHEAP) && price.is_fair());
+        }
+        assert!(price.is_dear(COSTLY) && price.is_dear(COSTLY));
         assert_eq!((0..REST + 2).filter(|_| price.is_fair()).count(), 2);
         assert!(price.is_fair());
     }
 
     #[test]
-    fn what_is_known_of_the_first_page_counts_for_the_next_blocks() {
-        let price = Price { rest: AtomicU32::new(REST) };
-        assert!(!price.is_fair());
-        price.is_known(DEAR);
-        assert!(price.is_fair());
-        price.is_known(2 * DEAR);
-        assert!(!price.is_fair());
+    fn what_the_first_pages_cost_counts_for_the_next_blocks() {
+        let fair = |pages: [Duration; TRIED]| {
+            let price = Price::resting(REST);
+            assert!(!price.is_fair());
+            let mut pages = pages.into_iter();
+            price.ask(|| pages.next().unwrap());
+            price.is_fair()
+        };
+        assert!(fair([CHEAP; TRIED]) && fair([COSTLY, CHEAP, CHEAP]) && fair([CHEAP, COSTLY, CHEAP]));
+        assert!(!fair([COSTLY; TRIED]) && !fair([COSTLY, CHEAP, COSTLY]) && !fair([CHEAP, COSTLY, COSTLY]));
     }
 }
