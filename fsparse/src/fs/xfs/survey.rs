@@ -96,6 +96,10 @@ pub(super) struct Surveyor {
     pub(super) found: Findings,
     /// First inode of every chunk seen: none may come twice.
     pub(super) chunks: BTreeSet<u64>,
+    /// Inodes that are asked for once all chunks are known, so that they come in the order of their numbers.
+    pub(super) held: Vec<(Vec<InodeRun>, ByteRange)>,
+    /// Requests under way that may tell of further chunks.
+    pub(super) telling: u32,
     /// Blocks of metadata that may still be read.
     budget: u64,
     pub(super) xattrs: Xattrs,
@@ -141,6 +145,8 @@ impl Surveyor {
             tree_blocks: HashSet::new(),
             found: Findings::default(),
             chunks: BTreeSet::new(),
+            held: Vec::new(),
+            telling: 0,
             xattrs: Xattrs::default(),
             scratch: Vec::new(),
             spare: Vec::new(),
@@ -244,8 +250,10 @@ impl Machine for Surveyor {
                     }
                     let sectors = 4 * u64::from(self.geometry.sector_bytes);
                     self.ask(Task::Headers { ag }, ByteRange::new(header.start, sectors), ask);
+                    self.telling += u32::from(self.tells_of_chunks(&Task::Headers { ag }));
                     self.below_known_root(ag, ask);
                 }
+                self.ask_for_held(ask);
                 self.goal = Goal::Groups(groups);
             }
             Goal::Inodes(numbers, names) => {
@@ -268,6 +276,7 @@ impl Machine for Surveyor {
 
     fn feed(&mut self, fetched: Fetched<'_>, ask: &mut Requests) {
         let Some(task) = self.tasks.remove(fetched.tag as usize) else { return };
+        let tells = self.tells_of_chunks(&task);
         match task {
             Task::Headers { ag } => self.headers(ag, &fetched, ask),
             Task::TreeBlocks { tree, ag, level } => self.tree_blocks(tree, ag, level, &fetched, ask),
@@ -281,6 +290,10 @@ impl Machine for Surveyor {
                 }
                 self.arrived(fetched.range.len, ask);
             }
+        }
+        if tells {
+            self.telling -= 1;
+            self.ask_for_held(ask);
         }
     }
 }

@@ -124,7 +124,7 @@ impl Surveyor {
         }
         match root.levels.checked_sub(2) {
             Some(level) => self.tree_pointers(Tree::Inode, ag, level, &root.body, range, ask),
-            None => self.inode_records(ag, &root.body, range, ask),
+            None => self.inode_records(ag, &root.body, range),
         }
     }
 
@@ -160,12 +160,18 @@ impl Surveyor {
             if (level > 0 || tree.has_wanted_records())
                 && let Some(full) = run.add(range)
             {
-                self.ask(Task::TreeBlocks { tree, ag, level }, full, ask);
+                self.ask_for_tree(tree, ag, level, full, ask);
             }
         }
         if let Some(rest) = run.take() {
-            self.ask(Task::TreeBlocks { tree, ag, level }, rest, ask);
+            self.ask_for_tree(tree, ag, level, rest, ask);
         }
+    }
+
+    fn ask_for_tree(&mut self, tree: Tree, ag: u32, level: u32, range: ByteRange, ask: &mut Requests) {
+        let task = Task::TreeBlocks { tree, ag, level };
+        self.telling += u32::from(self.tells_of_chunks(&task));
+        self.ask(task, range, ask);
     }
 
     pub(super) fn tree_blocks(
@@ -184,7 +190,7 @@ impl Surveyor {
                     self.tree_pointers(tree, ag, level - 1, pointers, range, ask);
                 }
                 Ok(Body::Records(records)) if tree == Tree::Inode => {
-                    self.inode_records(ag, records, range, ask);
+                    self.inode_records(ag, records, range);
                 }
                 Ok(Body::Records(records)) => {
                     for (first, count) in btree::free_runs(records) {
@@ -203,8 +209,26 @@ impl Surveyor {
         }
     }
 
-    /// Asks for the inodes of a leaf's records, which is at `from`.
-    fn inode_records(&mut self, ag: u32, records: &[u8], from: ByteRange, ask: &mut Requests) {
+    /// Whether the answer may tell of inode chunks, itself or by what is asked for then.
+    pub(super) fn tells_of_chunks(&self, task: &Task) -> bool {
+        match task {
+            Task::Headers { ag } => !self.geometry.inode_roots.contains_key(ag),
+            Task::TreeBlocks { tree, .. } => *tree == Tree::Inode,
+            _ => false,
+        }
+    }
+
+    /// Asks for the inodes of all chunks, if there are no others.
+    pub(super) fn ask_for_held(&mut self, ask: &mut Requests) {
+        if self.telling == 0 {
+            for (runs, range) in std::mem::take(&mut self.held) {
+                self.ask(Task::Inodes { runs }, range, ask);
+            }
+        }
+    }
+
+    /// Finds the inodes of a leaf's records, which is at `from`.
+    fn inode_records(&mut self, ag: u32, records: &[u8], from: ByteRange) {
         let mut batch = Vec::new();
         let mut range = ByteRange::default();
         let geometry = Arc::clone(&self.geometry);
@@ -234,7 +258,7 @@ impl Surveyor {
                     range = joined;
                 } else {
                     if !batch.is_empty() {
-                        self.ask(Task::Inodes { runs: std::mem::take(&mut batch) }, range, ask);
+                        self.held.push((std::mem::take(&mut batch), range));
                     }
                     range = place;
                 }
@@ -243,7 +267,7 @@ impl Surveyor {
             }
         }
         if !batch.is_empty() {
-            self.ask(Task::Inodes { runs: batch }, range, ask);
+            self.held.push((batch, range));
         }
     }
 
