@@ -104,22 +104,33 @@ const KEPT: usize = 64 << 20;
 const PLACES: usize = 16;
 
 /// Pools of queues that have ended, the last one last.
-static ENDED: Mutex<Vec<Pool>> = Mutex::new(Vec::new());
+struct Ended(Vec<Pool>);
 
-fn ended() -> MutexGuard<'static, Vec<Pool>> {
+static ENDED: Mutex<Ended> = Mutex::new(Ended(Vec::new()));
+
+fn ended() -> MutexGuard<'static, Ended> {
     ENDED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Leaves out the first of `pools` until the others are few enough and have at most `most` bytes.
-fn shorten(pools: &mut Vec<Pool>, most: usize) {
-    let (mut count, mut bytes) = (pools.len(), pools.iter().map(Pool::bytes).sum::<usize>());
-    let too_many = pools.iter().take_while(|pool| {
-        let is_over = bytes > most || count > PLACES;
-        (count, bytes) = (count - 1, bytes - pool.bytes());
-        is_over
-    });
-    let too_many = too_many.count();
-    pools.drain(..too_many);
+impl Ended {
+    /// The last one with these limits.
+    fn lend(&mut self, limits: [u16; 3]) -> Option<Pool> {
+        let limits_of = |pool: &Pool| pool.classes.each_ref().map(|class| class.limit);
+        let place = self.0.iter().rposition(|pool| limits_of(pool) == limits)?;
+        Some(self.0.remove(place))
+    }
+
+    /// Keeps a pool that has buffers. The first ones go until the others are few enough and have at most `most` bytes.
+    fn keep(&mut self, pool: Pool, most: usize) {
+        if pool.bytes() > 0 {
+            self.0.push(pool);
+        }
+        let (mut count, mut bytes) = (self.0.len(), self.0.iter().map(Pool::bytes).sum::<usize>());
+        while count > PLACES || bytes > most {
+            bytes -= self.0.remove(0).bytes();
+            count -= 1;
+        }
+    }
 }
 
 /// The buffers of one queue.
@@ -168,30 +179,26 @@ impl Class {
 }
 
 impl Pool {
-    /// A pool of at most so many buffers of each size, with those of a queue that has ended if one had as many.
+    /// A pool of at most so many buffers of each size: that of a queue that has ended, if it had as many.
     pub(super) fn with(limits: [u16; 3]) -> Self {
-        let mut ended = ended();
-        let alike = ended.iter().rposition(|pool| pool.classes.each_ref().map(|class| class.limit) == limits);
-        match alike {
-            Some(place) => ended.remove(place),
-            None => Self::new(limits),
-        }
+        ended().lend(limits).unwrap_or_else(|| Self::new(limits))
     }
 
     /// Keeps the pool for another queue, unless the memory is needed for large volumes. Consumers may still hold windows.
-    pub(super) fn end(mut self) {
+    pub(super) fn end(self) {
+        let most = if spare::blocks().keeps() { KEPT } else { 0 };
+        ended().keep(self.at_rest(), most);
+    }
+
+    /// The same, with the buffers that have come back put aside.
+    fn at_rest(mut self) -> Self {
         for class in &mut self.classes {
             for mut slab in std::mem::take(&mut class.lent) {
                 let is_back = Arc::get_mut(&mut slab).is_some();
                 if is_back { class.idle.push(slab) } else { class.lent.push_back(slab) }
             }
         }
-        let most = if spare::blocks().keeps() { KEPT } else { 0 };
-        let mut ended = ended();
-        if self.bytes() > 0 {
-            ended.push(self);
-        }
-        shorten(&mut ended, most);
+        self
     }
 
     /// Bytes of its buffers, those that serve one read left out.
@@ -224,22 +231,21 @@ impl Pool {
     }
 
     /// A buffer of at least `len` bytes (at most [`MAX_READ`]) to which nobody else holds a reference.
-    /// The flag says that it has just been made.
-    pub(super) fn take(&mut self, len: u64) -> io::Result<(Arc<Slab>, bool)> {
+    pub(super) fn take(&mut self, len: u64) -> io::Result<Arc<Slab>> {
         let class = &mut self.classes[size_for(len)];
         // The one that was lent first comes back first, and may still be in the processor's cache.
         if let Some(slab) = class.first_back().or_else(|| class.idle.pop()) {
-            return Ok((slab, false));
+            return Ok(slab);
         }
         for _ in 1..class.lent.len() {
             class.lent.rotate_left(1);
             if let Some(slab) = class.first_back() {
-                return Ok((slab, false));
+                return Ok(slab);
             }
         }
         let slab = class.make()?;
         self.made = self.made.wrapping_add(1);
-        Ok((Arc::new(slab), true))
+        Ok(Arc::new(slab))
     }
 
     /// Takes a buffer back, of which consumers may hold windows.
@@ -260,61 +266,69 @@ mod tests {
     #[test]
     fn a_buffer_comes_back_when_its_last_window_is_dropped_and_not_before() {
         let mut pool = Pool::new([1, 1, 1]);
-        let (slab, fresh) = pool.take(10).unwrap();
-        assert!(fresh && slab.number == Some(0));
+        let slab = pool.take(10).unwrap();
+        assert_eq!((slab.number, pool.made()), (Some(0), 1));
         let window = Buf::new(slab.clone(), 3, 4);
         let other = window.slice(1, 1);
         pool.give(slab);
-        let (temporary, fresh) = pool.take(10).unwrap();
-        assert!(fresh && temporary.number.is_none());
+        let temporary = pool.take(10).unwrap();
+        assert_eq!((temporary.number, pool.made()), (None, 2));
         pool.give(temporary);
         drop(window);
-        assert!(pool.take(10).unwrap().0.number.is_none());
+        assert!(pool.take(10).unwrap().number.is_none());
         drop(other);
-        assert_eq!(pool.take(10).unwrap().0.number, Some(0));
-        assert_eq!(pool.take(SIZES[1] as u64).unwrap().0.number, Some(1));
-        assert_eq!(pool.take(MAX_READ).unwrap().0.number, Some(2));
+        assert_eq!(pool.take(10).unwrap().number, Some(0));
+        assert_eq!(pool.take(SIZES[1] as u64).unwrap().number, Some(1));
+        assert_eq!(pool.take(MAX_READ).unwrap().number, Some(2));
+    }
+
+    /// A pool with three long buffers at most, of which so many were used, those without a number too.
+    fn used(long: usize) -> Pool {
+        let mut pool = Pool::new([1, 1, 3]);
+        let slabs: Vec<_> = (0..long).map(|_| pool.take(MAX_READ).unwrap()).collect();
+        for slab in slabs {
+            pool.give(slab);
+        }
+        pool
     }
 
     #[test]
     fn what_is_kept_of_ended_pools_is_bounded_and_the_last_ones() {
-        let used = |long: usize| {
-            let mut pool = Pool::new([1, 1, 3]);
-            let slabs: Vec<_> = (0..long).map(|_| pool.take(MAX_READ).unwrap().0).collect();
-            for slab in slabs {
-                pool.give(slab);
-            }
-            pool
-        };
-        let sizes = |pools: &[Pool]| pools.iter().map(|pool| pool.bytes() / LONG).collect::<Vec<_>>();
-        // One of the buffers of the second has no number, and is none of the pool's.
-        let mut pools = vec![used(2), used(4), used(1)];
-        for (most, left) in [(6 * LONG, &[2, 3, 1][..]), (6 * LONG - 1, &[3, 1]), (LONG, &[1]), (0, &[])] {
-            shorten(&mut pools, most);
-            assert_eq!(sizes(&pools), left);
+        let mut ended = Ended(Vec::new());
+        let sizes = |ended: &Ended| ended.0.iter().map(|pool| pool.bytes() / LONG).collect::<Vec<_>>();
+        for (long, most, left) in [
+            (2, KEPT, &[2][..]),
+            (4, 5 * LONG, &[2, 3]),
+            (0, 5 * LONG, &[2, 3]),
+            (1, 5 * LONG, &[3, 1]),
+            (1, 4 * LONG, &[1, 1]),
+            (0, 0, &[]),
+        ] {
+            ended.keep(used(long), most);
+            assert_eq!(sizes(&ended), left);
         }
-        pools.extend((0..PLACES + 3).map(|long| used(long.saturating_sub(PLACES))));
-        shorten(&mut pools, KEPT);
-        assert_eq!((pools.len(), &sizes(&pools)[PLACES - 3..]), (PLACES, &[0, 1, 2][..]));
+        for long in [1; PLACES + 2].into_iter().chain([2]) {
+            ended.keep(used(long), KEPT);
+        }
+        assert_eq!((ended.0.len(), sizes(&ended).last()), (PLACES, Some(&2)));
     }
 
     #[test]
-    fn a_pool_is_handed_on_with_its_buffers_and_without_those_that_are_held() {
-        // No other test has pools with these limits.
-        let limits = [3, 5, 7];
-        let mut pool = Pool::with(limits);
-        let (slab, _) = pool.take(MAX_READ).unwrap();
-        let (other, _) = pool.take(MAX_READ).unwrap();
+    fn a_pool_is_handed_on_without_the_buffers_that_are_held() {
+        let mut pool = Pool::new([1, 1, 3]);
+        let (slab, other) = (pool.take(MAX_READ).unwrap(), pool.take(MAX_READ).unwrap());
         let (window, first) = (Buf::new(slab.clone(), 0, 1), other.bytes().as_ptr());
         pool.give(slab);
         pool.give(other);
-        pool.end();
-        let mut pool = Pool::with(limits);
-        let (slab, fresh) = pool.take(MAX_READ).unwrap();
-        assert_eq!((slab.bytes().as_ptr(), fresh), (first, false));
-        assert!(pool.take(MAX_READ).unwrap().1);
+        let mut ended = Ended(Vec::new());
+        ended.keep(pool.at_rest(), KEPT);
+        assert!(ended.lend([1, 1, 2]).is_none());
+        let mut pool = ended.lend([1, 1, 3]).unwrap();
+        assert!(ended.lend([1, 1, 3]).is_none());
+        assert_eq!(pool.take(MAX_READ).unwrap().bytes().as_ptr(), first);
+        assert_eq!(pool.made(), 2);
         drop(window);
-        assert!(!pool.take(MAX_READ).unwrap().1 && Pool::with(limits).bytes() == 0);
+        assert_eq!((pool.take(MAX_READ).unwrap().number, pool.made()), (Some(2), 2));
     }
 
     #[test]
@@ -323,9 +337,9 @@ mod tests {
         let mut slabs: Vec<_> = SIZES.iter().flat_map(|len| [*len as u64; 5]).zip(1u8..).collect();
         let mut taken = Vec::new();
         for (len, byte) in slabs.drain(..) {
-            let (mut slab, fresh) = pool.take(len).unwrap();
+            let mut slab = pool.take(len).unwrap();
             let room = Arc::get_mut(&mut slab).unwrap().room();
-            assert!(fresh && room.len() as u64 == len && room.iter().all(|byte| *byte == 0));
+            assert!(room.len() as u64 == len && room.iter().all(|byte| *byte == 0));
             room.fill(byte);
             taken.push((slab, byte));
         }

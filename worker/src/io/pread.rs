@@ -72,7 +72,7 @@ impl PreadQueue<'_> {
     fn read(&mut self, span: ByteRange, parts: &[Part]) {
         let file = &self.source.file;
         let taken = self.pool.take(span.len);
-        let (mut slab, _) = match taken {
+        let mut slab = match taken {
             Ok(taken) => taken,
             Err(error) => {
                 let bad = [(span, file.error(span, format!("no memory for it: {error}")))];

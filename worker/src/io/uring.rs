@@ -218,7 +218,7 @@ impl UringQueue<'_> {
 
     /// Writes the submission of `flight`.
     fn launch(&mut self, flight: &mut Flight, number: u64) -> io::Result<Origin> {
-        let (mut slab, _) = self.pool.take(flight.span.len)?;
+        let mut slab = self.pool.take(flight.span.len)?;
         let own = Arc::get_mut(&mut slab).ok_or_else(|| io::Error::other("its buffer is in use"))?;
         let known = own.number.filter(|number| self.ring.knows(*number, own.room()));
         let (len, room) = (flight.span.len as u32, own.room().as_mut_ptr());

@@ -1,9 +1,10 @@
 //! The survey of allocation groups, as a machine.
 //!
 //! Rounds: the headers of every group; the roots of their trees (those of the inode trees the probe of a clean
-//! volume has read, so that what is below them is asked for with the headers); each level below; all inode chunks;
-//! then directory blocks, extent trees, attribute forks and remote links of every inode as it turns up. Nothing
-//! waits for anything else: each answer asks for what it has just made known.
+//! volume has read, so that what is below them is asked for with the headers); each level below; all inode chunks, in
+//! the order of their numbers, and with them what lies between two of them; then directory blocks, extent trees, attribute
+//! forks and remote links of every inode as it turns up, unless they came with a chunk. Nothing else waits: each answer
+//! asks for what it has just made known.
 
 use super::{
     btree::Tree,
