@@ -186,7 +186,7 @@ impl Pool {
 
     /// Keeps the pool for another queue, unless the memory is needed for large volumes. Consumers may still hold windows.
     pub(super) fn end(self) {
-        let most = if spare::blocks().keeps() { KEPT } else { 0 };
+        let most = if spare::blocks().is_roomy() { KEPT } else { 0 };
         ended().keep(self.at_rest(), most);
     }
 

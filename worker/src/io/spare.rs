@@ -10,6 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes that are kept, at most.
 const KEPT: usize = 64 << 20;
+/// With more bytes in use than this (the rows of half a million files) there is no room for spare buffers.
+const ROOMY: usize = 2 * KEPT;
 /// Blocks that are kept, and blocks that are lent, at most.
 const PLACES: usize = 24;
 
@@ -57,6 +59,8 @@ pub(super) struct Spare {
     lent: Blocks,
     /// Blocks in use that are longer than [`KEPT`].
     giants: usize,
+    /// Bytes of the blocks in use.
+    used: usize,
     /// What [`Spare::news`] has last told.
     told: Option<bool>,
 }
@@ -69,16 +73,17 @@ pub(super) fn blocks() -> MutexGuard<'static, Spare> {
 }
 
 impl Spare {
-    const NONE: Self = Self { kept: Blocks::NONE, lent: Blocks::NONE, giants: 0, told: None };
+    const NONE: Self = Self { kept: Blocks::NONE, lent: Blocks::NONE, giants: 0, used: 0, told: None };
 
     /// Keeps a block that was freed. `false` where there is no room: it is the caller's to give back.
     pub(super) fn keep(&mut self, block: Block) -> bool {
         let kept: usize = self.kept.all().iter().map(|block| block.len).sum();
-        self.keeps() && kept.saturating_add(block.len) <= KEPT && self.kept.add(block)
+        self.giants == 0 && kept.saturating_add(block.len) <= KEPT && self.kept.add(block)
     }
 
     /// Notes that a block in use went from one length to another; 0 is none. Whether what is kept has to be given back.
     pub(super) fn resized(&mut self, from: usize, to: usize) -> bool {
+        self.used = self.used.saturating_sub(from).saturating_add(to);
         match (from > KEPT, to > KEPT) {
             (false, true) => self.giants += 1,
             (true, false) => self.giants = self.giants.saturating_sub(1),
@@ -87,14 +92,14 @@ impl Spare {
         to > KEPT
     }
 
-    /// Whether blocks are kept now.
-    pub(super) fn keeps(&self) -> bool {
-        self.giants == 0
+    /// Whether so little is in use that there is room for buffers which nobody needs at the moment.
+    pub(super) fn is_roomy(&self) -> bool {
+        self.used <= ROOMY
     }
 
-    /// The same, where that was not told before.
+    /// Whether blocks are kept now, where that was not told before.
     pub(super) fn news(&mut self) -> Option<bool> {
-        let keeps = self.keeps();
+        let keeps = self.giants == 0;
         (self.told.replace(keeps) != Some(keeps)).then_some(keeps)
     }
 
@@ -108,6 +113,7 @@ impl Spare {
             return None;
         }
         let block = self.kept.remove(longest);
+        self.used = self.used.saturating_add(block.len);
         if block.len > len {
             self.lent.add(block);
         }
@@ -164,6 +170,17 @@ mod tests {
         assert!(!spare.resized(KEPT + 1, 2) && !spare.keep(block(1, 2)) && spare.news().is_none());
         assert!(!spare.resized(3 * KEPT, 0) && spare.keep(block(1, 2)));
         assert_eq!((spare.news(), spare.news()), (Some(true), None));
+    }
+
+    #[test]
+    fn there_is_room_while_little_is_in_use() {
+        let mut spare = Spare::NONE;
+        assert!(!spare.resized(0, KEPT) && !spare.resized(0, KEPT) && spare.is_roomy());
+        assert!(!spare.resized(0, 1) && !spare.is_roomy());
+        assert!(!spare.resized(KEPT, 0) && spare.keep(block(1, KEPT)) && spare.is_roomy());
+        // What is lent again is in use as a whole.
+        assert!(spare.lend(1).is_some() && !spare.is_roomy());
+        assert!(spare.forget(1, 1) == KEPT && !spare.resized(KEPT, 0) && spare.is_roomy());
     }
 
     #[test]
