@@ -1,6 +1,9 @@
 //! SHA-256 of items as their bytes come in.
 
+mod lanes;
+
 use super::{ContentError, Sink};
+use crate::source::Buf;
 use coldread_model::Sha256Digest;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -35,8 +38,9 @@ impl Sink for DigestSink {
         self.results.push((item, Ok(Sha256Digest(hasher.finalize().into()))));
     }
 
-    fn whole(&mut self, item: usize, bytes: &[u8]) {
-        self.results.push((item, Ok(Sha256Digest(Sha256::digest(bytes).into()))));
+    fn whole(&mut self, items: &[(usize, Buf)]) {
+        let messages = items.iter().map(|(item, bytes)| (*item, &bytes[..]));
+        lanes::digests(messages, |item, digest| self.results.push((item, Ok(digest))));
     }
 
     fn failed(&mut self, item: usize, error: ContentError) {

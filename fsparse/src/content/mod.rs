@@ -13,6 +13,7 @@ pub use deleted::intact;
 pub use plan::{Allowance, Item, ItemEncoding, is_too_sparse};
 pub use read::read_items;
 
+use crate::source::Buf;
 use coldread_model::ByteRange;
 
 /// Why an item's bytes cannot be had.
@@ -38,8 +39,8 @@ pub enum ContentError {
     },
 }
 
-/// Takes the bytes of items. For each item: its bytes in order, then `done`, or nothing but `whole`; or at any point
-/// `failed`, after which nothing more comes for it.
+/// Takes the bytes of items. For each item: its bytes in order, then `done`, or nothing but one place in `whole`; or at
+/// any point `failed`, after which nothing more comes for it.
 pub trait Sink {
     /// The next bytes of an item.
     fn bytes(&mut self, item: usize, bytes: &[u8]);
@@ -47,10 +48,12 @@ pub trait Sink {
     fn zeros(&mut self, item: usize, len: u64);
     /// All of the item was given.
     fn done(&mut self, item: usize);
-    /// All of an item of which nothing was given yet.
-    fn whole(&mut self, item: usize, bytes: &[u8]) {
-        self.bytes(item, bytes);
-        self.done(item);
+    /// All of some items of which nothing was given yet, a few at once.
+    fn whole(&mut self, items: &[(usize, Buf)]) {
+        for (item, bytes) in items {
+            self.bytes(*item, bytes);
+            self.done(*item);
+        }
     }
     /// The rest of the item cannot be had.
     fn failed(&mut self, item: usize, error: ContentError);

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     fs::ntfs::wof::{Unpacker, WofError, chunks::Chunks},
-    source::{Piece, ReadQueue},
+    source::{Buf, Piece, ReadQueue},
     under_way::UnderWay,
 };
 use alone::only_read;
@@ -93,6 +93,7 @@ pub fn read_items<'a>(
         asking: Vec::new(),
         requests: UnderWay::default(),
         alone: 0,
+        whole: Vec::new(),
         held: 0,
         unpacked: Vec::new(),
         unpacker: Unpacker::default(),
@@ -116,7 +117,11 @@ pub fn read_items<'a>(
                 reader.feed(slot, sink);
             }
         }
-        let Some(done) = queue.next() else {
+        let ready = queue.next_ready();
+        if ready.is_none() {
+            reader.feed_whole(sink);
+        }
+        let Some(done) = ready.or_else(|| queue.next()) else {
             if reader.requests.is_empty() {
                 break;
             }
@@ -130,7 +135,7 @@ pub fn read_items<'a>(
                 let (index, item) = (*index, item.clone());
                 match done.result {
                     Ok(piece) if piece.len() == request.range.len => {
-                        reader.feed_alone(done.tag, index, &piece, sink);
+                        reader.feed_alone(done.tag, index, piece, sink);
                         continue;
                     }
                     _ => reader.divide(done.tag, index, item),
@@ -174,6 +179,8 @@ struct Reader<'a> {
     requests: UnderWay<Request<'a>>,
     /// How many of them are of items alone.
     alone: usize,
+    /// Such items of which all is there: they are fed before anything is waited for.
+    whole: Vec<(usize, Buf)>,
     /// Bytes asked for and not yet fed or unpacked.
     held: u64,
     unpacked: Vec<u8>,

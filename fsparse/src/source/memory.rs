@@ -80,4 +80,8 @@ impl ReadQueue for MemoryQueue<'_> {
     fn next(&mut self) -> Option<Completion> {
         self.ready.pop_front()
     }
+
+    fn next_ready(&mut self) -> Option<Completion> {
+        self.ready.pop_front()
+    }
 }

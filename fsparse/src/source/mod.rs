@@ -82,6 +82,12 @@ pub trait ReadQueue {
     /// The next piece of any request, blocking until there is one; `None` once nothing is outstanding.
     /// The pieces of a request do not overlap and add up to its range, errors included.
     fn next(&mut self) -> Option<Completion>;
+
+    /// Another piece that is there already, without waiting for or starting anything: what came with the last one. `None`
+    /// says nothing of what is outstanding.
+    fn next_ready(&mut self) -> Option<Completion> {
+        None
+    }
 }
 
 /// A piece of a request.

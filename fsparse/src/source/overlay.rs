@@ -127,6 +127,26 @@ impl<'a> OverlayQueue<'a> {
             self.next += 1;
         }
     }
+
+    /// What a completion of the parent means here; nothing if it is of no request.
+    fn placed(&mut self, done: Completion) -> Option<Completion> {
+        let sent = self.sent.get_mut(&done.tag)?;
+        let len = match &done.result {
+            Ok(piece) => piece.len(),
+            Err(PieceError { len, .. }) => *len,
+        };
+        sent.left = sent.left.saturating_sub(len);
+        let offset = sent.at + done.offset.saturating_sub(sent.asked.start);
+        let (tag, patch) = (sent.tag, sent.patch);
+        if sent.left == 0 {
+            self.sent.remove(&done.tag);
+        }
+        let result = match (done.result, patch) {
+            (Ok(piece), Some(patch)) => Ok(fixed_up(piece, offset, patch)),
+            (result, _) => result,
+        };
+        Some(Completion { tag, offset, result })
+    }
 }
 
 impl ReadQueue for OverlayQueue<'_> {
@@ -158,23 +178,18 @@ impl ReadQueue for OverlayQueue<'_> {
         }
         loop {
             let done = self.queue.next()?;
-            let Some(sent) = self.sent.get_mut(&done.tag) else { continue };
-            let len = match &done.result {
-                Ok(piece) => piece.len(),
-                Err(PieceError { len, .. }) => *len,
-            };
-            sent.left = sent.left.saturating_sub(len);
-            let offset = sent.at + done.offset.saturating_sub(sent.asked.start);
-            let (tag, patch) = (sent.tag, sent.patch);
-            if sent.left == 0 {
-                self.sent.remove(&done.tag);
+            if let Some(placed) = self.placed(done) {
+                return Some(placed);
             }
-            let result = match (done.result, patch) {
-                (Ok(piece), Some(patch)) => Ok(fixed_up(piece, offset, patch)),
-                (result, _) => result,
-            };
-            return Some(Completion { tag, offset, result });
         }
+    }
+
+    fn next_ready(&mut self) -> Option<Completion> {
+        if let Some(ready) = self.ready.pop_front() {
+            return Some(ready);
+        }
+        let done = self.queue.next_ready()?;
+        self.placed(done)
     }
 }
 

@@ -56,6 +56,10 @@ impl ReadQueue for RecordedQueue<'_> {
     fn next(&mut self) -> Option<Completion> {
         self.queue.next()
     }
+
+    fn next_ready(&mut self) -> Option<Completion> {
+        self.queue.next_ready()
+    }
 }
 
 #[cfg(test)]

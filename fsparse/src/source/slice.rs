@@ -71,6 +71,12 @@ impl ReadQueue for SliceQueue<'_> {
         completion.offset -= self.slice.range.start;
         Some(completion)
     }
+
+    fn next_ready(&mut self) -> Option<Completion> {
+        let mut completion = self.queue.next_ready()?;
+        completion.offset -= self.slice.range.start;
+        Some(completion)
+    }
 }
 
 #[cfg(test)]

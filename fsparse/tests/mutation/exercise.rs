@@ -80,6 +80,9 @@ impl ReadQueue for CountingQueue<'_> {
     fn next(&mut self) -> Option<Completion> {
         self.queue.next()
     }
+    fn next_ready(&mut self) -> Option<Completion> {
+        self.queue.next_ready()
+    }
 }
 
 /// Counts files' bytes instead of hashing them.

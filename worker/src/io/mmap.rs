@@ -164,10 +164,7 @@ impl ReadQueue for MmapQueue<'_> {
 
     fn next(&mut self) -> Option<Completion> {
         loop {
-            if let Some(done) = self.ready.pop_front() {
-                if let Some(Completion { result: Ok(Piece::Bytes(next)), .. }) = self.ready.front() {
-                    fetch(next);
-                }
+            if let Some(done) = self.next_ready() {
                 return Some(done);
             }
             let source = self.source;
@@ -181,5 +178,13 @@ impl ReadQueue for MmapQueue<'_> {
             answer(&parts, &self.memory, 0, &bad, &mut self.ready);
             self.requests.done(parts);
         }
+    }
+
+    fn next_ready(&mut self) -> Option<Completion> {
+        let done = self.ready.pop_front()?;
+        if let Some(Completion { result: Ok(Piece::Bytes(next)), .. }) = self.ready.front() {
+            fetch(next);
+        }
+        Some(done)
     }
 }

@@ -115,6 +115,10 @@ impl ReadQueue for PreadQueue<'_> {
             self.requests.done(parts);
         }
     }
+
+    fn next_ready(&mut self) -> Option<Completion> {
+        self.ready.pop_front()
+    }
 }
 
 impl Drop for PreadQueue<'_> {

@@ -373,6 +373,10 @@ impl ReadQueue for UringQueue<'_> {
             }
         }
     }
+
+    fn next_ready(&mut self) -> Option<Completion> {
+        self.ready.pop_front()
+    }
 }
 
 impl Drop for UringQueue<'_> {

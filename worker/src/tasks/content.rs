@@ -14,7 +14,7 @@ use coldread_fsparse::{
         digest::{DigestSink, digest_of},
         read_items,
     },
-    source::BlockSource,
+    source::{BlockSource, Buf},
 };
 use coldread_model::{
     CoverageClass, CoverageRange, Gap, GapKind,
@@ -196,8 +196,8 @@ impl Sink for Placing<'_, '_> {
         self.hashing.done(item);
         self.place();
     }
-    fn whole(&mut self, item: usize, bytes: &[u8]) {
-        self.hashing.whole(item, bytes);
+    fn whole(&mut self, items: &[(usize, Buf)]) {
+        self.hashing.whole(items);
         self.place();
     }
     fn failed(&mut self, item: usize, error: ContentError) {

@@ -38,6 +38,14 @@ struct CountedQueue<'a> {
     context: &'a dyn TaskContext,
 }
 
+impl CountedQueue<'_> {
+    fn count(&self, next: Option<&Completion>) {
+        if let Some(Completion { result: Ok(Piece::Bytes(bytes)), .. }) = next {
+            self.context.progress(bytes.len() as u64);
+        }
+    }
+}
+
 impl ReadQueue for CountedQueue<'_> {
     fn push(&mut self, tag: u64, range: ByteRange) {
         self.queue.push(tag, range);
@@ -45,9 +53,13 @@ impl ReadQueue for CountedQueue<'_> {
 
     fn next(&mut self) -> Option<Completion> {
         let next = self.queue.next();
-        if let Some(Completion { result: Ok(Piece::Bytes(bytes)), .. }) = &next {
-            self.context.progress(bytes.len() as u64);
-        }
+        self.count(next.as_ref());
+        next
+    }
+
+    fn next_ready(&mut self) -> Option<Completion> {
+        let next = self.queue.next_ready();
+        self.count(next.as_ref());
         next
     }
 }

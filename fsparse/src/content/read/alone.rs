@@ -21,6 +21,9 @@ pub(super) fn only_read(item: &Item<'_>) -> Option<ByteRange> {
     }
 }
 
+/// So many items are fed at once, at most.
+const AT_ONCE: usize = 32;
+
 impl<'a> Reader<'a> {
     /// Asks for all of an item.
     pub(super) fn ask_alone(
@@ -36,17 +39,30 @@ impl<'a> Reader<'a> {
         queue.push(self.requests.add(request), range);
     }
 
-    /// Feeds all of an item.
-    pub(super) fn feed_alone(&mut self, tag: u64, index: usize, piece: &Piece, sink: &mut dyn Sink) {
+    /// Feeds all of an item, with others that came with it.
+    pub(super) fn feed_alone(&mut self, tag: u64, index: usize, piece: Piece, sink: &mut dyn Sink) {
         self.requests.remove(tag);
         self.alone -= 1;
         self.held = self.held.saturating_sub(piece.len());
         match piece {
-            Piece::Bytes(bytes) => sink.whole(index, bytes),
+            Piece::Bytes(bytes) => {
+                self.whole.push((index, bytes));
+                if self.whole.len() >= AT_ONCE {
+                    self.feed_whole(sink);
+                }
+            }
             Piece::Zeros(len) => {
-                sink.zeros(index, *len);
+                sink.zeros(index, len);
                 sink.done(index);
             }
+        }
+    }
+
+    /// Feeds the items of which all is there.
+    pub(super) fn feed_whole(&mut self, sink: &mut dyn Sink) {
+        if !self.whole.is_empty() {
+            sink.whole(&self.whole);
+            self.whole.clear();
         }
     }
 
