@@ -20,21 +20,28 @@ use coldread_model::{
     CoverageClass, CoverageRange, Gap, GapKind,
     task::{ContentOutput, SourceSpec, StreamDigest, VolumeSpec},
 };
-use digests::DigestList;
+use digests::{DigestList, InOrder};
 pub(super) use digests::{Digests, NO_STREAM};
-use std::{cell::RefCell, iter, thread};
+use std::{
+    cell::RefCell,
+    iter,
+    sync::{Mutex, PoisonError},
+    thread,
+};
 use stretches::{Stretches, Taken};
 
 /// Whether nobody wants the digests any more.
 pub(super) type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 
-/// What became of streams, by their places in the plan.
-#[derive(Default)]
+/// What became of streams in a row.
+#[derive(Debug)]
 pub(super) struct Hashed {
+    /// The place of the first one in the plan.
+    pub(super) first: usize,
     /// None where a stream could not be read.
-    pub(super) digests: DigestList,
-    /// Why, in the order of places.
-    pub(super) failed: Vec<(usize, ContentError)>,
+    digests: DigestList,
+    /// Why, by places in the plan.
+    failed: Vec<(usize, ContentError)>,
 }
 
 /// What could not be read, sorted.
@@ -56,8 +63,14 @@ impl Job<'_> {
         let streams = plan::decode(&bytes).map_err(|error| TaskError::Invalid(error.to_string()))?;
         drop(bytes);
         let lost = || self.context.cancelled();
-        let Hashed { digests, failed } = self.hash(&opened, &streams, &lost)?;
-        let faults = Faults::of(volume, &streams, failed);
+        let (told, failed) = (Mutex::new(InOrder::with_room(streams.len())), Mutex::new(Vec::new()));
+        self.hash(&opened, &streams, &lost, &|hashed| {
+            told.lock().unwrap_or_else(PoisonError::into_inner).add(hashed.first, hashed.digests);
+            failed.lock().unwrap_or_else(PoisonError::into_inner).extend(hashed.failed);
+        })?;
+        let digests = told.into_inner().unwrap_or_else(PoisonError::into_inner).into_list();
+        let faults =
+            Faults::of(volume, &streams, failed.into_inner().unwrap_or_else(PoisonError::into_inner));
         let found = streams.into_iter().enumerate().filter_map(|(place, stream)| {
             Some(StreamDigest { inode: stream.inode, stream: stream.stream, sha256: digests.get(place)? })
         });
@@ -66,62 +79,55 @@ impl Job<'_> {
         Ok(ContentOutput { digests, coverage: faults.coverage, gaps: faults.gaps })
     }
 
-    /// Hashes streams on all threads, each a stretch of the disk after the other; ends early once `stop` says so.
+    /// Hashes streams on all threads, each a stretch of the disk after the other, and tells what became of each stretch as
+    /// soon as it is known, from any thread. Ends early once `stop` says so.
     pub(super) fn hash(
         &self,
         opened: &Opened<'_>,
         streams: &dyn Streams,
         stop: Stop<'_>,
-    ) -> Result<Hashed, TaskError> {
-        let mut digests = DigestList::none(streams.count());
-        let stretches = Stretches::new(streams, digests.room());
-        let one = || self.hash_stretches(opened, streams, &stretches, stop);
-        let outcomes: Vec<Result<_, TaskError>> = thread::scope(|scope| {
+        tell: &(dyn Fn(Hashed) + Sync),
+    ) -> Result<(), TaskError> {
+        let stretches = Stretches::new(streams);
+        let one = || self.hash_stretches(opened, streams, &stretches, stop, tell);
+        thread::scope(|scope| {
             let running: Vec<_> = (0..self.threads).map(|_| scope.spawn(one)).collect();
             let panicked = || TaskError::Invalid("a content thread ended without a result".to_owned());
-            running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(panicked()))).collect()
-        });
-        let mut failed = Vec::new();
-        for outcome in outcomes {
-            failed.append(&mut outcome?);
-        }
-        if stop() {
-            return Err(TaskError::Cancelled);
-        }
-        failed.sort_unstable_by_key(|(place, _)| *place);
-        Ok(Hashed { digests, failed })
+            let ended = running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(panicked())));
+            ended.collect::<Vec<_>>().into_iter().collect::<Result<(), _>>()
+        })?;
+        if stop() { Err(TaskError::Cancelled) } else { Ok(()) }
     }
 
-    /// Hashes one stretch after the other until all are taken. Gives what could not be.
-    fn hash_stretches<'s>(
+    /// Hashes one stretch after the other until all are taken.
+    fn hash_stretches(
         &self,
         opened: &Opened<'_>,
-        streams: &'s dyn Streams,
-        stretches: &Stretches<'s>,
+        streams: &dyn Streams,
+        stretches: &Stretches<'_>,
         stop: Stop<'_>,
-    ) -> Result<Vec<(usize, ContentError)>, TaskError> {
-        let Some(first) = stretches.take() else { return Ok(Vec::new()) };
-        let mut places = first.places.clone();
-        let taken = RefCell::new(Taken::default());
-        taken.borrow_mut().add(first);
+        tell: &(dyn Fn(Hashed) + Sync),
+    ) -> Result<(), TaskError> {
+        let Some(mut places) = stretches.take() else { return Ok(()) };
+        let taken = RefCell::new(Taken::new(tell));
+        taken.borrow_mut().add(places.clone());
         let items = iter::from_fn(|| {
             loop {
                 let Some(place) = places.next() else {
-                    let next = stretches.take().filter(|_| !stop())?;
-                    places = next.places.clone();
-                    taken.borrow_mut().add(next);
+                    places = stretches.take().filter(|_| !stop())?;
+                    taken.borrow_mut().add(places.clone());
                     continue;
                 };
                 match streams.content(place) {
-                    Content::Here(bytes, size) => taken.borrow_mut().put(place, digest_of(bytes, size)),
+                    Content::Here(bytes, size) => taken.borrow_mut().put(place, Ok(digest_of(bytes, size))),
                     Content::Stored(item) => return Some((place, item)),
                 }
             }
         });
         let mut queue = opened.source.open_queue().map_err(|error| TaskError::Source(error.to_string()))?;
-        let mut sink = Placing { hashing: DigestSink::default(), stop, taken: &taken, failed: Vec::new() };
+        let mut sink = Placing { hashing: DigestSink::default(), stop, taken: &taken };
         read_items(items, &mut *queue, self.memory.ahead(self.threads), &mut sink);
-        Ok(sink.failed)
+        Ok(())
     }
 }
 
@@ -167,20 +173,16 @@ impl Faults {
 }
 
 /// Puts each digest where it belongs.
-struct Placing<'a, 's> {
+struct Placing<'a, 't> {
     hashing: DigestSink,
     stop: Stop<'a>,
-    taken: &'a RefCell<Taken<'s>>,
-    failed: Vec<(usize, ContentError)>,
+    taken: &'a RefCell<Taken<'t>>,
 }
 
 impl Placing<'_, '_> {
     fn place(&mut self) {
         for (item, result) in self.hashing.results.drain(..) {
-            match result {
-                Ok(digest) => self.taken.borrow_mut().put(item, digest),
-                Err(error) => self.failed.push((item, error)),
-            }
+            self.taken.borrow_mut().put(item, result);
         }
     }
 }
@@ -251,12 +253,12 @@ mod tests {
         (MemorySource::new(bytes), (0..count).map(stream).collect())
     }
 
-    /// Hashes them on three threads; also gives how many bytes were read.
+    /// Hashes them on three threads, and gives the digests and what failed; also how many bytes were read.
     fn hashed(
         source: MemorySource,
         streams: &dyn Streams,
         stop: Stop<'_>,
-    ) -> (Result<Hashed, TaskError>, u64) {
+    ) -> (Result<(DigestList, Vec<usize>), TaskError>, u64) {
         let (context, disks) = (Objects::default(), Disks::within(1 << 20));
         let job = Job { disks: &disks, threads: 3, memory: Memory::of(1), context: &context };
         let driver = fs::by_name("ext4").unwrap();
@@ -265,8 +267,14 @@ mod tests {
         let spec =
             FilesystemSpec { driver: driver_name, geometry: Vec::new(), units: 1, size_bytes, patches };
         let opened = Opened { driver, spec: &spec, source: Counted::new(Arc::new(source), &context) };
-        let hashed = job.hash(&opened, streams, stop);
-        (hashed, context.read())
+        let told = Mutex::new((InOrder::default(), Vec::new()));
+        let hashed = job.hash(&opened, streams, stop, &|hashed| {
+            let mut told = told.lock().unwrap();
+            told.0.add(hashed.first, hashed.digests);
+            told.1.extend(hashed.failed.into_iter().map(|(place, _)| place));
+        });
+        let (digests, failed) = told.into_inner().unwrap();
+        (hashed.map(|()| (digests.into_list(), failed)), context.read())
     }
 
     #[test]
@@ -274,12 +282,12 @@ mod tests {
         let (source, streams) = files(20);
         let bad = ByteRange::new((7 << 20) + 512, 512);
         let (hashed, _) = hashed(source.with_bad(vec![bad]), &streams, &|| false);
-        let Hashed { digests, failed } = hashed.unwrap();
+        let (digests, failed) = hashed.unwrap();
         for file in 0..20 {
             let right = (file != 7).then(|| digest_of(&vec![file; 1 << 20], 1 << 20));
             assert_eq!(digests.get(file.into()), right, "file {file}");
         }
-        assert_eq!(failed.iter().map(|(place, _)| *place).collect::<Vec<_>>(), [7]);
+        assert_eq!(failed, [7]);
     }
 
     #[test]

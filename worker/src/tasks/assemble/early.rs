@@ -12,7 +12,7 @@ use super::{
     Surveyed,
 };
 use coldread_model::task::VolumeSpec;
-use std::thread;
+use std::{sync::mpsc::Sender, thread};
 
 /// How much kinder to other threads those are that need not keep a disk busy (nice(2)): a third of the processor is theirs
 /// where it is fought for, and all of it where the others wait.
@@ -44,25 +44,25 @@ pub(super) fn streams(specs: &[VolumeSpec], surveys: &[Option<Surveyed>], thread
 }
 
 impl Job<'_> {
-    /// Hashes these streams, one volume after the other, until `stop` says that they are not wanted.
+    /// Hashes these streams, one volume after the other, until `stop` says that they are not wanted. Each volume's sender
+    /// is dropped once all of its digests are sent.
     pub(super) fn hash_early(
         &self,
         opened: &[Option<Opened<'_>>],
         surveys: &[Option<Surveyed>],
         streams: &[Vec<u32>],
+        senders: Vec<Sender<Hashed>>,
         stop: Stop<'_>,
-    ) -> Result<Vec<Hashed>, TaskError> {
-        let mut all = Vec::new();
-        for ((volume, surveyed), streams) in opened.iter().zip(surveys).zip(streams) {
-            all.push(match (volume, surveyed) {
-                (Some(volume), Some(Surveyed { survey, .. })) if !streams.is_empty() => {
-                    let hashed = self.hash(volume, &OfSurvey::new(survey, streams), stop)?;
-                    tracing::debug!(streams = streams.len(), "hashed");
-                    hashed
-                }
-                _ => Hashed::default(),
-            });
+    ) -> Result<(), TaskError> {
+        for (((volume, surveyed), streams), sender) in opened.iter().zip(surveys).zip(streams).zip(senders) {
+            let (Some(volume), Some(Surveyed { survey, .. })) = (volume, surveyed) else { continue };
+            if !streams.is_empty() {
+                // Who does not listen any more has failed, and stops the rest.
+                let tell = |hashed| sender.send(hashed).unwrap_or_default();
+                self.hash(volume, &OfSurvey::new(survey, streams), stop, &tell)?;
+                tracing::debug!(streams = streams.len(), "hashed");
+            }
         }
-        Ok(all)
+        Ok(())
     }
 }

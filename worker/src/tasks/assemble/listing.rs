@@ -13,11 +13,12 @@ use coldread_fsparse::{
     tree::{Tree, for_each_row},
 };
 use coldread_model::{
-    FileKind, Gap, GapKind, ObjectKind, RowFlags,
+    FileKind, Gap, GapKind, ObjectId, ObjectKind, RowFlags,
     listing::{CutChunk, DigestColumn, ListingWriter},
     manifest::ChunkRef,
 };
 use std::{
+    cmp::Reverse,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -72,29 +73,65 @@ pub(super) fn write(tree: &Tree<'_>, will_hash: bool, job: &Job<'_>) -> Result<W
 }
 
 impl Written {
-    /// Writes the digests of all rows.
-    pub(super) fn add_digests(&mut self, digests: &Digests, job: &Job<'_>) -> Result<(), TaskError> {
-        let share = self.chunks.len().div_ceil(job.threads).max(1);
+    /// The columns of digests of all chunks, which are to be written.
+    pub(super) fn columns(&mut self, digests: &Digests) -> Columns<'_> {
         let mut rest = &self.hashed[..];
-        let parts = self.chunks.chunks_mut(share).map(|chunks| {
-            let rows = chunks.iter().map(|chunk| chunk.rows as usize).sum::<usize>();
-            let (hashed, later) = rest.split_at(rows.min(rest.len()));
+        let columns = self.chunks.iter_mut().map(|chunk| {
+            let (rows, later) = rest.split_at((chunk.rows as usize).min(rest.len()));
             rest = later;
-            (chunks, hashed)
+            let needed = rows.iter().map(|stream| digests.needed(*stream)).max().unwrap_or(0);
+            Column { needed, rows, written: &mut chunk.digests }
         });
-        let one = |(chunks, mut hashed): (&mut [ChunkRef], &[u32])| -> Result<(), TaskError> {
-            for chunk in chunks {
-                job.check()?;
-                let (rows, later) = hashed.split_at((chunk.rows as usize).min(hashed.len()));
-                hashed = later;
-                let column = DigestColumn(rows.iter().map(|stream| digests.get(*stream)).collect());
-                chunk.digests = Some(job.context.put_object(ObjectKind::ListingDigests, &column.encode())?);
-            }
-            Ok(())
+        let mut waiting: Vec<_> = columns.collect();
+        waiting.sort_by_key(|column| Reverse(column.needed));
+        Columns { waiting }
+    }
+}
+
+/// Columns of digests that are not written yet; the last one is the first to be complete.
+pub(super) struct Columns<'a> {
+    waiting: Vec<Column<'a>>,
+}
+
+struct Column<'a> {
+    /// So many places of the plan have to be known.
+    needed: usize,
+    /// Of each row the stream, or [`NO_STREAM`].
+    rows: &'a [u32],
+    written: &'a mut Option<ObjectId>,
+}
+
+impl Column<'_> {
+    fn put(self, digests: &Digests, job: &Job<'_>) -> Result<(), TaskError> {
+        job.check()?;
+        let column = DigestColumn(self.rows.iter().map(|stream| digests.get(*stream)).collect());
+        *self.written = Some(job.context.put_object(ObjectKind::ListingDigests, &column.encode())?);
+        Ok(())
+    }
+}
+
+impl Columns<'_> {
+    /// Writes one of which all is known; false where there is none.
+    pub(super) fn put_known(&mut self, digests: &Digests, job: &Job<'_>) -> Result<bool, TaskError> {
+        let Some(column) = self.waiting.pop_if(|column| column.needed <= digests.known()) else {
+            return Ok(false);
         };
+        column.put(digests, job)?;
+        Ok(true)
+    }
+
+    /// Writes all that are left, on all threads; digests that are not known there never will be.
+    pub(super) fn put_rest(mut self, digests: &Digests, job: &Job<'_>) -> Result<(), TaskError> {
+        let share = self.waiting.len().div_ceil(job.threads).max(1);
+        let one =
+            |columns: Vec<Column<'_>>| columns.into_iter().try_for_each(|column| column.put(digests, job));
         let one = &one;
         thread::scope(|scope| {
-            let running: Vec<_> = parts.map(|part| scope.spawn(move || one(part))).collect();
+            let mut running = Vec::new();
+            while !self.waiting.is_empty() {
+                let part = self.waiting.split_off(self.waiting.len().saturating_sub(share));
+                running.push(scope.spawn(move || one(part)));
+            }
             let panicked = || Err(TaskError::Invalid("a listing thread ended without a result".to_owned()));
             running.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| panicked()))
         })

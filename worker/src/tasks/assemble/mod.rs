@@ -27,7 +27,10 @@ use coldread_model::{
 };
 use joined::Asset;
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver},
+    },
     thread,
 };
 use volume::{Joined, Listed};
@@ -90,13 +93,9 @@ impl Job<'_> {
         let early = if work.hashes() { early::streams(specs, surveys, self.threads) } else { Vec::new() };
         let failed = AtomicBool::new(false);
         let stop = || failed.load(Ordering::Relaxed) || self.context.cancelled();
+        let (senders, hashed): (Vec<_>, Vec<_>) = specs.iter().map(|_| mpsc::channel()).unzip();
         thread::scope(|scope| {
-            let hashing = || scope.spawn(|| self.hash_early(&opened, surveys, &early, &stop));
-            let hashing = work.hashes().then(hashing);
-            let hashed = || match hashing {
-                Some(thread) => thread.join().unwrap_or_else(|_| Err(panicked("early content"))),
-                None => Ok(Vec::new()),
-            };
+            let hashing = scope.spawn(|| self.hash_early(&opened, surveys, &early, senders, &stop));
             let rest = || {
                 let join = || join_all(specs, &opened, surveys, entries, &mut gaps);
                 let trees = early::behind(work.hashes(), join)??;
@@ -115,19 +114,22 @@ impl Job<'_> {
             };
             let output = rest();
             failed.store(output.is_err(), Ordering::Relaxed);
-            output
+            match hashing.join().unwrap_or_else(|_| Err(panicked("early content"))) {
+                // It was told to end.
+                Ok(()) | Err(TaskError::Cancelled) => output,
+                Err(error) => Err(error),
+            }
         })
     }
 
-    /// Runs the extractors and lists the volumes; `hashed` gives what came of each one's early streams meanwhile, of
-    /// none where no digests are made here.
+    /// Runs the extractors and lists the volumes; `hashed` gives what comes of each one's early streams meanwhile.
     fn finish(
         &self,
         work: &Work<'_>,
         asset: &Asset<'_>,
         joined: &[Option<Joined<'_>>],
         mut gaps: Vec<Gap>,
-        hashed: impl FnOnce() -> Result<Vec<Hashed>, TaskError>,
+        hashed: Vec<Receiver<Hashed>>,
     ) -> Result<AssembleOutput, TaskError> {
         // Extractors wait for one file to know the next; there is enough else to do meanwhile.
         let both = || {
@@ -143,9 +145,9 @@ impl Job<'_> {
         for ((joined, (_, listed)), read) in joined.iter().zip(&listed).zip(&extracted.read) {
             coverage.extend(joined.iter().flat_map(|joined| joined.coverage(listed, read)));
         }
-        for ((joined, (_, listed)), hashed) in joined.iter().zip(&mut listed).zip(hashed()?) {
-            let Some(joined) = joined else { continue };
-            let faults = self.digest(joined, hashed, listed)?;
+        for ((joined, (_, listed)), hashed) in joined.iter().zip(&mut listed).zip(hashed) {
+            let Some(joined) = joined.as_ref().filter(|_| work.hashes()) else { continue };
+            let faults = self.digest(joined, &hashed, listed)?;
             coverage.extend(faults.coverage);
             gaps.extend(faults.gaps);
         }

@@ -20,7 +20,10 @@ use coldread_model::{
     manifest::ChunkRef,
     task::{AssembledVolume, VolumeSpec},
 };
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    sync::mpsc::{self, Receiver, TryRecvError},
+};
 
 /// A volume whose survey is joined.
 pub(super) struct Joined<'a> {
@@ -86,30 +89,51 @@ impl Job<'_> {
         Ok(listed)
     }
 
-    /// Adds the digests of the streams that were hashed early to the listing, and those of the others, which are hashed
-    /// now. Gives what could not be read.
+    /// Adds the digests of the streams that are hashed early to the listing, as they come, and those of the others, which
+    /// are hashed then. Gives what could not be read.
     pub(super) fn digest(
         &self,
         joined: &Joined<'_>,
-        hashed: Hashed,
+        hashed: &Receiver<Hashed>,
         listed: &mut Listed,
     ) -> Result<Faults, TaskError> {
         let Joined { spec, early, .. } = *joined;
+        let Listed { written, wanted, late } = listed;
         let survey = joined.tree.survey();
-        // What no name leads to is not listed, and neither is what is wrong with it.
-        let wanted = |(place, _): &(usize, _)| listed.wanted[early[*place] as usize];
-        let failed = hashed.failed.into_iter().filter(wanted);
-        let mut faults = Faults::of(spec, &OfSurvey::new(survey, early), failed);
-        let mut digests = Digests::none(survey.streams.len());
-        digests.add(early, hashed.digests);
-        if !listed.late.is_empty() {
-            let streams = OfSurvey::new(survey, &listed.late);
-            let hashed = self.hash(joined.volume, &streams, &|| self.context.cancelled())?;
-            faults.append(Faults::of(spec, &streams, hashed.failed));
-            digests.add(&listed.late, hashed.digests);
+        let mut digests = Digests::expected(survey.streams.len(), early.iter().chain(&*late));
+        let mut columns = written.columns(&digests);
+        let mut failed = Vec::new();
+        loop {
+            let next = match hashed.try_recv() {
+                // The disk is busy: there is time for a column.
+                Err(TryRecvError::Empty) if columns.put_known(&digests, self)? => continue,
+                Err(TryRecvError::Empty) => hashed.recv().ok(),
+                next => next.ok(),
+            };
+            let Some(next) = next else { break };
+            failed.extend(digests.add(next));
         }
-        listed.written.add_digests(&digests, self)?;
-        tracing::debug!(volume = spec.name, late = listed.late.len(), "digests are listed");
+        if digests.known() < early.len() {
+            // Who makes them knows why.
+            return Err(TaskError::Cancelled);
+        }
+        // What no name leads to is not listed, and neither is what is wrong with it.
+        let wanted = |(place, _): &(usize, _)| wanted[early[*place] as usize];
+        let mut faults = Faults::of(spec, &OfSurvey::new(survey, early), failed.into_iter().filter(wanted));
+        if !late.is_empty() {
+            let (sender, hashed) = mpsc::channel();
+            let streams = OfSurvey::new(survey, late);
+            let tell = |hashed| sender.send(hashed).unwrap_or_default();
+            self.hash(joined.volume, &streams, &|| self.context.cancelled(), &tell)?;
+            let mut failed = Vec::new();
+            for mut next in hashed.try_iter() {
+                next.first += early.len();
+                failed.extend(digests.add(next));
+            }
+            faults.append(Faults::of(spec, &streams, failed));
+        }
+        columns.put_rest(&digests, self)?;
+        tracing::debug!(volume = spec.name, late = late.len(), "digests are listed");
         Ok(faults)
     }
 }
