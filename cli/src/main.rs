@@ -21,5 +21,6 @@ mod tls;
 static HEAP: coldread_worker::io::HugeHeap = coldread_worker::io::HugeHeap;
 
 fn main() -> std::process::ExitCode {
+    coldread_worker::io::HugeHeap::share_heaps();
     app::main()
 }
