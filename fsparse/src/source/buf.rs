@@ -4,19 +4,26 @@ use std::{fmt, ops::Deref, sync::Arc};
 
 /// Memory that a [`Buf`] can look into: a pooled read buffer, a memory map, a vector.
 pub trait Memory: Send + Sync {
-    /// The bytes.
-    fn bytes(&self) -> &[u8];
+    /// How many bytes it has.
+    fn size(&self) -> usize;
+
+    /// Those of a window, which lies inside. There is no way to look at all of them: others may still be read.
+    fn window(&self, start: usize, len: usize) -> &[u8];
 
     /// How many bytes cannot be used for anything else as long as somebody looks into them. None where they stay in any
     /// case, as those of a memory map do.
     fn withheld(&self) -> usize {
-        self.bytes().len()
+        self.size()
     }
 }
 
 impl Memory for Vec<u8> {
-    fn bytes(&self) -> &[u8] {
-        self
+    fn size(&self) -> usize {
+        self.len()
+    }
+
+    fn window(&self, start: usize, len: usize) -> &[u8] {
+        &self[start..start + len]
     }
 }
 
@@ -32,7 +39,7 @@ pub struct Buf {
 impl Buf {
     /// The window of `len` bytes at `start`, cut at the memory's end.
     pub fn new(memory: Arc<dyn Memory>, start: usize, len: usize) -> Self {
-        let size = memory.bytes().len();
+        let size = memory.size();
         let start = start.min(size);
         Self { memory, start, len: len.min(size - start) }
     }
@@ -65,7 +72,7 @@ impl From<Vec<u8>> for Buf {
 impl Deref for Buf {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
-        &self.memory.bytes()[self.start..self.start + self.len]
+        self.memory.window(self.start, self.len)
     }
 }
 

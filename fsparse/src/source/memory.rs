@@ -28,7 +28,7 @@ impl MemorySource {
 
 impl BlockSource for MemorySource {
     fn size_bytes(&self) -> u64 {
-        self.memory.bytes().len() as u64
+        self.memory.size() as u64
     }
 
     fn map(&self, range: ByteRange) -> Result<Vec<MappedRange>, SourceError> {

@@ -1,6 +1,6 @@
 //! The opened file or device that the three readers share.
 
-use super::{error::OpenError, waiting::MAX_READ};
+use super::{error::OpenError, pool::SLAB, waiting::MAX_READ};
 use coldread_fsparse::source::SourceError;
 use coldread_model::ByteRange;
 use rustix::fs::OFlags;
@@ -106,9 +106,9 @@ impl DiskFile {
         self.ahead
     }
 
-    /// Buffers of the larger size that a queue keeps: twice what is under way, as consumers hold some.
-    pub(super) fn buffers(&self) -> u16 {
-        (2 * self.ahead / MAX_READ) as u16
+    /// Slabs that a queue keeps: twice what is under way, as consumers hold some.
+    pub(super) fn slabs(&self) -> u16 {
+        (2 * self.ahead / SLAB as u64) as u16
     }
 
     /// Size in bytes when it was opened.

@@ -15,7 +15,7 @@ use super::{
     file::DiskFile,
     hinted::Hinted,
     holes,
-    waiting::{Waiting, answer},
+    waiting::{Filled, Waiting, answer},
 };
 use coldread_fsparse::source::{BlockSource, Completion, MappedRange, Memory, Piece, ReadQueue, SourceError};
 use coldread_model::ByteRange;
@@ -25,8 +25,12 @@ use std::{collections::VecDeque, io, sync::Arc};
 struct Map(Mmap);
 
 impl Memory for Map {
-    fn bytes(&self) -> &[u8] {
-        &self.0
+    fn size(&self) -> usize {
+        self.0.len()
+    }
+
+    fn window(&self, start: usize, len: usize) -> &[u8] {
+        &self.0[start..start + len]
     }
 
     fn withheld(&self) -> usize {
@@ -175,7 +179,7 @@ impl ReadQueue for MmapQueue<'_> {
                     source.map.0.advise_range(Advice::WillNeed, inside.start as usize, inside.len as usize);
             })?;
             let bad = self.source.bring_in(span, super::salvage::wanted_end(&parts));
-            answer(&parts, &self.memory, 0, &bad, &mut self.ready);
+            answer(&parts, &Filled { memory: &self.memory, offset: 0, start: 0 }, &bad, &mut self.ready);
             self.requests.done(parts);
         }
     }

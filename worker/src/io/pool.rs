@@ -1,110 +1,208 @@
-//! Buffers that are lent to consumers and come back by the count of their `Arc`.
+//! Memory that reads are made into, lent to consumers and back by the count of an `Arc`.
 //!
-//! A buffer is a part of anonymous memory, so that it starts on a page and costs nothing before it is first
-//! written. Three sizes serve short and long reads; the long ones lie on huge pages where the kernel gives some. A disk's
-//! driver is told of each page of a read, and takes only so many at once: 1 MiB in 256 pages was two reads of the
-//! disk, and slower by half than one in a single page.
+//! Reads lie one after the other in slabs of 2 MiB, each in as many bytes as it has, and a slab is used again from its
+//! start once nobody has a window into it. So a queue touches little more memory than it has under way: new memory has to
+//! be cleared, and may have to be lent by a host first (see [`huge`](super::huge)), which can take longer than the read.
 //!
-//! A pool makes buffers when it needs them, up to its limit; when consumers hold them all, further ones are made for
-//! one read each and freed with the last window into them, so that a consumer that keeps bytes never stops the reader.
+//! Slabs lie on huge pages where the kernel gives some. A disk's driver is told of each page of a read, and takes only so
+//! many at once: 1 MiB in 256 pages was two reads of the disk, and slower by half than one in a single page. The first
+//! slab of a queue does without: who reads little is done before a huge page is cleared. Later it serves short reads alone.
 //!
-//! Memory that is new has to be cleared, which can take longer than the read. So the pools of queues that have ended are
-//! [kept](Pool::end) for the next ones: content is read into the buffers of the survey, and a disk into those of the one
-//! before.
+//! A pool makes slabs when it needs them, up to its limit; when consumers hold them all, further reads get memory of their
+//! own, which is freed with the last window into it, so that a consumer that keeps bytes never stops the reader.
+//!
+//! The slabs of queues that have ended are [kept](Pool::end) for the next ones: content is read into those of the survey,
+//! and a disk into those of the one before.
 
-use super::{huge::HUGE, spare, waiting::MAX_READ};
+use super::{huge::HUGE, spare};
 use coldread_fsparse::source::Memory;
 use memmap2::{Advice, MmapMut, MmapRaw};
 use std::{
-    collections::VecDeque,
     io, slice,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Bytes of the buffers of each size.
-const SIZES: [usize; 3] = [64 << 10, 256 << 10, MAX_READ as usize];
-/// The size of the longest ones.
-const LONG: usize = SIZES[2];
+/// Bytes of a slab that serves many reads.
+pub(super) const SLAB: usize = HUGE;
+/// Reads start at multiples of it, as those past the page cache have to.
+const PAGE: usize = 4096;
+/// Longer reads are slower on small pages.
+const SHORT: usize = 64 << 10;
 
-/// The place in [`SIZES`] of the shortest that holds `len` bytes.
-fn size_for(len: u64) -> usize {
-    SIZES.iter().position(|size| len <= *size as u64).unwrap_or(SIZES.len() - 1)
-}
-
-/// Bytes of the buffer that a read of `len` bytes takes.
-pub(super) fn room_for(len: u64) -> u64 {
-    SIZES[size_for(len)] as u64
-}
-
-/// Memory that buffers are cut from.
-struct Region {
-    map: Arc<MmapRaw>,
-    /// Where the next buffer starts.
-    next: usize,
-}
-
-impl Region {
-    /// Memory for `len` bytes of buffers of `size`.
-    fn new(len: usize, size: usize) -> io::Result<Self> {
-        // Shorter reads gain nothing from huge pages, and a few of them would have a whole one cleared.
-        if len < HUGE || size < LONG {
-            return Ok(Self { map: Arc::new(MmapMut::map_anon(len)?.into()), next: 0 });
-        }
-        let map = MmapMut::map_anon(len + HUGE)?;
-        let next = map.as_ptr().align_offset(HUGE);
-        // Who reads little is done before a huge page is cleared: the first buffers do without. A hint, as everything
-        // works without huge pages, only slower.
-        let _ = map.advise_range(Advice::HugePage, next + HUGE, len - HUGE);
-        Ok(Self { map: Arc::new(map.into()), next })
-    }
-
-    /// The next `len` bytes, which nobody else gets. The region has to have them.
-    fn cut(&mut self, len: usize) -> Option<Cut> {
-        let start = self.next;
-        self.next = start.checked_add(len).filter(|end| *end <= self.map.len())?;
-        Some(Cut { map: Arc::clone(&self.map), start, len })
-    }
-}
-
-/// A part of a region that is one buffer's alone.
-struct Cut {
-    map: Arc<MmapRaw>,
-    start: usize,
-    len: usize,
-}
-
-/// One buffer.
+/// Memory for reads.
 pub(super) struct Slab {
-    cut: Cut,
-    /// Its number among the pool's; `None` if it serves one read only.
-    pub(super) number: Option<u16>,
+    map: MmapRaw,
+    /// Where its bytes start in the map.
+    start: usize,
+    size: usize,
+    /// Whether it was to lie on a huge page.
+    huge: bool,
 }
 
 impl Slab {
-    /// Its bytes, for a reader to fill.
-    pub(super) fn room(&mut self) -> &mut [u8] {
-        let Cut { map, start, len } = &self.cut;
-        // SAFETY: `Region::cut` gave these bytes, which lie inside the map, to this buffer alone, and the buffer is
-        // borrowed mutably. The map lives as long as the buffer, and anonymous memory starts as zeros.
-        unsafe { slice::from_raw_parts_mut(map.as_mut_ptr().add(*start), *len) }
+    /// `size` bytes on small pages.
+    fn small(size: usize) -> io::Result<Self> {
+        Ok(Self { map: MmapMut::map_anon(size)?.into(), start: 0, size, huge: false })
+    }
+
+    /// A huge page.
+    fn huge() -> io::Result<Self> {
+        let map = MmapMut::map_anon(SLAB + HUGE)?;
+        let start = map.as_ptr().align_offset(HUGE);
+        // A hint, as everything works without huge pages, only slower.
+        let _ = map.advise_range(Advice::HugePage, start, SLAB);
+        Ok(Self { map: map.into(), start, size: SLAB, huge: true })
+    }
+
+    /// The address of its byte `offset`, which it has.
+    fn at(&self, offset: usize) -> *mut u8 {
+        self.map.as_mut_ptr().wrapping_add(self.start + offset)
     }
 }
 
 impl Memory for Slab {
-    fn bytes(&self) -> &[u8] {
-        let Cut { map, start, len } = &self.cut;
-        // SAFETY: as in `room`; who writes to these bytes borrows the buffer mutably.
-        unsafe { slice::from_raw_parts(map.as_ptr().add(*start), *len) }
+    fn size(&self) -> usize {
+        self.size
+    }
+
+    fn window(&self, start: usize, len: usize) -> &[u8] {
+        let start = start.min(self.size);
+        let len = len.min(self.size - start);
+        // SAFETY: the bytes lie inside the map. Windows are made of the bytes of a read when it is over (`Room::memory`),
+        // and nothing is read into those again before all windows are dropped (`Held::cut`).
+        unsafe { slice::from_raw_parts(self.at(start), len) }
     }
 }
 
-/// Bytes of the buffers in pools that are kept, at most.
-const KEPT: usize = 64 << 20;
-/// Pools that are kept, at most.
-const PLACES: usize = 16;
+/// The part of a slab that one read is made into.
+pub(super) struct Room {
+    slab: Arc<Slab>,
+    start: usize,
+    len: usize,
+    /// The slab's number among the pool's, where it is worth telling the kernel of it.
+    pub(super) number: Option<u16>,
+}
 
-/// Pools of queues that have ended, the last one last.
-struct Ended(Vec<Pool>);
+impl Room {
+    /// Its bytes, for a reader to fill.
+    pub(super) fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: `Held::cut` gave these bytes, which lie inside the slab, to this read alone, which is borrowed mutably;
+        // nobody has a window into them, as those are made when the read is over. Anonymous memory starts as zeros.
+        unsafe { slice::from_raw_parts_mut(self.slab.at(self.start), self.len) }
+    }
+
+    /// All of the slab, of which other reads have other parts: the kernel may be told of it, nothing else.
+    pub(super) fn slab(&self) -> (*mut u8, usize) {
+        (self.slab.at(0), self.slab.size)
+    }
+
+    /// What the read was made into, and where in it.
+    pub(super) fn memory(self) -> (Arc<dyn Memory>, usize) {
+        (self.slab, self.start)
+    }
+}
+
+/// A slab of a pool.
+struct Held {
+    slab: Arc<Slab>,
+    /// Bytes from its start on that were given to reads.
+    used: usize,
+}
+
+impl Held {
+    /// Starts over if no read and no consumer has a part of it, and says whether `len` bytes are left.
+    fn fits(&mut self, len: usize) -> bool {
+        if Arc::get_mut(&mut self.slab).is_some() {
+            self.used = 0;
+        }
+        self.slab.size - self.used >= len
+    }
+
+    /// The next `len` bytes, which nobody else gets until all parts have come back.
+    fn cut(&mut self, len: usize, number: Option<u16>) -> Option<Room> {
+        let start = self.fits(len).then_some(self.used)?;
+        self.used += len;
+        Some(Room { slab: Arc::clone(&self.slab), start, len, number })
+    }
+}
+
+/// The memory of one queue.
+pub(super) struct Pool {
+    /// The first one on small pages.
+    slabs: Vec<Held>,
+    /// So many there are at most.
+    most: usize,
+    /// Bytes that were asked for so far.
+    asked: usize,
+    /// Slabs made so far, those for one read too; counts round.
+    made: u32,
+}
+
+impl Pool {
+    /// A pool of at most so many slabs, and one for short reads.
+    pub(super) fn of(most: u16) -> Self {
+        Self { slabs: Vec::new(), most: usize::from(most) + 1, asked: 0, made: 0 }
+    }
+
+    /// How many slabs were made so far; counts round.
+    pub(super) fn made(&self) -> u32 {
+        self.made
+    }
+
+    /// The place of the first slab that a read of `len` bytes may lie in.
+    fn first_for(&self, len: usize) -> usize {
+        usize::from(len > SHORT && self.asked.saturating_add(len) > SLAB)
+    }
+
+    /// Whether there is room for a read of `len` bytes without another slab.
+    pub(super) fn fits(&mut self, len: u64) -> bool {
+        let len = len as usize;
+        let first = self.first_for(len);
+        self.slabs.iter_mut().skip(first).any(|held| held.fits(len))
+    }
+
+    /// Room for a read of `len` bytes (a multiple of the page size, at most [`SLAB`]).
+    pub(super) fn take(&mut self, len: u64) -> io::Result<Room> {
+        let len = (len as usize).next_multiple_of(PAGE);
+        let first = self.first_for(len);
+        self.asked = self.asked.saturating_add(len);
+        let mut numbered = self.slabs.iter_mut().zip(0..).skip(first);
+        let found = numbered.find_map(|(held, number)| held.cut(len, Some(number).filter(|n| *n > 0)));
+        if let Some(room) = found {
+            return Ok(room);
+        }
+        self.made = self.made.wrapping_add(1);
+        if self.slabs.len() >= self.most || len > SLAB {
+            return Ok(Room { slab: Arc::new(Slab::small(len)?), start: 0, len, number: None });
+        }
+        loop {
+            let slab = spare_slab(!self.slabs.is_empty())?;
+            self.slabs.push(Held { slab: Arc::new(slab), used: 0 });
+            if self.slabs.len() > first {
+                break;
+            }
+        }
+        let number = (self.slabs.len() - 1) as u16;
+        let last = self.slabs.last_mut().and_then(|held| held.cut(len, Some(number).filter(|n| *n > 0)));
+        last.ok_or_else(|| io::Error::other("a new buffer is in use"))
+    }
+
+    /// Keeps the slabs for other queues, unless the memory is needed for large volumes.
+    pub(super) fn end(self) {
+        let most = if spare::blocks().is_roomy() { KEPT } else { 0 };
+        // What consumers still have windows into is freed with the last of them.
+        let slabs = self.slabs.into_iter().filter_map(|held| Arc::into_inner(held.slab));
+        let given_up = ended().keep(slabs, most);
+        // Not under the lock: the kernel takes its time.
+        drop(given_up);
+    }
+}
+
+/// Bytes of the slabs that are kept, at most.
+const KEPT: usize = 64 << 20;
+
+/// Slabs of queues that have ended, the last one last.
+struct Ended(Vec<Slab>);
 
 static ENDED: Mutex<Ended> = Mutex::new(Ended(Vec::new()));
 
@@ -113,149 +211,30 @@ fn ended() -> MutexGuard<'static, Ended> {
 }
 
 impl Ended {
-    /// The last one with these limits.
-    fn lend(&mut self, limits: [u16; 3]) -> Option<Pool> {
-        let limits_of = |pool: &Pool| pool.classes.each_ref().map(|class| class.limit);
-        let place = self.0.iter().rposition(|pool| limits_of(pool) == limits)?;
+    /// The last one that lies on huge pages, or on small ones.
+    fn lend(&mut self, huge: bool) -> Option<Slab> {
+        let place = self.0.iter().rposition(|slab| slab.huge == huge)?;
         Some(self.0.remove(place))
     }
 
-    /// Keeps a pool that has buffers. The first ones go until the others are few enough and have at most `most` bytes.
-    fn keep(&mut self, pool: Pool, most: usize) {
-        if pool.bytes() > 0 {
-            self.0.push(pool);
-        }
-        let (mut count, mut bytes) = (self.0.len(), self.0.iter().map(Pool::bytes).sum::<usize>());
-        while count > PLACES || bytes > most {
-            bytes -= self.0.remove(0).bytes();
-            count -= 1;
-        }
+    /// Keeps slabs. Gives those up that were there first, until the others have at most `most` bytes.
+    fn keep(&mut self, slabs: impl Iterator<Item = Slab>, most: usize) -> Vec<Slab> {
+        self.0.extend(slabs);
+        let mut bytes = self.0.iter().map(|slab| slab.size).sum::<usize>();
+        let too_many = self.0.iter().take_while(|slab| {
+            let over = bytes > most;
+            bytes -= slab.size;
+            over
+        });
+        let too_many = too_many.count();
+        self.0.drain(..too_many).collect()
     }
 }
 
-/// The buffers of one queue.
-#[derive(Default)]
-pub(super) struct Pool {
-    classes: [Class; 3],
-    /// Buffers made so far, those that serve one read too.
-    made: u32,
-}
-
-#[derive(Default)]
-struct Class {
-    size: usize,
-    first_number: u16,
-    limit: u16,
-    made: u16,
-    /// Where the buffers that have a number come from, once there is one.
-    region: Option<Region>,
-    idle: Vec<Arc<Slab>>,
-    lent: VecDeque<Arc<Slab>>,
-}
-
-impl Class {
-    /// The buffer that is lent the longest, if it has come back.
-    fn first_back(&mut self) -> Option<Arc<Slab>> {
-        let is_back = self.lent.front_mut().is_some_and(|slab| Arc::get_mut(slab).is_some());
-        if is_back { self.lent.pop_front() } else { None }
-    }
-
-    /// A new buffer: one with a number as long as there are some, else one for a single read.
-    fn make(&mut self) -> io::Result<Slab> {
-        let number = (self.made < self.limit).then_some(self.first_number + self.made);
-        let cut = if number.is_some() {
-            let region = match &mut self.region {
-                Some(region) => region,
-                none => none.insert(Region::new(usize::from(self.limit) * self.size, self.size)?),
-            };
-            region.cut(self.size)
-        } else {
-            Region::new(self.size, self.size)?.cut(self.size)
-        };
-        let cut = cut.ok_or_else(|| io::Error::other("its buffers are used up"))?;
-        self.made += u16::from(number.is_some());
-        Ok(Slab { cut, number })
-    }
-}
-
-impl Pool {
-    /// A pool of at most so many buffers of each size: that of a queue that has ended, if it had as many.
-    pub(super) fn with(limits: [u16; 3]) -> Self {
-        ended().lend(limits).unwrap_or_else(|| Self::new(limits))
-    }
-
-    /// Keeps the pool for another queue, unless the memory is needed for large volumes. Consumers may still hold windows.
-    pub(super) fn end(self) {
-        let most = if spare::blocks().is_roomy() { KEPT } else { 0 };
-        ended().keep(self.at_rest(), most);
-    }
-
-    /// The same, with the buffers that have come back put aside.
-    fn at_rest(mut self) -> Self {
-        for class in &mut self.classes {
-            for mut slab in std::mem::take(&mut class.lent) {
-                let is_back = Arc::get_mut(&mut slab).is_some();
-                if is_back { class.idle.push(slab) } else { class.lent.push_back(slab) }
-            }
-        }
-        self
-    }
-
-    /// Bytes of its buffers, those that serve one read left out.
-    fn bytes(&self) -> usize {
-        self.classes.iter().map(|class| usize::from(class.made) * class.size).sum()
-    }
-
-    fn new(limits: [u16; 3]) -> Self {
-        let class = |size, first_number, limit| Class {
-            size,
-            first_number,
-            limit,
-            made: 0,
-            region: None,
-            idle: Vec::new(),
-            lent: VecDeque::new(),
-        };
-        let [short, middle, long] = limits;
-        let classes = [
-            class(SIZES[0], 0, short),
-            class(SIZES[1], short, middle),
-            class(SIZES[2], short + middle, long),
-        ];
-        Self { classes, made: 0 }
-    }
-
-    /// How many buffers were made so far; counts round.
-    pub(super) fn made(&self) -> u32 {
-        self.made
-    }
-
-    /// A buffer of at least `len` bytes (at most [`MAX_READ`]) to which nobody else holds a reference.
-    pub(super) fn take(&mut self, len: u64) -> io::Result<Arc<Slab>> {
-        let class = &mut self.classes[size_for(len)];
-        // The one that was lent first comes back first, and may still be in the processor's cache.
-        if let Some(slab) = class.first_back().or_else(|| class.idle.pop()) {
-            return Ok(slab);
-        }
-        for _ in 1..class.lent.len() {
-            class.lent.rotate_left(1);
-            if let Some(slab) = class.first_back() {
-                return Ok(slab);
-            }
-        }
-        let slab = class.make()?;
-        self.made = self.made.wrapping_add(1);
-        Ok(Arc::new(slab))
-    }
-
-    /// Takes a buffer back, of which consumers may hold windows.
-    pub(super) fn give(&mut self, mut slab: Arc<Slab>) {
-        if slab.number.is_none() {
-            return;
-        }
-        let class = &mut self.classes[size_for(slab.cut.len as u64)];
-        if Arc::get_mut(&mut slab).is_some() { class.idle.push(slab) } else { class.lent.push_back(slab) }
-    }
+/// A slab that was kept, else a new one.
+fn spare_slab(huge: bool) -> io::Result<Slab> {
+    let kept = ended().lend(huge);
+    kept.map_or_else(|| if huge { Slab::huge() } else { Slab::small(SLAB) }, Ok)
 }
 
 #[cfg(test)]
@@ -263,91 +242,93 @@ mod tests {
     use super::*;
     use coldread_fsparse::source::Buf;
 
-    #[test]
-    fn a_buffer_comes_back_when_its_last_window_is_dropped_and_not_before() {
-        let mut pool = Pool::new([1, 1, 1]);
-        let slab = pool.take(10).unwrap();
-        assert_eq!((slab.number, pool.made()), (Some(0), 1));
-        let window = Buf::new(slab.clone(), 3, 4);
-        let other = window.slice(1, 1);
-        pool.give(slab);
-        let temporary = pool.take(10).unwrap();
-        assert_eq!((temporary.number, pool.made()), (None, 2));
-        pool.give(temporary);
-        drop(window);
-        assert!(pool.take(10).unwrap().number.is_none());
-        drop(other);
-        assert_eq!(pool.take(10).unwrap().number, Some(0));
-        assert_eq!(pool.take(SIZES[1] as u64).unwrap().number, Some(1));
-        assert_eq!(pool.take(MAX_READ).unwrap().number, Some(2));
+    const MIB: u64 = 1 << 20;
+
+    fn address(room: &mut Room) -> usize {
+        room.bytes().as_ptr() as usize
     }
 
-    /// A pool with three long buffers at most, of which so many were used, those without a number too.
-    fn used(long: usize) -> Pool {
-        let mut pool = Pool::new([1, 1, 3]);
-        let slabs: Vec<_> = (0..long).map(|_| pool.take(MAX_READ).unwrap()).collect();
-        for slab in slabs {
-            pool.give(slab);
-        }
-        pool
+    /// A pool that is past its first slab.
+    fn pool(most: u16) -> Pool {
+        Pool { asked: SLAB, ..Pool::of(most) }
+    }
+
+    #[test]
+    fn reads_lie_one_after_the_other_and_start_over_when_all_windows_are_gone() {
+        let mut pool = pool(1);
+        let (mut first, mut second) = (pool.take(MIB).unwrap(), pool.take(5000).unwrap());
+        assert_eq!((first.number, second.number, pool.made()), (Some(1), None, 1));
+        assert_eq!(first.bytes().len() as u64, MIB);
+        assert_eq!(second.bytes().len(), 8192);
+        let mut third = pool.take(MIB).unwrap();
+        assert_eq!(address(&mut third), address(&mut first) + MIB as usize);
+        assert!(!pool.fits(MIB) && pool.fits(SHORT as u64));
+        // All of the slab is used: what comes now gets memory of its own.
+        let other = pool.take(MIB).unwrap();
+        assert_eq!((other.number, pool.made()), (None, 2));
+        let place = address(&mut first);
+        let (memory, start) = first.memory();
+        let window = Buf::new(memory, start + 3, 4);
+        let part = window.slice(1, 1);
+        drop((second, third, window));
+        assert_eq!(pool.take(MIB).unwrap().number, None);
+        drop(part);
+        let mut again = pool.take(MIB).unwrap();
+        assert_eq!((again.number, address(&mut again)), (Some(1), place));
+    }
+
+    #[test]
+    fn who_reads_little_gets_small_pages_and_then_short_reads_alone_do() {
+        let mut pool = Pool::of(2);
+        let numbers: Vec<_> = [MIB, 4096, MIB - 4096, MIB, 4096, 2 * MIB]
+            .map(|len| pool.take(len).unwrap().number)
+            .into_iter()
+            .collect();
+        assert_eq!(numbers, [None, None, None, Some(1), None, Some(1)]);
+        assert_eq!((pool.slabs.len(), pool.made()), (2, 2));
+        // Short reads beside many others lie with the long ones.
+        let rooms: Vec<_> = (0..=SLAB / SHORT).map(|_| pool.take(SHORT as u64).unwrap()).collect();
+        assert_eq!(rooms.iter().filter(|room| room.number == Some(1)).count(), 1);
+        assert!(Pool::of(2).take(SLAB as u64 + 1).unwrap().number.is_none());
     }
 
     #[test]
     fn what_is_kept_of_ended_pools_is_bounded_and_the_last_ones() {
         let mut ended = Ended(Vec::new());
-        let sizes = |ended: &Ended| ended.0.iter().map(|pool| pool.bytes() / LONG).collect::<Vec<_>>();
-        for (long, most, left) in [
-            (2, KEPT, &[2][..]),
-            (4, 5 * LONG, &[2, 3]),
-            (0, 5 * LONG, &[2, 3]),
-            (1, 5 * LONG, &[3, 1]),
-            (1, 4 * LONG, &[1, 1]),
-            (0, 0, &[]),
+        let slabs = |sizes: &'static [usize]| sizes.iter().map(|size| Slab::small(size * PAGE).unwrap());
+        for (sizes, most, given_up, left) in [
+            (&[2][..], 9, &[][..], &[2][..]),
+            (&[3, 4], 9, &[], &[2, 3, 4]),
+            (&[1], 9, &[2], &[3, 4, 1]),
+            (&[5], 5, &[3, 4, 1], &[5]),
+            (&[], 0, &[5], &[]),
         ] {
-            ended.keep(used(long), most);
-            assert_eq!(sizes(&ended), left);
+            let gone = ended.keep(slabs(sizes), most * PAGE);
+            assert_eq!(gone.iter().map(|slab| slab.size / PAGE).collect::<Vec<_>>(), given_up);
+            assert_eq!(ended.0.iter().map(|slab| slab.size / PAGE).collect::<Vec<_>>(), left);
         }
-        for long in [1; PLACES + 2].into_iter().chain([2]) {
-            ended.keep(used(long), KEPT);
-        }
-        assert_eq!((ended.0.len(), sizes(&ended).last()), (PLACES, Some(&2)));
+        ended.0.extend([Slab::small(PAGE).unwrap(), Slab::huge().unwrap(), Slab::small(2 * PAGE).unwrap()]);
+        let lent = [false, true, true, false].map(|huge| ended.lend(huge).map(|slab| slab.size));
+        assert_eq!(lent, [Some(2 * PAGE), Some(SLAB), None, Some(PAGE)]);
     }
 
     #[test]
-    fn a_pool_is_handed_on_without_the_buffers_that_are_held() {
-        let mut pool = Pool::new([1, 1, 3]);
-        let (slab, other) = (pool.take(MAX_READ).unwrap(), pool.take(MAX_READ).unwrap());
-        let (window, first) = (Buf::new(slab.clone(), 0, 1), other.bytes().as_ptr());
-        pool.give(slab);
-        pool.give(other);
-        let mut ended = Ended(Vec::new());
-        ended.keep(pool.at_rest(), KEPT);
-        assert!(ended.lend([1, 1, 2]).is_none());
-        let mut pool = ended.lend([1, 1, 3]).unwrap();
-        assert!(ended.lend([1, 1, 3]).is_none());
-        assert_eq!(pool.take(MAX_READ).unwrap().bytes().as_ptr(), first);
-        assert_eq!(pool.made(), 2);
-        drop(window);
-        assert_eq!((pool.take(MAX_READ).unwrap().number, pool.made()), (Some(2), 2));
-    }
-
-    #[test]
-    fn buffers_are_zeros_of_their_own() {
-        let mut pool = Pool::new([3; 3]);
-        let mut slabs: Vec<_> = SIZES.iter().flat_map(|len| [*len as u64; 5]).zip(1u8..).collect();
+    fn reads_have_bytes_of_their_own() {
+        let mut pool = Pool::of(3);
+        let lens = [4096, 64 << 10, 200 << 10, MIB, 12 << 10, MIB, 1000 << 10];
+        let mut rooms: Vec<_> = lens.repeat(4).into_iter().zip(1u8..).collect();
         let mut taken = Vec::new();
-        for (len, byte) in slabs.drain(..) {
-            let mut slab = pool.take(len).unwrap();
-            let room = Arc::get_mut(&mut slab).unwrap().room();
-            assert!(room.len() as u64 == len && room.iter().all(|byte| *byte == 0));
-            room.fill(byte);
-            taken.push((slab, byte));
+        for (len, byte) in rooms.drain(..) {
+            let mut room = pool.take(len).unwrap();
+            assert_eq!((room.bytes().len() as u64, address(&mut room) % PAGE), (len, 0));
+            room.bytes().fill(byte);
+            taken.push((room, byte));
         }
-        assert!(taken.iter().all(|(slab, byte)| slab.bytes().iter().all(|one| one == byte)));
-        // Long ones start where a huge page or its other half does, short ones on a page.
-        for (slab, _) in &taken {
-            let (at, len) = (slab.bytes().as_ptr() as usize, slab.bytes().len());
-            assert_eq!(at % if len == LONG && slab.number.is_some() { len } else { 4096 }, 0);
+        for (room, byte) in &mut taken {
+            assert!(room.bytes().iter().all(|one| one == byte));
+        }
+        for held in &pool.slabs[1..] {
+            assert_eq!(held.slab.at(0) as usize % HUGE, 0);
         }
     }
 }

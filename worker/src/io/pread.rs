@@ -10,15 +10,15 @@ use super::{
     holes,
     pool::Pool,
     salvage,
-    waiting::{Part, Waiting, answer},
+    waiting::{Filled, Part, Waiting, answer},
 };
 use coldread_fsparse::source::{BlockSource, Completion, MappedRange, Memory, ReadQueue, SourceError};
 use coldread_model::ByteRange;
 use rustix::fs::{Advice, fadvise};
 use std::{collections::VecDeque, num::NonZeroU64, sync::Arc};
 
-/// Buffers of each size that a queue keeps at most.
-const POOL: [u16; 3] = [32, 16, 16];
+/// Slabs that a queue keeps at most: it reads one thing at a time.
+const SLABS: u16 = 8;
 
 /// A file or device read by `pread(2)`.
 pub(super) struct PreadSource {
@@ -55,7 +55,7 @@ impl BlockSource for PreadSource {
         Ok(Box::new(PreadQueue {
             source: self,
             requests: Hinted::new(Waiting::new(&self.file)),
-            pool: Pool::with([POOL[0], POOL[1], self.file.buffers().min(POOL[2])]),
+            pool: Pool::of(self.file.slabs().min(SLABS)),
             ready: VecDeque::new(),
         }))
     }
@@ -71,26 +71,20 @@ struct PreadQueue<'a> {
 impl PreadQueue<'_> {
     fn read(&mut self, span: ByteRange, parts: &[Part]) {
         let file = &self.source.file;
-        let taken = self.pool.take(span.len);
-        let mut slab = match taken {
-            Ok(taken) => taken,
+        let mut room = match self.pool.take(span.len) {
+            Ok(room) => room,
             Err(error) => {
                 let bad = [(span, file.error(span, format!("no memory for it: {error}")))];
-                let none: Arc<dyn Memory> = Arc::new(Vec::new());
-                answer(parts, &none, span.start, &bad, &mut self.ready);
+                let memory: Arc<dyn Memory> = Arc::new(Vec::new());
+                let none = Filled { memory: &memory, offset: 0, start: span.start };
+                answer(parts, &none, &bad, &mut self.ready);
                 return;
             }
         };
-        let bad = match Arc::get_mut(&mut slab) {
-            Some(own) => {
-                salvage::read(&*self.source.raw, file, own.room(), span, salvage::wanted_end(parts), 0)
-            }
-            None => vec![(span, file.error(span, "its buffer is in use".to_owned()))],
-        };
-        let memory = Arc::clone(&slab) as Arc<dyn Memory>;
-        answer(parts, &memory, span.start, &bad, &mut self.ready);
-        drop(memory);
-        self.pool.give(slab);
+        let end = salvage::wanted_end(parts);
+        let bad = salvage::read(&*self.source.raw, file, room.bytes(), span, end, 0);
+        let (memory, offset) = room.memory();
+        answer(parts, &Filled { memory: &memory, offset, start: span.start }, &bad, &mut self.ready);
     }
 }
 
@@ -123,6 +117,6 @@ impl ReadQueue for PreadQueue<'_> {
 
 impl Drop for PreadQueue<'_> {
     fn drop(&mut self) {
-        std::mem::take(&mut self.pool).end();
+        std::mem::replace(&mut self.pool, Pool::of(0)).end();
     }
 }

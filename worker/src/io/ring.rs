@@ -34,23 +34,24 @@ pub(super) struct Ring {
 static LOCKED: AtomicU64 = AtomicU64::new(0);
 
 impl Ring {
-    /// Whether the kernel knows a buffer, which is always the same under one number; it is told of it where it may be.
-    pub(super) fn knows(&mut self, number: u16, room: &mut [u8]) -> bool {
+    /// Whether the kernel knows a buffer, its address and length, which is always the same under one number; it is told of
+    /// it where it may be.
+    pub(super) fn knows(&mut self, number: u16, buffer: (*mut u8, usize)) -> bool {
         let Some(known) = self.registered.get(usize::from(number)).copied() else { return false };
         if known || !self.registers_buffers {
             return known;
         }
-        let registered = self.may_lock(room.len() as u64) && self.register(number, room);
+        let registered = self.may_lock(buffer.1 as u64) && self.register(number, buffer);
         // The limit on locked memory is met: further buffers would meet it too.
         self.registers_buffers = registered;
         self.registered[usize::from(number)] = registered;
         registered
     }
 
-    fn register(&self, number: u16, room: &mut [u8]) -> bool {
-        let vector = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
-        // SAFETY: the vector names the whole of a buffer that is borrowed mutably. The registration pins its pages, so
-        // that they stay valid for the kernel until the ring is gone even if the buffer is unmapped before.
+    fn register(&self, number: u16, (start, len): (*mut u8, usize)) -> bool {
+        let vector = libc::iovec { iov_base: start.cast(), iov_len: len };
+        // SAFETY: the registration alone writes nothing: it pins the pages that the vector names, so that they stay valid
+        // for the kernel until the ring is gone even if they are unmapped before.
         unsafe { self.uring.submitter().register_buffers_update(u32::from(number), &[vector], None) }.is_ok()
     }
 

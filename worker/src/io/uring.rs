@@ -17,11 +17,11 @@ use super::{
     cache,
     file::{DirectFirst, DiskFile, MAX_AHEAD, RawRead},
     holes,
-    pool::{Pool, Slab, room_for},
+    pool::{Pool, Room, SLAB},
     pread::PreadSource,
     ring::{self, Ring},
     salvage,
-    waiting::{MAX_READ, Part, Waiting, answer},
+    waiting::{Filled, MAX_READ, Part, Waiting, answer},
 };
 use coldread_fsparse::source::{BlockSource, Completion, MappedRange, Memory, ReadQueue, SourceError};
 use coldread_model::ByteRange;
@@ -33,12 +33,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Buffers of each size that a queue keeps at most, made when first needed.
-const POOL: [u16; 3] = [128, 128, (2 * MAX_AHEAD / MAX_READ) as u16];
-/// All of them.
-const BUFFERS: u16 = POOL[0] + POOL[1] + POOL[2];
+/// Buffers that a ring may be told of: the slabs of a pool.
+const BUFFERS: u16 = (2 * MAX_AHEAD / SLAB as u64) as u16 + 1;
 /// So many reads are submitted at once, at most.
 const BATCH: u32 = 8;
+/// So many slabs are made before what has completed is handed out.
+const MADE: u32 = 2;
 /// Bytes that are copied from memory before the first of them are handed out: the next go into the same buffer, which the
 /// processor's cache still has.
 const COPIED: u64 = 256 << 10;
@@ -116,7 +116,7 @@ impl BlockSource for UringSource {
             in_flight_bytes: 0,
             ahead: Ahead::within(self.file.ahead()),
             landed: Vec::new(),
-            pool: Pool::with([POOL[0], POOL[1], self.file.buffers().min(POOL[2])]),
+            pool: Pool::of(self.file.slabs()),
             ready: VecDeque::new(),
             broken: None,
             ring,
@@ -130,7 +130,7 @@ struct Flight {
     span: ByteRange,
     parts: Vec<Part>,
     /// The kernel's until the completion: it is not looked into before.
-    slab: Option<Arc<Slab>>,
+    room: Option<Room>,
     /// Since when the disk itself is asked; nothing where the page cache is.
     direct_since: Option<Instant>,
 }
@@ -171,17 +171,24 @@ impl UringQueue<'_> {
 
     /// Puts waiting requests on the ring. Whether some are not submitted yet.
     ///
-    /// A buffer costs about a millisecond when it is made: its pages are zeroed and pinned. A new queue that made
-    /// all it can hold before it looked for the first completion would hand out the first piece 60 to 150 ms
-    /// late, so only [`BATCH`] are made in one go; the next call makes the next ones.
+    /// A slab costs milliseconds when it is made: its pages are zeroed and pinned. A new queue that made all it can hold
+    /// before it looked for the first completion would hand out the first piece 60 to 150 ms late, so only [`MADE`] are
+    /// made in one go; the next call makes the next ones.
     fn board(&mut self) -> bool {
         let (mut unsubmitted, mut copied) = (0, 0);
         let made = self.pool.made();
         while self.has_room()
             && !self.waiting.is_empty()
-            && self.pool.made().wrapping_sub(made) < BATCH
+            && self.pool.made().wrapping_sub(made) < MADE
             && copied < COPIED
         {
+            // The disk starts while another slab is made.
+            if unsubmitted == BATCH || unsubmitted > 0 && !self.pool.fits(MAX_READ) {
+                unsubmitted = 0;
+                if !self.enter(0) {
+                    break;
+                }
+            }
             let number = self.grounded.pop().unwrap_or_else(|| {
                 self.flights.push(Flight::default());
                 self.flights.len() - 1
@@ -195,7 +202,7 @@ impl UringQueue<'_> {
             match self.launch(&mut flight, number as u64) {
                 Ok(origin) => {
                     self.in_flight += 1;
-                    self.in_flight_bytes += room_for(span.len);
+                    self.in_flight_bytes += span.len;
                     unsubmitted += 1;
                     copied += if origin == Origin::Memory { span.len } else { 0 };
                 }
@@ -205,23 +212,15 @@ impl UringQueue<'_> {
                 }
             }
             self.flights[number] = flight;
-            // The disk starts while the next buffers are still being made.
-            if unsubmitted == BATCH {
-                unsubmitted = 0;
-                if !self.enter(0) {
-                    break;
-                }
-            }
         }
         unsubmitted > 0
     }
 
     /// Writes the submission of `flight`.
     fn launch(&mut self, flight: &mut Flight, number: u64) -> io::Result<Origin> {
-        let mut slab = self.pool.take(flight.span.len)?;
-        let own = Arc::get_mut(&mut slab).ok_or_else(|| io::Error::other("its buffer is in use"))?;
-        let known = own.number.filter(|number| self.ring.knows(*number, own.room()));
-        let (len, room) = (flight.span.len as u32, own.room().as_mut_ptr());
+        let mut room = self.pool.take(flight.span.len)?;
+        let known = room.number.filter(|number| self.ring.knows(*number, room.slab()));
+        let (len, bytes) = (flight.span.len as u32, room.bytes().as_mut_ptr());
         // What memory has needs no disk, and is copied while it is submitted.
         let file = &self.source.file;
         let origin = match file.direct() {
@@ -233,18 +232,16 @@ impl UringQueue<'_> {
         flight.direct_since = direct.then(Instant::now);
         let file = Fixed(if direct { ring::DIRECT } else { ring::CACHED });
         let entry = match known {
-            Some(index) => opcode::ReadFixed::new(file, room, len, index).offset(flight.span.start).build(),
-            None => opcode::Read::new(file, room, len).offset(flight.span.start).build(),
+            Some(index) => opcode::ReadFixed::new(file, bytes, len, index).offset(flight.span.start).build(),
+            None => opcode::Read::new(file, bytes, len).offset(flight.span.start).build(),
         };
-        flight.slab = Some(slab);
+        flight.room = Some(room);
         let entry: squeue::Entry = entry.user_data(number);
-        // SAFETY: the buffer is at least `len` bytes (the pool's contract), nobody else holds it (checked
-        // above), and the flight keeps it, unread, until its completion is taken off the ring.
+        // SAFETY: the room has at least `len` bytes, which are this read's alone (the pool's contract), and the flight keeps
+        // it, unread, until its completion is taken off the ring.
         let pushed = unsafe { self.ring.uring.submission().push(&entry) };
         if pushed.is_err() {
-            if let Some(slab) = flight.slab.take() {
-                self.pool.give(slab);
-            }
+            flight.room = None;
             return Err(io::Error::other("the submission queue is full"));
         }
         Ok(origin)
@@ -263,9 +260,9 @@ impl UringQueue<'_> {
     fn land(&mut self, number: usize, result: i32) {
         let Some(slot) = self.flights.get_mut(number) else { return };
         let mut flight = std::mem::take(slot);
-        let Some(mut slab) = flight.slab.take() else { return };
+        let Some(mut room) = flight.room.take() else { return };
         self.in_flight -= 1;
-        self.in_flight_bytes -= room_for(flight.span.len);
+        self.in_flight_bytes -= flight.span.len;
         let file = &self.source.file;
         #[cfg(test)]
         let result = self.source.distort.as_ref().map_or(result, |distort| distort(flight.span, result));
@@ -279,15 +276,11 @@ impl UringQueue<'_> {
             if result == -libc::EINVAL && flight.direct_since.is_some() {
                 file.refuse_direct();
             }
-            bad = match Arc::get_mut(&mut slab) {
-                Some(own) => salvage::read(&*self.source.raw, file, own.room(), flight.span, end, done),
-                None => vec![(flight.span, file.error(flight.span, "its buffer is in use".to_owned()))],
-            };
+            bad = salvage::read(&*self.source.raw, file, room.bytes(), flight.span, end, done);
         }
-        let memory = Arc::clone(&slab) as Arc<dyn Memory>;
-        answer(&flight.parts, &memory, flight.span.start, &bad, &mut self.ready);
-        drop(memory);
-        self.pool.give(slab);
+        let (memory, offset) = room.memory();
+        let filled = Filled { memory: &memory, offset, start: flight.span.start };
+        answer(&flight.parts, &filled, &bad, &mut self.ready);
         self.flights[number] = flight;
         self.grounded.push(number);
     }
@@ -317,9 +310,10 @@ impl UringQueue<'_> {
 
     /// Answers a flight's requests with an error.
     fn fail(&mut self, flight: &Flight, reason: &str) {
-        let none: Arc<dyn Memory> = Arc::new(Vec::new());
+        let memory: Arc<dyn Memory> = Arc::new(Vec::new());
+        let none = Filled { memory: &memory, offset: 0, start: flight.span.start };
         let bad = [(flight.span, self.source.file.error(flight.span, reason.to_owned()))];
-        answer(&flight.parts, &none, flight.span.start, &bad, &mut self.ready);
+        answer(&flight.parts, &none, &bad, &mut self.ready);
     }
 
     /// Answers everything outstanding with an error. The kernel may still write to the buffers of reads
@@ -327,8 +321,8 @@ impl UringQueue<'_> {
     fn fail_all(&mut self, reason: &str) {
         for number in 0..self.flights.len() {
             let mut flight = std::mem::take(&mut self.flights[number]);
-            if let Some(slab) = flight.slab.take() {
-                std::mem::forget(slab);
+            if let Some(room) = flight.room.take() {
+                std::mem::forget(room);
                 self.fail(&flight, reason);
             }
         }
@@ -384,15 +378,15 @@ impl Drop for UringQueue<'_> {
         while self.in_flight > 0 && self.broken.is_none() && self.enter(1) {
             for entry in self.ring.uring.completion() {
                 let flight = self.flights.get_mut(entry.user_data() as usize);
-                if flight.is_some_and(|flight| flight.slab.take().is_some()) {
+                if flight.is_some_and(|flight| flight.room.take().is_some()) {
                     self.in_flight -= 1;
                 }
             }
         }
         for flight in &mut self.flights {
             // Only after a failure: see `fail_all`.
-            std::mem::forget(flight.slab.take());
+            std::mem::forget(flight.room.take());
         }
-        std::mem::take(&mut self.pool).end();
+        std::mem::replace(&mut self.pool, Pool::of(0)).end();
     }
 }

@@ -104,12 +104,20 @@ impl<'a> Waiting<'a> {
     }
 }
 
-/// Answers `parts` out of `memory`, which holds the bytes of the source from `start` on, apart from `bad`
-/// (sorted, disjoint), which holds the parts that could not be read.
+/// Bytes of the source that were read.
+pub(super) struct Filled<'a> {
+    /// Where they are now,
+    pub(super) memory: &'a Arc<dyn Memory>,
+    /// from this byte of it on,
+    pub(super) offset: usize,
+    /// and where in the source the first of them lies.
+    pub(super) start: u64,
+}
+
+/// Answers `parts` out of what was read, apart from `bad` (sorted, disjoint), which holds the parts that could not be.
 pub(super) fn answer(
     parts: &[Part],
-    memory: &Arc<dyn Memory>,
-    start: u64,
+    filled: &Filled<'_>,
     bad: &[(ByteRange, SourceError)],
     ready: &mut VecDeque<Completion>,
 ) {
@@ -117,7 +125,8 @@ pub(super) fn answer(
         let mut at = part.range.start;
         let mut good = |from: u64, to: u64| {
             if from < to {
-                let buf = Buf::new(Arc::clone(memory), (from - start) as usize, (to - from) as usize);
+                let at = filled.offset + (from - filled.start) as usize;
+                let buf = Buf::new(Arc::clone(filled.memory), at, (to - from) as usize);
                 ready.push_back(Completion { tag: part.tag, offset: from, result: Ok(Piece::Bytes(buf)) });
             }
         };

@@ -22,8 +22,11 @@ struct Block {
 }
 
 impl Memory for Block {
-    fn bytes(&self) -> &[u8] {
-        &self.bytes
+    fn size(&self) -> usize {
+        self.bytes.len()
+    }
+    fn window(&self, start: usize, len: usize) -> &[u8] {
+        &self.bytes[start..start + len]
     }
 }
 

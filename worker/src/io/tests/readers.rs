@@ -96,8 +96,9 @@ fn what_memory_has_is_copied_into_the_same_buffers() {
         let Ok(Piece::Bytes(buf)) = done.result else { panic!("{:?}", done.result) };
         places.insert(buf.as_ptr() as usize);
     }
-    // One is handed out while the other is filled.
-    assert!(places.len() <= 2, "{} buffers", places.len());
+    // One is handed out while the other is filled, and a slab starts over when both of its reads are gone: two slabs by
+    // turns, after the one for who reads little.
+    assert!(places.len() <= 6, "{} places", places.len());
 }
 
 #[test]
