@@ -14,6 +14,7 @@ use coldread_store::{Error as StoreError, Store};
 use coldread_worker::{
     Memory,
     client::{ClientError, Runner, Worker, WorkerConfig},
+    io,
     tasks::Tasks,
 };
 use std::{
@@ -167,6 +168,9 @@ impl Embedded {
         if !need.is_scans() && !Store::exists(dir).map_err(|error| unusable(&error))? {
             return Err(Failure::new(format!("there is no store in {}", dir.display()))
                 .next("`coldread scan SOURCE` makes one; --store names another, --server a coordinator"));
+        }
+        if need.is_scans() {
+            io::prepare();
         }
         let coordinator = open(dir).await.map_err(|error| {
             let failure = unusable(&error);

@@ -8,13 +8,16 @@ use coldread_proto::{
     MAX_MESSAGE_BYTES, ServiceError,
     v1::{HaveRequest, Object, PutObjectsRequest},
 };
-use std::{cell::RefCell, collections::HashSet, sync::Arc};
-use tokio::{sync::mpsc, task::JoinHandle};
+use std::{cell::RefCell, collections::HashSet, sync::Arc, time::Duration};
+use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use zstd::bulk::Compressor;
 
 /// Objects that wait to be sent, before whoever makes them has to wait.
 const OBJECTS_AHEAD: usize = 64;
-/// A batch is sent when it has so many bytes …
+/// A batch is sent when nothing was added to it for so long (digests come slowly while content is read, and little is to be
+/// left for the end) …
+const IDLE: Duration = Duration::from_millis(10);
+/// … when it has so many bytes …
 const BATCH_BYTES: usize = 2 << 20;
 /// … or so many objects.
 const BATCH_OBJECTS: usize = 512;
@@ -79,9 +82,10 @@ async fn send_all(leased: Arc<Leased>, mut objects: mpsc::Receiver<Packed>) -> R
     let mut batch: Vec<Packed> = Vec::new();
     let mut bytes = 0;
     loop {
-        let next = objects.recv().await;
-        let ended = next.is_none();
-        if let Some((id, object)) = next {
+        let next =
+            if batch.is_empty() { Ok(objects.recv().await) } else { timeout(IDLE, objects.recv()).await };
+        let (idle, ended) = (next.is_err(), next == Ok(None));
+        if let Ok(Some((id, object))) = next {
             if sent.len() >= REMEMBERED {
                 sent.clear();
             }
@@ -90,10 +94,11 @@ async fn send_all(leased: Arc<Leased>, mut objects: mpsc::Receiver<Packed>) -> R
                 batch.push((id, object));
             }
         }
-        if !batch.is_empty() && (ended || bytes >= BATCH_BYTES || batch.len() >= BATCH_OBJECTS) {
+        let full = bytes >= BATCH_BYTES || batch.len() >= BATCH_OBJECTS;
+        if !batch.is_empty() && (idle || ended || full) {
             bytes = 0;
-            let full = std::mem::take(&mut batch);
-            send(&leased, full).await.map_err(|error| leased.trouble(error))?;
+            let batch = std::mem::take(&mut batch);
+            send(&leased, batch).await.map_err(|error| leased.trouble(error))?;
         }
         if ended {
             return Ok(());

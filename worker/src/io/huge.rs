@@ -4,18 +4,13 @@
 //! a host may give a virtual machine its memory only when it is touched, and take back what is free there (free page
 //! reporting of virtio-balloon). It is whole huge pages that it takes back: touching one again cost 2 to 7 ms where
 //! this was measured, and small pages, which come from what the host left, 0.9 ms for as many bytes. Nothing tells
-//! a program which of the two it runs on, so a few are touched and timed when the first disk is opened, beside everything
-//! else; until then blocks do without. Later the first huge page of a block is touched and timed, and where that was dear
+//! a program which of the two it runs on, so the first that are made for reads are timed, beside everything else; until then
+//! blocks do without. Later the first huge page of a block is touched and timed, and where that was dear
 //! twice the next blocks do without: right after much memory was freed a single one took 7 ms among others that were cheap.
 
-use memmap2::{Advice, MmapMut};
 use rustix::time::{ClockId, clock_gettime};
 use std::{
-    sync::{
-        Once,
-        atomic::{AtomicU32, Ordering},
-    },
-    thread,
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -23,7 +18,7 @@ use std::{
 pub(super) const HUGE: usize = 2 << 20;
 /// A huge page that took longer was dearer than small ones.
 const DEAR: Duration = Duration::from_millis(1);
-/// Pages that are touched when nothing is known yet, at most.
+/// Pages that are timed when nothing is known yet, at most.
 const TRIED: usize = 3;
 /// So many dear pages say that the others are, too.
 const ENOUGH: u32 = 2;
@@ -79,26 +74,13 @@ fn worked() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 
-/// Finds out what huge pages cost, once, without keeping the caller.
-pub(super) fn ask_price() {
-    static ASKED: Once = Once::new();
-    let touch = || {
-        let Ok(mut map) = MmapMut::map_anon((TRIED + 1) * HUGE) else { return };
-        let first = map.as_ptr().align_offset(HUGE);
-        if first >= HUGE || map.advise_range(Advice::HugePage, first, TRIED * HUGE).is_err() {
-            return;
-        }
-        let mut pages = map[first..].chunks_mut(HUGE);
-        PRICE.ask(|| {
-            let began = worked();
-            if let Some(page) = pages.next() {
-                page[0] = 1;
-            }
-            worked().saturating_sub(began)
-        });
-    };
-    // Without a thread blocks do without huge pages until one is tried.
-    ASKED.call_once(|| drop(thread::Builder::new().spawn(touch)));
+/// Finds out what huge pages cost by the first of those that `touch` touches.
+pub(super) fn ask_price(mut touch: impl FnMut()) {
+    PRICE.ask(|| {
+        let began = worked();
+        touch();
+        worked().saturating_sub(began)
+    });
 }
 
 /// Gives the block of `len` bytes at `start` huge or small pages from its byte `fresh` on, whichever are cheaper. All of

@@ -62,6 +62,12 @@ pub struct ReaderChoice {
     pub reason: String,
 }
 
+/// Makes memory ready for the first reads, beside what the caller does; opening a source does so too. Only the first call
+/// does anything.
+pub fn prepare() {
+    pool::prepare();
+}
+
 /// Opens the image or device at `location` for reading with `mode`. Compressed images are unpacked under
 /// `TMPDIR` first; see [`open_with`] for another place.
 pub fn open(location: &Path, mode: IoMode) -> Result<OpenSource, OpenError> {
@@ -84,7 +90,7 @@ fn open_all(
     spool: &SpoolOptions<'_>,
     ahead: u64,
 ) -> Result<OpenSource, OpenError> {
-    huge::ask_price();
+    prepare();
     let mut file = DiskFile::open(location)?;
     let mut container = "raw";
     let mut live = false;

@@ -2,7 +2,7 @@
 //!
 //! Reads lie one after the other in slabs of 2 MiB, each in as many bytes as it has, and a slab is used again from its
 //! start once nobody has a window into it. So a queue touches little more memory than it has under way: new memory has to
-//! be cleared, and may have to be lent by a host first (see [`huge`](super::huge)), which can take longer than the read.
+//! be cleared, and may have to be lent by a host first (see [`huge`]), which can take longer than the read.
 //!
 //! Slabs lie on huge pages where the kernel gives some. A disk's driver is told of each page of a read, and takes only so
 //! many at once: 1 MiB in 256 pages was two reads of the disk, and slower by half than one in a single page. The first
@@ -14,12 +14,16 @@
 //! The slabs of queues that have ended are [kept](Pool::end) for the next ones: content is read into those of the survey,
 //! and a disk into those of the one before.
 
-use super::{huge::HUGE, spare};
+use super::{
+    huge::{self, HUGE},
+    spare,
+};
 use coldread_fsparse::source::Memory;
 use memmap2::{Advice, MmapMut, MmapRaw};
 use std::{
-    io, slice,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    io, iter, slice,
+    sync::{Arc, Mutex, MutexGuard, Once, PoisonError},
+    thread,
 };
 
 /// Bytes of a slab that serves many reads.
@@ -52,6 +56,12 @@ impl Slab {
         // A hint, as everything works without huge pages, only slower.
         let _ = map.advise_range(Advice::HugePage, start, SLAB);
         Ok(Self { map: map.into(), start, size: SLAB, huge: true })
+    }
+
+    /// Has the kernel clear its huge page, if it has one.
+    fn touch(&mut self) {
+        // SAFETY: the byte is the slab's, which is borrowed mutably: nobody has a part of it.
+        unsafe { self.at(0).write_volatile(0) };
     }
 
     /// The address of its byte `offset`, which it has.
@@ -198,6 +208,10 @@ impl Pool {
     }
 }
 
+/// Slabs that are made ready for the queue of each processor when nothing was read yet.
+const READY: usize = 6;
+/// All of them, at most.
+const MAX_READY: usize = 16;
 /// Bytes of the slabs that are kept, at most.
 const KEPT: usize = 64 << 20;
 
@@ -229,6 +243,29 @@ impl Ended {
         let too_many = too_many.count();
         self.0.drain(..too_many).collect()
     }
+}
+
+/// Makes some slabs ready, once, without keeping the caller: the first reads need not wait for them, as the disk would.
+/// Finds out what huge pages cost by the way.
+pub(super) fn prepare() {
+    static PREPARED: Once = Once::new();
+    let make = || {
+        let queues = thread::available_parallelism().map_or(1, usize::from);
+        let count = (queues * READY).min(MAX_READY);
+        let mut left = iter::repeat_with(Slab::huge).take(count).map_while(Result::ok);
+        let mut next = || {
+            let Some(mut slab) = left.next() else { return false };
+            slab.touch();
+            drop(ended().keep(iter::once(slab), KEPT));
+            true
+        };
+        huge::ask_price(|| {
+            next();
+        });
+        while next() {}
+    };
+    // Without a thread blocks do without huge pages until one is tried, and each queue makes its own slabs.
+    PREPARED.call_once(|| drop(thread::Builder::new().spawn(make)));
 }
 
 /// A slab that was kept, else a new one.
