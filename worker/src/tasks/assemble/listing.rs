@@ -223,3 +223,48 @@ fn put(cut: &Cut, job: &Job<'_>) -> Result<ChunkRef, TaskError> {
         rows: cut.chunk.rows,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        memory::Memory,
+        tasks::{content::Hashed, disks::Disks, in_memory::Objects},
+    };
+    use coldread_model::{ObjectKind, Sha256Digest};
+
+    #[test]
+    fn a_column_is_written_as_soon_as_all_its_digests_are_known() {
+        let none = ObjectId::of(ObjectKind::Gaps, b"");
+        let chunk = |rows| ChunkRef { stable: none, volatile: none, digests: None, rows };
+        let mut written = Written {
+            chunks: vec![chunk(3), chunk(2), chunk(1), chunk(2)],
+            gaps: Vec::new(),
+            // The first chunk has the last place, the third none.
+            hashed: vec![0, NO_STREAM, 3, 1, 1, NO_STREAM, 2, 4],
+        };
+        let mut digests = Digests::expected(5, [1, 2, 4, 0, 3].iter());
+        let (context, disks) = (Objects::default(), Disks::within(1 << 20));
+        let job = Job { disks: &disks, threads: 2, memory: Memory::of(1), context: &context };
+        let mut columns = written.columns(&digests);
+        let mut put = |digests: &Digests| {
+            let all = std::iter::from_fn(|| columns.put_known(digests, &job).unwrap().then_some(()));
+            all.count()
+        };
+        assert_eq!(put(&digests), 1);
+        for (first, bytes, columns) in [(0, &[5][..], 1), (2, &[7], 0), (1, &[6], 1), (3, &[8], 0)] {
+            digests.add(Hashed::of(first, bytes));
+            assert_eq!(put(&digests), columns, "place {first}");
+        }
+        // The last place could not be read.
+        digests.add(Hashed::of(4, &[0]));
+        columns.put_rest(&digests, &job).unwrap();
+        let column = |bytes: &[u8]| {
+            let digest = |byte: &u8| Some(Sha256Digest([*byte; 32])).filter(|_| *byte > 0);
+            let column = DigestColumn(bytes.iter().map(digest).collect()).encode();
+            Some(ObjectId::of(ObjectKind::ListingDigests, &column))
+        };
+        let found: Vec<_> = written.chunks.iter().map(|chunk| chunk.digests).collect();
+        assert_eq!(found, [column(&[8, 0, 0]), column(&[5, 5]), column(&[0]), column(&[6, 7])]);
+    }
+}

@@ -124,24 +124,27 @@ impl Digests {
 }
 
 #[cfg(test)]
+impl Hashed {
+    /// Digests of so many places from `first` on, each a byte over and over; 0 for none.
+    pub(in super::super) fn of(first: usize, bytes: &[u8]) -> Self {
+        let mut digests = DigestList::none(bytes.len());
+        for (index, byte) in bytes.iter().enumerate().filter(|(_, byte)| **byte > 0) {
+            digests.put(index, Sha256Digest([*byte; 32]));
+        }
+        Self { first, digests, failed: Vec::new() }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
-
-    fn of(bytes: &[u8]) -> DigestList {
-        let mut list = DigestList::none(bytes.len());
-        for (index, byte) in bytes.iter().enumerate().filter(|(_, byte)| **byte > 0) {
-            list.put(index, Sha256Digest([*byte; 32]));
-        }
-        list
-    }
 
     #[test]
     fn digests_are_known_once_those_before_them_are() {
         let mut digests = Digests::expected(6, [4, 0, 5, 2].iter());
         assert_eq!([0, 1, 2, 3, 4, 5, NO_STREAM].map(|stream| digests.needed(stream)), [2, 0, 4, 0, 1, 3, 0]);
-        let hashed = |first, bytes: &[u8]| Hashed { first, digests: of(bytes), failed: Vec::new() };
         for (first, bytes, known) in [(3, &[9][..], 0), (1, &[7, 0], 0), (0, &[6], 4)] {
-            digests.add(hashed(first, bytes));
+            digests.add(Hashed::of(first, bytes));
             assert_eq!(digests.known(), known);
         }
         let found = [0, 1, 2, 3, 4, 5, NO_STREAM].map(|stream| digests.get(stream).map(|digest| digest.0[0]));
