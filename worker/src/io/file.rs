@@ -20,6 +20,11 @@ const MAX_BLOCK: u64 = 64 << 10;
 /// Bytes under way in one queue, at most: enough for the deepest disk, little enough for many threads.
 pub(super) const MAX_AHEAD: u64 = 32 << 20;
 
+/// Slabs for so many bytes under way.
+pub(super) const fn slabs_for(ahead: u64) -> u16 {
+    (ahead / SLAB as u64) as u16 + 3
+}
+
 /// A positioned read, behind a trait so that tests can put a failing disk under the readers.
 pub(super) trait RawRead: Send + Sync {
     /// Reads some bytes at `offset`, as `pread(2)` does; 0 means the end.
@@ -106,9 +111,9 @@ impl DiskFile {
         self.ahead
     }
 
-    /// Slabs that a queue keeps: twice what is under way, as consumers hold some.
+    /// Slabs that a queue keeps: those for what is under way, and three more, as consumers hold some.
     pub(super) fn slabs(&self) -> u16 {
-        (2 * self.ahead / SLAB as u64) as u16
+        slabs_for(self.ahead)
     }
 
     /// Size in bytes when it was opened.

@@ -171,6 +171,11 @@ impl Pool {
         self.slabs.iter_mut().skip(first).any(|held| held.fits(len))
     }
 
+    /// Whether all slabs are made that there may be.
+    pub(super) fn is_complete(&self) -> bool {
+        self.slabs.len() >= self.most
+    }
+
     /// Room for a read of `len` bytes (a multiple of the page size, at most [`SLAB`]).
     pub(super) fn take(&mut self, len: u64) -> io::Result<Room> {
         let len = (len as usize).next_multiple_of(PAGE);
@@ -182,7 +187,7 @@ impl Pool {
             return Ok(room);
         }
         self.made = self.made.wrapping_add(1);
-        if self.slabs.len() >= self.most || len > SLAB {
+        if self.is_complete() || len > SLAB {
             return Ok(Room { slab: Arc::new(Slab::small(len)?), start: 0, len, number: None });
         }
         loop {

@@ -15,9 +15,9 @@
 use super::{
     ahead::Ahead,
     cache,
-    file::{DirectFirst, DiskFile, MAX_AHEAD, RawRead},
+    file::{DirectFirst, DiskFile, MAX_AHEAD, RawRead, slabs_for},
     holes,
-    pool::{Pool, Room, SLAB},
+    pool::{Pool, Room},
     pread::PreadSource,
     ring::{self, Ring},
     salvage,
@@ -34,11 +34,13 @@ use std::{
 };
 
 /// Buffers that a ring may be told of: the slabs of a pool.
-const BUFFERS: u16 = (2 * MAX_AHEAD / SLAB as u64) as u16 + 1;
+const BUFFERS: u16 = slabs_for(MAX_AHEAD) + 1;
 /// So many reads are submitted at once, at most.
 const BATCH: u32 = 8;
 /// So many slabs are made before what has completed is handed out.
 const MADE: u32 = 2;
+/// With so many bytes under way a queue that has used up its slabs waits for one to come back.
+const ENOUGH: u64 = 2 << 20;
 /// Bytes that are copied from memory before the first of them are handed out: the next go into the same buffer, which the
 /// processor's cache still has.
 const COPIED: u64 = 256 << 10;
@@ -182,8 +184,13 @@ impl UringQueue<'_> {
             && self.pool.made().wrapping_sub(made) < MADE
             && copied < COPIED
         {
+            let fits = self.pool.fits(MAX_READ);
+            // Consumers are about to give some back; where they do not, reads go on in memory of their own.
+            if !fits && self.pool.is_complete() && self.in_flight_bytes >= ENOUGH {
+                break;
+            }
             // The disk starts while another slab is made.
-            if unsubmitted == BATCH || unsubmitted > 0 && !self.pool.fits(MAX_READ) {
+            if unsubmitted == BATCH || unsubmitted > 0 && !fits {
                 unsubmitted = 0;
                 if !self.enter(0) {
                     break;
