@@ -22,7 +22,7 @@ pub(super) const MAX_AHEAD: u64 = 32 << 20;
 
 /// Slabs for so many bytes under way.
 pub(super) const fn slabs_for(ahead: u64) -> u16 {
-    (ahead / SLAB as u64) as u16 + 3
+    (ahead / SLAB as u64) as u16 + 2
 }
 
 /// A positioned read, behind a trait so that tests can put a failing disk under the readers.
@@ -111,7 +111,7 @@ impl DiskFile {
         self.ahead
     }
 
-    /// Slabs that a queue keeps: those for what is under way, and three more, as consumers hold some.
+    /// Slabs that a queue keeps: those for what is under way, and two more, as consumers hold some.
     pub(super) fn slabs(&self) -> u16 {
         slabs_for(self.ahead)
     }
