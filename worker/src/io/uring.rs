@@ -180,21 +180,14 @@ impl UringQueue<'_> {
         let (mut unsubmitted, mut copied) = (0, 0);
         let made = self.pool.made();
         while self.has_room()
+            && self.broken.is_none()
             && !self.waiting.is_empty()
             && self.pool.made().wrapping_sub(made) < MADE
             && copied < COPIED
         {
-            let fits = self.pool.fits(MAX_READ);
             // Consumers are about to give some back; where they do not, reads go on in memory of their own.
-            if !fits && self.pool.is_complete() && self.in_flight_bytes >= ENOUGH {
+            if self.in_flight_bytes >= ENOUGH && self.pool.is_complete() && !self.pool.fits(MAX_READ) {
                 break;
-            }
-            // The disk starts while another slab is made.
-            if unsubmitted == BATCH || unsubmitted > 0 && !fits {
-                unsubmitted = 0;
-                if !self.enter(0) {
-                    break;
-                }
             }
             let number = self.grounded.pop().unwrap_or_else(|| {
                 self.flights.push(Flight::default());
@@ -206,7 +199,16 @@ impl UringQueue<'_> {
                 break;
             };
             flight.span = span;
-            match self.launch(&mut flight, number as u64) {
+            // The disk starts while another slab is made.
+            if unsubmitted == BATCH || unsubmitted > 0 && !self.pool.fits(span.len) {
+                unsubmitted = 0;
+                self.enter(0);
+            }
+            let launched = match &self.broken {
+                Some(reason) => Err(io::Error::other(reason.clone())),
+                None => self.launch(&mut flight, number as u64),
+            };
+            match launched {
                 Ok(origin) => {
                     self.in_flight += 1;
                     self.in_flight_bytes += span.len;
