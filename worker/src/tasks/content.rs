@@ -63,14 +63,15 @@ impl Job<'_> {
         let streams = plan::decode(&bytes).map_err(|error| TaskError::Invalid(error.to_string()))?;
         drop(bytes);
         let lost = || self.context.cancelled();
-        let (told, failed) = (Mutex::new(InOrder::with_room(streams.len())), Mutex::new(Vec::new()));
+        let known = Mutex::new((InOrder::with_room(streams.len()), Vec::new()));
         self.hash(&opened, &streams, &lost, &|hashed| {
-            told.lock().unwrap_or_else(PoisonError::into_inner).add(hashed.first, hashed.digests);
-            failed.lock().unwrap_or_else(PoisonError::into_inner).extend(hashed.failed);
+            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.0.add(hashed.first, hashed.digests);
+            known.1.extend(hashed.failed);
         })?;
-        let digests = told.into_inner().unwrap_or_else(PoisonError::into_inner).into_list();
-        let faults =
-            Faults::of(volume, &streams, failed.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let (told, failed) = known.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let digests = told.into_list();
+        let faults = Faults::of(volume, &streams, failed);
         let found = streams.into_iter().enumerate().filter_map(|(place, stream)| {
             Some(StreamDigest { inode: stream.inode, stream: stream.stream, sha256: digests.get(place)? })
         });
