@@ -29,7 +29,10 @@ use io_uring::{opcode, squeue, types::Fixed};
 use std::{
     collections::VecDeque,
     io,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -51,6 +54,8 @@ const MAX_TRIES: u32 = 10_000;
 pub(super) struct UringSource {
     file: Arc<DiskFile>,
     raw: Arc<dyn RawRead>,
+    /// Queues that are open.
+    queues: AtomicU32,
     /// Serves queues for which the kernel has no ring left, where io_uring was not insisted on.
     instead: Option<PreadSource>,
     /// What a test makes of a completion's result.
@@ -70,6 +75,7 @@ impl UringSource {
         Ok(Self {
             file,
             raw,
+            queues: AtomicU32::new(0),
             instead: None,
             #[cfg(test)]
             distort: None,
@@ -109,6 +115,7 @@ impl BlockSource for UringSource {
                 return Err(SourceError::Io { context, reason: ring::refusal(&error) });
             }
         };
+        self.queues.fetch_add(1, Ordering::Relaxed);
         Ok(Box::new(UringQueue {
             source: self,
             waiting: Waiting::new(&self.file),
@@ -168,7 +175,8 @@ struct UringQueue<'a> {
 impl UringQueue<'_> {
     /// Whether another read may start.
     fn has_room(&self) -> bool {
-        self.in_flight < ring::DEPTH as usize && self.in_flight_bytes < self.ahead.bytes()
+        let most = self.ahead.bytes(self.source.queues.load(Ordering::Relaxed));
+        self.in_flight < ring::DEPTH as usize && self.in_flight_bytes < most
     }
 
     /// Puts waiting requests on the ring. Whether some are not submitted yet.
@@ -384,6 +392,7 @@ impl ReadQueue for UringQueue<'_> {
 
 impl Drop for UringQueue<'_> {
     fn drop(&mut self) {
+        self.source.queues.fetch_sub(1, Ordering::Relaxed);
         while self.in_flight > 0 && self.broken.is_none() && self.enter(1) {
             for entry in self.ring.uring.completion() {
                 let flight = self.flights.get_mut(entry.user_data() as usize);
