@@ -1,23 +1,25 @@
 //! One chunk's columns, written and read.
 //!
 //! Stable: version, rows, directories, arena length; per directory its number of rows and its path's
-//! length; the columns in the order of [`Builder`]'s fields; the arena with the directories' paths and
-//! then each row's name, target, attributes and stream. Volatile: version, rows, columns. Digests:
-//! version, rows, a byte of presence a row, the digests that are there.
+//! length; the [columns](column) in the order of [`Builder`]'s fields; the arena with the directories' paths and
+//! then each row's name, target, attributes and stream. Volatile: version, rows, columns.
 
-use super::{CutChunk, Row, StableRow, VolatileRow};
+use super::{
+    CutChunk, Row, StableRow, VolatileRow,
+    column::{self, Columns},
+    cut::MAX_ROWS,
+};
 use crate::{
     codec::{DecodeError, Reader, Writer},
-    digest::Sha256Digest,
     file::{FileKind, RowFlags},
     time::Timestamp,
 };
 
-const VERSION: u8 = 1;
-/// Bytes of fixed-width stable columns in a row.
-const STABLE_ROW_BYTES: usize = 1 + 2 + 2 + 4 + 4 + 8 + 8 + 4 + 2 + 4 + 4 + 2 + 4 + 4;
-/// Bytes of volatile columns in a row.
-const VOLATILE_ROW_BYTES: usize = 8 + 4 + 3 * (8 + 4) + 8;
+const VERSION: u8 = 2;
+/// Bytes of a row's stable numbers, each in the width of its type: chunks are cut by them, whatever the columns need.
+pub(super) const STABLE_ROW_BYTES: usize = 1 + 2 + 2 + 4 + 4 + 8 + 8 + 4 + 2 + 4 + 4 + 2 + 4 + 4;
+/// Room for the columns of a row, which rarely need it.
+const ROOM_PER_ROW: usize = 40;
 
 /// A row under construction, without what is in the arena.
 #[derive(Debug)]
@@ -46,6 +48,7 @@ pub(super) struct Builder {
     last_dir: std::ops::Range<usize>,
     rows: Vec<FixedRow>,
     arena: Vec<u8>,
+    columns: Columns,
 }
 
 impl Builder {
@@ -97,66 +100,60 @@ impl Builder {
 
     /// Encodes what is there and starts anew.
     pub(super) fn take(&mut self) -> CutChunk {
-        let rows = std::mem::take(&mut self.rows);
-        let mut out = Writer {
-            bytes: Vec::with_capacity(
-                rows.len() * STABLE_ROW_BYTES
-                    + self.arena.len()
-                    + self.dir_arena.len()
-                    + self.dir_rows.len() * 8
-                    + 32,
-            ),
-        };
+        let Self { rows, dir_rows, dir_paths, dir_arena, arena, columns, .. } = self;
+        let arenas = dir_arena.len() + arena.len();
+        let mut out =
+            Writer { bytes: Vec::with_capacity(rows.len() * ROOM_PER_ROW + arenas + dir_rows.len() * 4) };
         out.u8(VERSION);
         out.u32(rows.len() as u32);
-        out.u32(self.dir_rows.len() as u32);
-        out.u64((self.dir_arena.len() + self.arena.len()) as u64);
-        out.u32s(self.dir_rows.drain(..));
-        out.u32s(self.dir_paths.drain(..));
-        out.u8s(rows.iter().map(|row| row.kind as u8));
-        out.u16s(rows.iter().map(|row| row.flags.bits()));
-        out.u16s(rows.iter().map(|row| row.mode));
-        out.u32s(rows.iter().map(|row| row.uid));
-        out.u32s(rows.iter().map(|row| row.gid));
-        out.u64s(rows.iter().map(|row| row.size));
-        put_times(&mut out, rows.iter().map(|row| row.mtime));
-        out.u16s(rows.iter().map(|row| row.name));
-        out.u32s(rows.iter().map(|row| row.target));
-        out.u32s(rows.iter().map(|row| row.xattrs));
-        out.u16s(rows.iter().map(|row| row.stream));
-        out.u32s(rows.iter().map(|row| row.rdev.0));
-        out.u32s(rows.iter().map(|row| row.rdev.1));
-        out.raw(&self.dir_arena);
-        out.raw(&self.arena);
-        self.dir_arena.clear();
-        self.arena.clear();
-        self.last_dir = 0..0;
-
-        let mut volatile = Writer { bytes: Vec::with_capacity(rows.len() * VOLATILE_ROW_BYTES + 5) };
+        out.u32(dir_rows.len() as u32);
+        out.u64(arenas as u64);
+        columns.put(&mut out, dir_rows.iter().copied());
+        columns.put(&mut out, dir_paths.iter().copied());
+        columns.put(&mut out, rows.iter().map(|row| row.kind as u8));
+        columns.put(&mut out, rows.iter().map(|row| row.flags.bits()));
+        columns.put(&mut out, rows.iter().map(|row| row.mode));
+        columns.put(&mut out, rows.iter().map(|row| row.uid));
+        columns.put(&mut out, rows.iter().map(|row| row.gid));
+        columns.put(&mut out, rows.iter().map(|row| row.size));
+        put_times(columns, &mut out, rows.iter().map(|row| row.mtime));
+        columns.put(&mut out, rows.iter().map(|row| row.name));
+        columns.put(&mut out, rows.iter().map(|row| row.target));
+        columns.put(&mut out, rows.iter().map(|row| row.xattrs));
+        columns.put(&mut out, rows.iter().map(|row| row.stream));
+        columns.put(&mut out, rows.iter().map(|row| row.rdev.0));
+        columns.put(&mut out, rows.iter().map(|row| row.rdev.1));
+        out.raw(dir_arena);
+        out.raw(arena);
+        let mut volatile = Writer { bytes: Vec::with_capacity(rows.len() * ROOM_PER_ROW) };
         volatile.u8(VERSION);
         volatile.u32(rows.len() as u32);
-        volatile.u64s(rows.iter().map(|row| row.volatile.inode));
-        volatile.u32s(rows.iter().map(|row| row.volatile.nlink));
-        put_times(&mut volatile, rows.iter().map(|row| row.volatile.atime));
-        put_times(&mut volatile, rows.iter().map(|row| row.volatile.ctime));
-        put_times(&mut volatile, rows.iter().map(|row| row.volatile.crtime));
-        volatile.u64s(rows.iter().map(|row| row.volatile.fingerprint));
+        columns.put(&mut volatile, rows.iter().map(|row| row.volatile.inode));
+        columns.put(&mut volatile, rows.iter().map(|row| row.volatile.nlink));
+        put_times(columns, &mut volatile, rows.iter().map(|row| row.volatile.atime));
+        put_times(columns, &mut volatile, rows.iter().map(|row| row.volatile.ctime));
+        put_times(columns, &mut volatile, rows.iter().map(|row| row.volatile.crtime));
+        columns.put(&mut volatile, rows.iter().map(|row| row.volatile.fingerprint));
         let chunk = CutChunk { stable: out.bytes, volatile: volatile.bytes, rows: rows.len() as u32 };
-        self.rows = rows;
-        self.rows.clear();
+        dir_rows.clear();
+        dir_paths.clear();
+        dir_arena.clear();
+        rows.clear();
+        arena.clear();
+        self.last_dir = 0..0;
         chunk
     }
 }
 
-fn put_times(out: &mut Writer, times: impl ExactSizeIterator<Item = Timestamp> + Clone) {
-    out.i64s(times.clone().map(|time| time.seconds));
-    out.u32s(times.map(|time| time.nanos));
+fn put_times(columns: &mut Columns, out: &mut Writer, times: impl Iterator<Item = Timestamp> + Clone) {
+    columns.put(out, times.clone().map(|time| time.seconds.cast_unsigned()));
+    columns.put(out, times.map(|time| time.nanos));
 }
 
 fn get_times(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<Timestamp>, DecodeError> {
-    let seconds = reader.i64s(rows)?;
-    let nanos = reader.u32s(rows)?;
-    Ok(seconds.into_iter().zip(nanos).map(|(seconds, nanos)| Timestamp::new(seconds, nanos)).collect())
+    let seconds = column::get(reader, rows)?.into_iter().map(u64::cast_signed);
+    let nanos = column::get(reader, rows)?;
+    Ok(seconds.zip(nanos).map(|(seconds, nanos)| Timestamp::new(seconds, nanos)).collect())
 }
 
 /// A decoded chunk; rows are read in place.
@@ -187,30 +184,34 @@ impl<'a> Chunk<'a> {
         let mut reader = Reader::new("listing chunk", stable);
         let version = reader.u8()?;
         if version != VERSION {
-            return Err(reader.invalid(format!("version {version} is not known")));
+            let reason = format!("version {version}, where this build reads {VERSION}: scan the disk again");
+            return Err(reader.invalid(reason));
         }
         let rows = reader.u32()? as usize;
         let dirs = reader.u32()? as usize;
+        if rows > MAX_ROWS || dirs > rows {
+            return Err(reader.invalid(format!("{rows} rows of {dirs} directories")));
+        }
         let arena_len = reader.u64()?;
-        let dir_rows = reader.u32s(dirs)?;
-        let dir_paths = reader.u32s(dirs)?;
-        let kinds = reader.u8s(rows)?;
+        let dir_rows: Vec<u32> = column::get(&mut reader, dirs)?;
+        let dir_paths: Vec<u32> = column::get(&mut reader, dirs)?;
+        let kinds: Vec<u8> = column::get(&mut reader, rows)?;
         let kinds = kinds.into_iter().map(|kind| {
             FileKind::from_u8(kind).ok_or_else(|| reader.invalid(format!("file kind {kind} is not known")))
         });
         let kinds = kinds.collect::<Result<Vec<_>, _>>()?;
-        let flags = reader.u16s(rows)?.into_iter().map(RowFlags::from_bits_retain).collect();
-        let modes = reader.u16s(rows)?;
-        let uids = reader.u32s(rows)?;
-        let gids = reader.u32s(rows)?;
-        let sizes = reader.u64s(rows)?;
+        let flags = column::get(&mut reader, rows)?.into_iter().map(RowFlags::from_bits_retain).collect();
+        let modes = column::get(&mut reader, rows)?;
+        let uids = column::get(&mut reader, rows)?;
+        let gids = column::get(&mut reader, rows)?;
+        let sizes = column::get(&mut reader, rows)?;
         let mtimes = get_times(&mut reader, rows)?;
-        let names = reader.u16s(rows)?;
-        let targets = reader.u32s(rows)?;
-        let xattrs = reader.u32s(rows)?;
-        let streams = reader.u16s(rows)?;
-        let majors = reader.u32s(rows)?;
-        let minors = reader.u32s(rows)?;
+        let names: Vec<u16> = column::get(&mut reader, rows)?;
+        let targets: Vec<u32> = column::get(&mut reader, rows)?;
+        let xattrs: Vec<u32> = column::get(&mut reader, rows)?;
+        let streams: Vec<u16> = column::get(&mut reader, rows)?;
+        let majors = column::get(&mut reader, rows)?;
+        let minors = column::get(&mut reader, rows)?;
         if reader.left() as u64 != arena_len {
             return Err(
                 reader.invalid(format!("{arena_len} bytes of names announced, {} there", reader.left()))
@@ -265,12 +266,12 @@ impl<'a> Chunk<'a> {
         if version != VERSION || rows != chunk.rows() {
             return Err(reader.invalid(format!("version {version}, {rows} rows for {}", chunk.rows())));
         }
-        let inodes = reader.u64s(rows)?;
-        let nlinks = reader.u32s(rows)?;
+        let inodes: Vec<u64> = column::get(&mut reader, rows)?;
+        let nlinks: Vec<u32> = column::get(&mut reader, rows)?;
         let atimes = get_times(&mut reader, rows)?;
         let ctimes = get_times(&mut reader, rows)?;
         let crtimes = get_times(&mut reader, rows)?;
-        let fingerprints = reader.u64s(rows)?;
+        let fingerprints: Vec<u64> = column::get(&mut reader, rows)?;
         reader.finish()?;
         let row = |i: usize| VolatileRow {
             inode: inodes[i],
@@ -337,53 +338,12 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// The digests of a chunk's rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DigestColumn(pub Vec<Option<Sha256Digest>>);
-
-impl DigestColumn {
-    /// Encodes the column.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Writer::new();
-        out.u8(VERSION);
-        out.u32(self.0.len() as u32);
-        out.u8s(self.0.iter().map(|digest| u8::from(digest.is_some())));
-        for digest in self.0.iter().flatten() {
-            out.raw(&digest.0);
-        }
-        out.bytes
-    }
-
-    /// Decodes it.
-    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new("listing chunk, digests", bytes);
-        let version = reader.u8()?;
-        if version != VERSION {
-            return Err(reader.invalid(format!("version {version} is not known")));
-        }
-        let rows = reader.u32()? as usize;
-        let mut column = Vec::new();
-        for present in reader.u8s(rows)? {
-            column.push(match present {
-                0 => None,
-                1 => {
-                    let mut digest = [0; 32];
-                    digest.copy_from_slice(reader.take(32)?);
-                    Some(Sha256Digest(digest))
-                }
-                other => return Err(reader.invalid(format!("presence byte {other}"))),
-            });
-        }
-        reader.finish()?;
-        Ok(Self(column))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{ListingWriter, encode_xattr, path_of};
     use super::*;
     use proptest::prelude::*;
+    use std::iter;
 
     fn rows(names: &[(String, String)]) -> Vec<Row<'_>> {
         fn row(i: usize, (parent, name): &(String, String)) -> Row<'_> {
@@ -445,13 +405,23 @@ mod tests {
             if let Ok(decoded) = Chunk::decode(&chunk.stable, &chunk.volatile) { decoded.iter().count(); }
             let _ = Chunk::decode(&chunk.stable[..cut % len], &chunk.volatile);
             let _ = Chunk::decode_stable(&chunk.stable).map(|c| c.iter().count());
-            let _ = DigestColumn::decode(&chunk.stable);
         }
+    }
 
-        #[test]
-        fn digests_read_back(present in prop::collection::vec(prop::option::of(any::<[u8; 32]>()), 0..50)) {
-            let column = DigestColumn(present.into_iter().map(|d| d.map(Sha256Digest)).collect());
-            prop_assert_eq!(DigestColumn::decode(&column.encode()).unwrap(), column);
+    #[test]
+    fn more_rows_than_a_chunk_has_are_refused_whatever_they_take() {
+        let mut columns = Columns::default();
+        for (rows, dirs, is_one) in [(MAX_ROWS, 1, true), (MAX_ROWS + 1, 1, false), (1, 2, false)] {
+            let mut out = Writer::new();
+            out.u8(VERSION);
+            out.u32(rows as u32);
+            out.u32(dirs);
+            out.u64(0);
+            columns.put(&mut out, iter::once(rows as u32));
+            for _ in 1..16 {
+                columns.put(&mut out, iter::once(0_u8));
+            }
+            assert_eq!(Chunk::decode_stable(&out.bytes).is_ok(), is_one, "{rows} rows, {dirs} directories");
         }
     }
 

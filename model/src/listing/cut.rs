@@ -7,6 +7,8 @@ use crate::boundary::{self, mix};
 const MIN_BYTES: usize = 16 << 10;
 /// … nor grows past this by more than one row.
 const MAX_BYTES: usize = 256 << 10;
+/// So no chunk has more rows.
+pub(super) const MAX_ROWS: usize = MAX_BYTES / chunk::STABLE_ROW_BYTES + 1;
 /// After [`MIN_BYTES`], one row in so many ends its chunk; with rows of about 70 bytes, chunks are about 64 KiB.
 const ROWS_PER_CUT: u64 = 640;
 

@@ -6,9 +6,12 @@
 //! so equal runs of two disks are equal objects and one new file changes one chunk.
 
 mod chunk;
+mod column;
 mod cut;
+mod digests;
 mod row;
 
-pub use chunk::{Chunk, DigestColumn};
+pub use chunk::Chunk;
 pub use cut::{CutChunk, ListingWriter};
+pub use digests::DigestColumn;
 pub use row::{Row, StableRow, VolatileRow, Xattrs, encode_xattr, path_of};
