@@ -1,5 +1,6 @@
 //! The survey of a run of units on several threads.
 
+use crate::io::GivenBack;
 use coldread_fsparse::{
     error::ParseError,
     fs::{Filesystem, share::shares},
@@ -54,7 +55,7 @@ pub fn survey(
     let (mut whole, mut together) = surveys.next().transpose()?.unwrap_or_default();
     for survey in surveys {
         let (survey, took) = survey?;
-        let [rows, rest] = whole.append_by_columns(survey)?;
+        let [rows, rest] = whole.append_by_columns(survey, &GivenBack)?;
         thread::scope(|scope| {
             let rows = scope.spawn(rows);
             rest();

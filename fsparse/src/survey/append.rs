@@ -72,28 +72,47 @@ impl Shift {
 /// Joins a part of one survey to the same part of another.
 pub type Columns<'a> = Box<dyn FnOnce() + Send + 'a>;
 
+/// How rows are moved: whose memory they lie in may know a better way than to copy all of them before any is freed.
+pub trait MoveRows {
+    /// Moves `next` behind `rows`, each row as `change` makes it.
+    fn move_behind<T>(&self, rows: &mut Vec<T>, next: Vec<T>, change: impl Fn(T) -> T);
+}
+
+/// The plain way.
+struct Copied;
+
+impl MoveRows for Copied {
+    fn move_behind<T>(&self, rows: &mut Vec<T>, next: Vec<T>, change: impl Fn(T) -> T) {
+        rows.extend(next.into_iter().map(change));
+    }
+}
+
 impl Survey {
     /// Joins the survey of the units that follow.
     pub fn append(&mut self, next: Self) -> Result<(), SurveyFull> {
-        for columns in self.append_by_columns(next)? {
+        for columns in self.append_by_columns(next, &Copied)? {
             columns();
         }
         Ok(())
     }
 
     /// The same as work for two threads, about as much for each: most of it is to bring in memory for the rows.
-    pub fn append_by_columns(&mut self, mut next: Self) -> Result<[Columns<'_>; 2], SurveyFull> {
+    pub fn append_by_columns<'a>(
+        &'a mut self,
+        mut next: Self,
+        moves: &'a (impl MoveRows + Sync),
+    ) -> Result<[Columns<'a>; 2], SurveyFull> {
         if self.inodes.is_empty() && self.entries.is_empty() && self.arena.is_empty() {
             std::mem::swap(self, &mut next);
         }
         let shift = Shift::behind(self, &next)?;
         let Self { inodes, entries, streams, extents, arena, metadata, free, damaged, gaps, lost } = self;
         let rows = next.inodes;
-        let rows = move || inodes.extend(rows.into_iter().map(|inode| shift.inode(inode)));
+        let rows = move || moves.move_behind(inodes, rows, |inode| shift.inode(inode));
         let rest = move || {
-            entries.extend(next.entries.into_iter().map(|entry| shift.entry(entry)));
-            streams.extend(next.streams.into_iter().map(|stream| shift.stream(stream)));
-            extents.append(&mut next.extents);
+            moves.move_behind(entries, next.entries, |entry| shift.entry(entry));
+            moves.move_behind(streams, next.streams, |stream| shift.stream(stream));
+            moves.move_behind(extents, next.extents, |extent| extent);
             arena.append(&mut next.arena);
             metadata.extend(&next.metadata);
             free.extend(&next.free);

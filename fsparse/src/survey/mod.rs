@@ -10,7 +10,7 @@ mod encoding;
 mod order;
 
 use crate::fs::ntfs::wof::Algorithm;
-pub use append::Columns;
+pub use append::{Columns, MoveRows};
 use coldread_model::{FileKind, Gap, GapKind, RangeSet, RowFlags, Timestamp};
 pub(crate) use order::{InOrder, Place};
 use serde::{Deserialize, Serialize};

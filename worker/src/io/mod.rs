@@ -21,6 +21,7 @@ mod holes;
 mod huge;
 mod live;
 mod mmap;
+mod moved;
 mod pool;
 mod pread;
 mod ring;
@@ -34,6 +35,7 @@ mod waiting;
 
 pub use error::OpenError;
 pub use heap::HugeHeap;
+pub(crate) use moved::GivenBack;
 pub use spool::{SpoolOptions, SpoolProgress};
 
 use coldread_fsparse::source::BlockSource;
