@@ -181,7 +181,7 @@ impl Embedded {
                 _ => failure,
             }
         })?;
-        let channel = coordinator.serve_in_memory().await.map_err(|error| unusable(&error))?;
+        let channel = coordinator.serve_in_memory();
         let worker = (need != Need::Answers).then(|| {
             let (stop, stopped) = watch::channel(false);
             let config = WorkerConfig { name: "in process".to_owned(), slots: SLOTS };

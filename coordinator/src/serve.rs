@@ -80,25 +80,15 @@ impl Coordinator {
         Ok(Self { cluster, clock })
     }
 
-    /// All services on a server, with health and reflection.
-    async fn services(&self, mut server: Server, work: WorkService) -> Result<Router, StartError> {
+    /// The services on a server.
+    fn services(&self, mut server: Server, work: WorkService) -> Router {
         let scans = ScansServer::new(ScansService(Arc::clone(&self.cluster)));
         let query = QueryServer::new(QueryService(Arc::clone(&self.cluster)));
         let work = WorkServer::new(work);
-        let (health, health_service) = tonic_health::server::health_reporter();
-        health.set_serving::<ScansServer<ScansService>>().await;
-        health.set_serving::<QueryServer<QueryService>>().await;
-        health.set_serving::<WorkServer<WorkService>>().await;
-        let reflection = tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .build_v1()?;
-        Ok(server
+        server
             .add_service(scans.max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(query.max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(work.max_decoding_message_size(MAX_MESSAGE_BYTES))
-            .add_service(health_service)
-            .add_service(reflection))
     }
 
     /// Serves on a socket, over TLS if it was configured, until the coordinator is shut down.
@@ -107,7 +97,8 @@ impl Coordinator {
             Some(tls) => coldread_proto::server_over(tls).map_err(StartError::Tls)?,
             None => coldread_proto::server(),
         };
-        let router = self.services(server, WorkService::for_anybody(Arc::clone(&self.cluster))).await?;
+        let services = self.services(server, WorkService::for_anybody(Arc::clone(&self.cluster)));
+        let router = described(services).await?;
         let ended = self.ended();
         let serving = router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), self.ended());
         tokio::pin!(serving);
@@ -121,11 +112,12 @@ impl Coordinator {
         }
     }
 
-    /// Serves in this process: a channel to the same services over a connection in memory.
-    pub async fn serve_in_memory(&self) -> Result<Channel, StartError> {
+    /// Serves in this process: a channel to the same services over a connection in memory. Health and descriptions,
+    /// which nobody asks for there, are left out. Needs a runtime around it.
+    pub fn serve_in_memory(&self) -> Channel {
         let (channel, incoming) = coldread_proto::in_memory();
         let work = WorkService::for_own_worker(Arc::clone(&self.cluster));
-        let router = self.services(coldread_proto::server(), work).await?;
+        let router = self.services(coldread_proto::server(), work);
         let ended = self.ended();
         tokio::spawn(async move {
             let incoming = ReceiverStream::new(incoming);
@@ -133,7 +125,7 @@ impl Coordinator {
                 tracing::error!(%error, "the connection in memory failed");
             }
         });
-        Ok(channel)
+        channel
     }
 
     /// Completes once the coordinator is shut down.
@@ -158,6 +150,19 @@ impl Coordinator {
     pub fn closer(&self) -> Closer {
         Closer(Arc::clone(&self.cluster))
     }
+}
+
+/// Adds health and reflection, for the tools of others.
+async fn described(services: Router) -> Result<Router, StartError> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<ScansServer<ScansService>>().await;
+    health.set_serving::<QueryServer<QueryService>>().await;
+    health.set_serving::<WorkServer<WorkService>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    Ok(services.add_service(health_service).add_service(reflection))
 }
 
 impl fmt::Debug for Coordinator {

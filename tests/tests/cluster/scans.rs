@@ -191,14 +191,13 @@ async fn over_tcp_it_is_the_same_and_it_ends_when_told() {
     let mut site = Site::new().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let in_memory = site.channel.clone();
     site.channel = coldread_proto::endpoint(&url).unwrap().connect_lazy();
     let closer = site.coordinator.closer();
     let serving = async { site.coordinator.serve(listener).await.unwrap() };
     let using = async {
         let workers = vec![site.worker("a", 1, disk::well()), site.worker("b", 1, disk::well())];
         let id = snapshot(&site.scan("/disk", UNIT).await);
-        let mut health = tonic_health::pb::health_client::HealthClient::new(in_memory);
+        let mut health = tonic_health::pb::health_client::HealthClient::new(site.channel.clone());
         let request = tonic_health::pb::HealthCheckRequest { service: "coldread.v1.Scans".to_owned() };
         assert_eq!(health.check(request).await.unwrap().into_inner().status, 1);
         for worker in workers {

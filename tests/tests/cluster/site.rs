@@ -47,7 +47,7 @@ impl Site {
                 started => break started.unwrap(),
             }
         };
-        let channel = coordinator.serve_in_memory().await.unwrap();
+        let channel = coordinator.serve_in_memory();
         Self { coordinator, channel, store, stop: watch::Sender::new(false) }
     }
 
