@@ -82,8 +82,9 @@ impl HugeHeap {
     pub fn share_heaps() {}
 }
 
-/// A new mapping, all zeros; null where there is no memory.
-fn map(size: usize) -> *mut u8 {
+/// A new mapping, all zeros; null where there is no memory. Who asks for zeros may leave most of them alone, as the
+/// index of the store does: a huge page is cleared for those who will write.
+fn map(size: usize, zeros: bool) -> *mut u8 {
     let len = mapped(size);
     let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     // SAFETY: a new private anonymous mapping touches no memory that anybody has.
@@ -91,8 +92,10 @@ fn map(size: usize) -> *mut u8 {
     if start == libc::MAP_FAILED {
         return ptr::null_mut();
     }
-    // SAFETY: the range is the mapping just made.
-    unsafe { huge::pages(start.cast(), len, 0) };
+    if !zeros {
+        // SAFETY: the range is the mapping just made.
+        unsafe { huge::pages(start.cast(), len, 0) };
+    }
     start.cast()
 }
 
@@ -108,7 +111,7 @@ unsafe fn unmap(start: *mut u8, len: usize) {
 
 /// A mapping for `size` bytes, and whether it is new and so all zeros: one that was kept, else a new one. Null where
 /// there is no memory.
-fn take(size: usize) -> (*mut u8, bool) {
+fn take(size: usize, zeros: bool) -> (*mut u8, bool) {
     let wanted = mapped(size);
     let mut spare = spare::blocks();
     if let Some(block) = spare.lend(wanted) {
@@ -119,7 +122,7 @@ fn take(size: usize) -> (*mut u8, bool) {
     }
     follow(&mut spare);
     drop(spare);
-    let start = map(size);
+    let start = map(size, zeros);
     if start.is_null() {
         spare::blocks().resized(wanted, 0);
     }
@@ -141,7 +144,7 @@ fn give_back(spare: &mut Spare) {
 unsafe impl GlobalAlloc for HugeHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if is_mapping(layout.size(), layout.align()) {
-            return take(layout.size()).0;
+            return take(layout.size(), false).0;
         }
         // SAFETY: the caller's promise is the one that is asked for.
         unsafe { System.alloc(layout) }
@@ -149,7 +152,7 @@ unsafe impl GlobalAlloc for HugeHeap {
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if is_mapping(layout.size(), layout.align()) {
-            let (block, fresh) = take(layout.size());
+            let (block, fresh) = take(layout.size(), true);
             if !fresh {
                 // SAFETY: the block has so many bytes, and is the caller's alone.
                 unsafe { block.write_bytes(0, layout.size()) };
