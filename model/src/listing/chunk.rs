@@ -1,12 +1,12 @@
 //! One chunk's columns, written and read.
 //!
 //! Stable: version, rows, directories, arena length; per directory its number of rows and its path's
-//! length; the [columns](column) in the order of [`Builder`]'s fields; the arena with the directories' paths and
+//! length; the [columns](super::column) in the order of [`Builder`]'s fields; the arena with the directories' paths and
 //! then each row's name, target, attributes and stream. Volatile: version, rows, columns.
 
 use super::{
     CutChunk, Row, StableRow, VolatileRow,
-    column::{self, Columns},
+    column::{Columns, Layout},
     cut::MAX_ROWS,
 };
 use crate::{
@@ -16,6 +16,16 @@ use crate::{
 };
 
 const VERSION: u8 = 2;
+
+/// How the columns of a version are written.
+fn layout(reader: &Reader<'_>, version: u8) -> Result<Layout, DecodeError> {
+    match version {
+        1 => Ok(Layout::Whole),
+        VERSION => Ok(Layout::Planes),
+        _ => Err(reader.invalid(format!("version {version} is not known"))),
+    }
+}
+
 /// Bytes of a row's stable numbers, each in the width of its type: chunks are cut by them, whatever the columns need.
 pub(super) const STABLE_ROW_BYTES: usize = 1 + 2 + 2 + 4 + 4 + 8 + 8 + 4 + 2 + 4 + 4 + 2 + 4 + 4;
 /// Room for the columns of a row, which rarely need it.
@@ -150,9 +160,9 @@ fn put_times(columns: &mut Columns, out: &mut Writer, times: impl Iterator<Item 
     columns.put(out, times.map(|time| time.nanos));
 }
 
-fn get_times(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<Timestamp>, DecodeError> {
-    let seconds = column::get(reader, rows)?.into_iter().map(u64::cast_signed);
-    let nanos = column::get(reader, rows)?;
+fn get_times(layout: Layout, reader: &mut Reader<'_>, rows: usize) -> Result<Vec<Timestamp>, DecodeError> {
+    let seconds = layout.get(reader, rows)?.into_iter().map(u64::cast_signed);
+    let nanos = layout.get(reader, rows)?;
     Ok(seconds.zip(nanos).map(|(seconds, nanos)| Timestamp::new(seconds, nanos)).collect())
 }
 
@@ -183,35 +193,32 @@ impl<'a> Chunk<'a> {
     pub fn decode_stable(stable: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new("listing chunk", stable);
         let version = reader.u8()?;
-        if version != VERSION {
-            let reason = format!("version {version}, where this build reads {VERSION}: scan the disk again");
-            return Err(reader.invalid(reason));
-        }
+        let layout = layout(&reader, version)?;
         let rows = reader.u32()? as usize;
         let dirs = reader.u32()? as usize;
         if rows > MAX_ROWS || dirs > rows {
             return Err(reader.invalid(format!("{rows} rows of {dirs} directories")));
         }
         let arena_len = reader.u64()?;
-        let dir_rows: Vec<u32> = column::get(&mut reader, dirs)?;
-        let dir_paths: Vec<u32> = column::get(&mut reader, dirs)?;
-        let kinds: Vec<u8> = column::get(&mut reader, rows)?;
+        let dir_rows: Vec<u32> = layout.get(&mut reader, dirs)?;
+        let dir_paths: Vec<u32> = layout.get(&mut reader, dirs)?;
+        let kinds: Vec<u8> = layout.get(&mut reader, rows)?;
         let kinds = kinds.into_iter().map(|kind| {
             FileKind::from_u8(kind).ok_or_else(|| reader.invalid(format!("file kind {kind} is not known")))
         });
         let kinds = kinds.collect::<Result<Vec<_>, _>>()?;
-        let flags = column::get(&mut reader, rows)?.into_iter().map(RowFlags::from_bits_retain).collect();
-        let modes = column::get(&mut reader, rows)?;
-        let uids = column::get(&mut reader, rows)?;
-        let gids = column::get(&mut reader, rows)?;
-        let sizes = column::get(&mut reader, rows)?;
-        let mtimes = get_times(&mut reader, rows)?;
-        let names: Vec<u16> = column::get(&mut reader, rows)?;
-        let targets: Vec<u32> = column::get(&mut reader, rows)?;
-        let xattrs: Vec<u32> = column::get(&mut reader, rows)?;
-        let streams: Vec<u16> = column::get(&mut reader, rows)?;
-        let majors = column::get(&mut reader, rows)?;
-        let minors = column::get(&mut reader, rows)?;
+        let flags = layout.get(&mut reader, rows)?.into_iter().map(RowFlags::from_bits_retain).collect();
+        let modes = layout.get(&mut reader, rows)?;
+        let uids = layout.get(&mut reader, rows)?;
+        let gids = layout.get(&mut reader, rows)?;
+        let sizes = layout.get(&mut reader, rows)?;
+        let mtimes = get_times(layout, &mut reader, rows)?;
+        let names: Vec<u16> = layout.get(&mut reader, rows)?;
+        let targets: Vec<u32> = layout.get(&mut reader, rows)?;
+        let xattrs: Vec<u32> = layout.get(&mut reader, rows)?;
+        let streams: Vec<u16> = layout.get(&mut reader, rows)?;
+        let majors = layout.get(&mut reader, rows)?;
+        let minors = layout.get(&mut reader, rows)?;
         if reader.left() as u64 != arena_len {
             return Err(
                 reader.invalid(format!("{arena_len} bytes of names announced, {} there", reader.left()))
@@ -262,16 +269,17 @@ impl<'a> Chunk<'a> {
         let mut chunk = Self::decode_stable(stable)?;
         let mut reader = Reader::new("listing chunk, volatile columns", volatile);
         let version = reader.u8()?;
+        let layout = layout(&reader, version)?;
         let rows = reader.u32()? as usize;
-        if version != VERSION || rows != chunk.rows() {
-            return Err(reader.invalid(format!("version {version}, {rows} rows for {}", chunk.rows())));
+        if rows != chunk.rows() {
+            return Err(reader.invalid(format!("{rows} rows for {}", chunk.rows())));
         }
-        let inodes: Vec<u64> = column::get(&mut reader, rows)?;
-        let nlinks: Vec<u32> = column::get(&mut reader, rows)?;
-        let atimes = get_times(&mut reader, rows)?;
-        let ctimes = get_times(&mut reader, rows)?;
-        let crtimes = get_times(&mut reader, rows)?;
-        let fingerprints: Vec<u64> = column::get(&mut reader, rows)?;
+        let inodes: Vec<u64> = layout.get(&mut reader, rows)?;
+        let nlinks: Vec<u32> = layout.get(&mut reader, rows)?;
+        let atimes = get_times(layout, &mut reader, rows)?;
+        let ctimes = get_times(layout, &mut reader, rows)?;
+        let crtimes = get_times(layout, &mut reader, rows)?;
+        let fingerprints: Vec<u64> = layout.get(&mut reader, rows)?;
         reader.finish()?;
         let row = |i: usize| VolatileRow {
             inode: inodes[i],
@@ -406,6 +414,56 @@ mod tests {
             let _ = Chunk::decode(&chunk.stable[..cut % len], &chunk.volatile);
             let _ = Chunk::decode_stable(&chunk.stable).map(|c| c.iter().count());
         }
+    }
+
+    /// A row as version 1 has it: every number with all its bytes.
+    fn first_version(row: &Row<'_>) -> CutChunk {
+        let Row { stable, volatile } = row;
+        let arena = [stable.parent, stable.name, stable.target, stable.xattrs, stable.stream].concat();
+        let mut out = Writer::new();
+        out.u8(1);
+        (0..2).for_each(|_| out.u32(1));
+        out.u64(arena.len() as u64);
+        out.u32(1);
+        out.u32(stable.parent.len() as u32);
+        out.u8(stable.kind as u8);
+        out.u16(stable.flags.bits());
+        out.u16(stable.mode);
+        out.u32(stable.uid);
+        out.u32(stable.gid);
+        out.u64(stable.size);
+        out.i64(stable.mtime.seconds);
+        out.u32(stable.mtime.nanos);
+        out.u16(stable.name.len() as u16);
+        out.u32(stable.target.len() as u32);
+        out.u32(stable.xattrs.len() as u32);
+        out.u16(stable.stream.len() as u16);
+        out.u32(stable.rdev.0);
+        out.u32(stable.rdev.1);
+        out.raw(&arena);
+        let mut other = Writer::new();
+        other.u8(1);
+        other.u32(1);
+        other.u64(volatile.inode);
+        other.u32(volatile.nlink);
+        for time in [volatile.atime, volatile.ctime, volatile.crtime] {
+            other.i64(time.seconds);
+            other.u32(time.nanos);
+        }
+        other.u64(volatile.fingerprint);
+        CutChunk { stable: out.bytes, volatile: other.bytes, rows: 1 }
+    }
+
+    #[test]
+    fn chunks_of_the_first_version_are_read() {
+        let names: Vec<_> = (0..9).map(|number| ("/d".to_owned(), format!("n{number}"))).collect();
+        for row in rows(&names) {
+            let chunk = first_version(&row);
+            let decoded = Chunk::decode(&chunk.stable, &chunk.volatile).unwrap();
+            assert_eq!(decoded.iter().collect::<Vec<_>>(), [row]);
+        }
+        let newer = Chunk::decode_stable(&[VERSION + 1, 0, 0, 0, 0]).unwrap_err();
+        assert!(newer.to_string().ends_with("is not known"), "{newer}");
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! bytes, little-endian), and for each byte that differs a plane: this byte of all numbers, one after the other. Most
 //! columns of most chunks differ in a byte or two, or not at all, and what is not written need not be named, compressed
 //! and read either; planes are what compression finds runs in.
+//!
+//! Chunks of version 1 have all bytes of all numbers, one number after the other: stores that were written then are read.
 
 use crate::codec::{DecodeError, Reader, Writer};
 
@@ -52,10 +54,13 @@ pub(super) trait Number: Copy {
 
     /// Sets the bits of a byte that are zeros so far; bytes that it does not have are left out.
     fn set(&mut self, byte: u8, plane: usize);
+
+    /// Reads numbers that are there with all their bytes.
+    fn whole(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<Self>, DecodeError>;
 }
 
 macro_rules! numbers {
-    ($($number:ident),*) => {$(
+    ($($number:ident $column:ident),*) => {$(
         impl Number for $number {
             fn of(number: u64) -> Option<Self> {
                 number.try_into().ok()
@@ -64,14 +69,36 @@ macro_rules! numbers {
             fn set(&mut self, byte: u8, plane: usize) {
                 *self |= Self::from(byte).checked_shl(8 * plane as u32).unwrap_or_default();
             }
+
+            fn whole(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<Self>, DecodeError> {
+                reader.$column(rows)
+            }
         }
     )*};
 }
 
-numbers!(u8, u16, u32, u64);
+numbers!(u8 u8s, u16 u16s, u32 u32s, u64 u64s);
 
-/// Reads a column of `rows` numbers. They need not take a byte: the caller bounds their number.
-pub(super) fn get<T: Number>(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<T>, DecodeError> {
+/// How columns were written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Number after number.
+    Whole,
+    /// Plane after plane.
+    Planes,
+}
+
+impl Layout {
+    /// Reads a column of `rows` numbers. They need not take a byte: the caller bounds their number.
+    pub(super) fn get<T: Number>(self, reader: &mut Reader<'_>, rows: usize) -> Result<Vec<T>, DecodeError> {
+        match self {
+            Self::Whole => T::whole(reader, rows),
+            Self::Planes => planes(reader, rows),
+        }
+    }
+}
+
+fn planes<T: Number>(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<T>, DecodeError> {
     let set = reader.u8()?;
     let planes = || (0..8).filter(|plane| set & 1 << plane != 0);
     let same = planes().fold(reader.u64()?, |number, plane| number & !(0xFF << (8 * plane)));
@@ -105,7 +132,7 @@ mod tests {
             let numbers: Vec<_> = numbers.iter().map(|number| same ^ number & differ >> shift).collect();
             let bytes = written(&numbers);
             let mut reader = Reader::new("test", &bytes);
-            prop_assert_eq!(get::<u64>(&mut reader, numbers.len()).unwrap(), numbers);
+            prop_assert_eq!(planes::<u64>(&mut reader, numbers.len()).unwrap(), numbers);
             prop_assert_eq!(reader.finish(), Ok(()));
         }
     }
@@ -129,9 +156,9 @@ mod tests {
     #[test]
     fn what_is_no_column_is_an_error() {
         let bytes = written(&[65_535, 65_536]);
-        let get_32 = |bytes, rows| get::<u32>(&mut Reader::new("test", bytes), rows);
+        let get_32 = |bytes, rows| planes::<u32>(&mut Reader::new("test", bytes), rows);
         assert_eq!(get_32(&bytes, 2), Ok(vec![65_535, 65_536]));
-        assert!(get::<u16>(&mut Reader::new("test", &bytes), 2).is_err());
+        assert!(planes::<u16>(&mut Reader::new("test", &bytes), 2).is_err());
         assert!(get_32(&bytes, 3).is_err() && get_32(&bytes[..8], 2).is_err() && get_32(&[], 2).is_err());
     }
 }
