@@ -88,6 +88,11 @@ impl UringSource {
         self
     }
 
+    /// Queues that are open.
+    pub(super) fn queues(&self) -> u32 {
+        self.queues.load(Ordering::Relaxed)
+    }
+
     /// Completions as `distort` would have them, and `raw` to read again from.
     #[cfg(test)]
     pub(super) fn distorted(mut self, distort: Distort, raw: Arc<dyn RawRead>) -> Self {
@@ -175,7 +180,7 @@ struct UringQueue<'a> {
 impl UringQueue<'_> {
     /// Whether another read may start.
     fn has_room(&self) -> bool {
-        let most = self.ahead.bytes(self.source.queues.load(Ordering::Relaxed));
+        let most = self.ahead.bytes(self.source.queues());
         self.in_flight < ring::DEPTH as usize && self.in_flight_bytes < most
     }
 

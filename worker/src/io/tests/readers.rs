@@ -246,3 +246,20 @@ fn requests_that_join_later_need_no_barrier() {
         }
     }
 }
+
+#[test]
+fn a_source_knows_how_many_of_its_queues_are_open() {
+    let file = NamedTempFile::new().unwrap();
+    file.as_file().set_len(1 << 20).unwrap();
+    let Ok(source) = UringSource::new(Arc::new(DiskFile::open(file.path()).unwrap())) else {
+        println!("skipped: no io_uring");
+        return;
+    };
+    let first = source.open_queue().unwrap();
+    let second = source.open_queue().unwrap();
+    assert_eq!(source.queues(), 2);
+    drop(first);
+    assert_eq!(source.queues(), 1);
+    drop(second);
+    assert_eq!(source.queues(), 0);
+}
