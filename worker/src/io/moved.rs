@@ -4,8 +4,7 @@ use super::huge::HUGE;
 use coldread_fsparse::survey::MoveRows;
 
 /// Moves the last rows first and shortens the vector that they leave: two surveys that are joined are never in memory with
-/// half of it twice, and the pages that were given back are the next that the kernel hands out, which no host has to lend
-/// again (see [`super::huge`]).
+/// half of it twice.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GivenBack;
 
